@@ -1,0 +1,87 @@
+# The commands of pgweir. Each installs the Debian packages that it needs (root or passwordless sudo; otherwise it prints
+# the line to run), so that all of them work on a machine with nothing but make and a shell.
+#   JOBS=N           compile N files at a time
+#   TESTS=REGEX      only the ctest entries that match, e.g. make test TESTS=unit_
+#   FUZZ_SECONDS=N   time for each fuzzer
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+TESTS ?= .
+ASAN_TESTS ?= ^(unit_.*|wire|sim|integration)$$
+TSAN_TESTS ?= ^(unit_pool|unit_proxy|sim|integration)$$
+CLANG_TESTS ?= ^unit_
+FUZZ_SECONDS ?= 10
+
+deps := tests/support/install_deps.sh
+# The sanitizers of these compilers give up on some layouts of a randomised address space.
+fixed_addresses := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+# configure_and_build(preset, arguments)
+define configure_and_build
+@cmake --preset $(1) >/dev/null
+@cmake --build --preset $(1) -j $(JOBS)$(2)
+endef
+# run_tests(folder, regex)
+run_tests = ctest --test-dir $(1) --output-on-failure --no-tests=error -R '$(2)'
+
+.PHONY: help build demo test bench check-deps asan tsan clang fuzz docker-test clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo         build, start a throwaway PostgreSQL and pgweir on port 6432, show both, stay until Ctrl-C'
+	@echo 'make test         build and run all tests'
+	@echo 'make build        build/pgweir'
+	@echo 'make bench        pgweir beside pgbouncer and a bare relay (short)'
+	@echo 'make docker-test  the images of docker/, started for real (needs a Docker engine)'
+	@echo 'make asan         the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make tsan         the tests under ThreadSanitizer'
+	@echo 'make clang        build with clang and its thread-safety analysis, run the unit tests'
+	@echo 'make fuzz         run each fuzzer for FUZZ_SECONDS over its corpus'
+	@echo 'make check-deps   install what build, demo and test need'
+	@echo 'make clean        remove the build folders'
+
+check-deps:
+	@$(deps) build gtest test
+
+build:
+	@$(deps) build gtest
+	$(call configure_and_build,release, --target pgweir)
+
+demo:
+	@$(deps) build gtest test
+	$(call configure_and_build,release, --target pgweir)
+	@tests/support/demo.sh
+
+test:
+	@$(deps) build gtest test
+	$(call configure_and_build,release)
+	@$(call run_tests,build,$(TESTS))
+
+bench:
+	@$(deps) build gtest test bench
+	$(call configure_and_build,release)
+	@tests/bench/run quick
+
+asan:
+	@$(deps) build gtest test
+	$(call configure_and_build,asan)
+	@$(fixed_addresses) $(call run_tests,build-asan,$(ASAN_TESTS))
+
+tsan:
+	@$(deps) build gtest test
+	$(call configure_and_build,tsan)
+	@$(fixed_addresses) $(call run_tests,build-tsan,$(TSAN_TESTS))
+
+clang:
+	@$(deps) build gtest test sanitize
+	$(call configure_and_build,clang)
+	@$(fixed_addresses) $(call run_tests,build-clang,$(CLANG_TESTS))
+
+fuzz:
+	@$(deps) build gtest sanitize
+	$(call configure_and_build,clang)
+	@$(fixed_addresses) tests/support/run_fuzzers.sh build-clang/tests $(FUZZ_SECONDS)
+
+docker-test:
+	@tests/support/docker_test.sh || test $$? -eq 77  # 77: no Docker engine here, and it said so
+
+clean:
+	rm -rf build build-asan build-tsan build-clang build-debug

@@ -1,0 +1,93 @@
+#include "admin/table.h"
+
+#include <charconv>
+
+#include "protocol/message_writer.h"
+
+namespace admin {
+namespace {
+
+using protocol::MessageWriter;
+
+// pg_type.typlen; -1 = of varying length.
+int16_t TypeBytes(ColumnType type) {
+  switch (type) {
+    case ColumnType::kInt4: return 4;
+    case ColumnType::kInt8: return 8;
+    case ColumnType::kText:
+    case ColumnType::kNumeric: break;
+  }
+  return -1;
+}
+
+template <typename Integer>
+std::optional<Integer> ParseInteger(std::string_view text) {
+  Integer value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+bool WriteBinary(MessageWriter& writer, ColumnType type, const std::string& value) {
+  if (type == ColumnType::kInt4) {
+    const auto number = ParseInteger<int32_t>(value);
+    if (!number) return false;
+    writer.Int32(4).Int32(*number);
+    return true;
+  }
+  if (type == ColumnType::kInt8) {
+    const auto number = ParseInteger<int64_t>(value);
+    if (!number) return false;
+    writer.Int32(8).Int32(static_cast<int32_t>(*number >> 32)).Int32(static_cast<int32_t>(*number & 0xffffffff));
+    return true;
+  }
+  if (type == ColumnType::kNumeric) return false;
+  writer.Int32(static_cast<int32_t>(value.size())).Bytes(value);  // the binary form of text is the text
+  return true;
+}
+
+}  // namespace
+
+Format FormatOf(std::span<const Format> formats, size_t column) {
+  if (formats.empty()) return Format::kText;
+  return formats.size() == 1 ? formats[0] : formats[column];
+}
+
+void WriteRowDescription(std::string& out, const Columns& columns, std::span<const Format> formats) {
+  MessageWriter writer(out);
+  writer.Begin('T').Int16(static_cast<int16_t>(columns.size()));
+  for (size_t i = 0; i < columns.size(); ++i) {
+    writer.Text(columns[i].name).Int32(0).Int16(0);  // of no table in a catalog
+    writer.Int32(static_cast<int32_t>(columns[i].type)).Int16(TypeBytes(columns[i].type)).Int32(-1);
+    writer.Int16(static_cast<int16_t>(FormatOf(formats, i)));
+  }
+  writer.End();
+}
+
+bool WriteDataRow(std::string& out, const Columns& columns, const Row& row, std::span<const Format> formats) {
+  const size_t start = out.size();
+  MessageWriter writer(out);
+  writer.Begin('D').Int16(static_cast<int16_t>(row.size()));
+  for (size_t i = 0; i < row.size(); ++i) {
+    if (!row[i]) {
+      writer.Int32(-1);
+    } else if (FormatOf(formats, i) == Format::kText) {
+      writer.Int32(static_cast<int32_t>(row[i]->size())).Bytes(*row[i]);
+    } else if (!WriteBinary(writer, columns[i].type, *row[i])) {
+      out.resize(start);
+      return false;
+    }
+  }
+  writer.End();
+  return true;
+}
+
+void WriteTable(std::string& out, const Table& table, std::string_view tag) {
+  WriteRowDescription(out, table.columns);
+  for (const Row& row : table.rows) {
+    static_cast<void>(WriteDataRow(out, table.columns, row));  // text always fits
+  }
+  protocol::WriteCommandComplete(out, tag);
+}
+
+}  // namespace admin

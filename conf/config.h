@@ -1,0 +1,237 @@
+// The configuration of pgweir as one immutable snapshot.
+//
+// What: plain values, already parsed, checked and in base units. A reload builds a second Config beside the first and
+// swaps a shared_ptr; nobody writes to a Config after Load returned it.
+// Threads: immutable after construction, so any thread may read it without a lock.
+// Not here: running state, sockets, TLS contexts (proxy/tls builds those from TlsSettings).
+// Units: every duration is std::chrono::microseconds, every size is bytes. 0 means "off" or "no limit" as the key says.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace conf {
+
+using Duration = std::chrono::microseconds;
+
+enum class PoolMode : uint8_t { kSession, kTransaction, kStatement };
+enum class AuthType : uint8_t { kTrust, kPassword, kMd5, kScramSha256 };
+enum class TlsMode : uint8_t { kDisable, kAllow, kPrefer, kRequire, kVerifyCa, kVerifyFull };
+enum class LogFormat : uint8_t { kText, kJson };
+enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
+
+std::string_view Name(PoolMode);  // "session", "transaction", "statement": the words SHOW prints
+std::string_view Name(AuthType);
+std::string_view Name(TlsMode);
+
+// A password or key. Wiped when destroyed; has no operator<<, so that a log line cannot print it by accident.
+class Secret {
+ public:
+  Secret() = default;
+  explicit Secret(std::string value) : value_(std::move(value)) {}
+  Secret(const Secret&) = default;
+  Secret(Secret&&) = default;
+  Secret& operator=(const Secret&) = default;
+  Secret& operator=(Secret&&) = default;
+  ~Secret();
+  const std::string& Reveal() const { return value_; }
+  bool empty() const { return value_.empty(); }
+  friend bool operator==(const Secret&, const Secret&) = default;
+
+ private:
+  std::string value_;
+};
+
+struct TlsSettings {
+  TlsMode mode = TlsMode::kDisable;
+  std::string key_file, cert_file, ca_file;
+  std::string protocols = "secure";  // secure = tlsv1.2,tlsv1.3; all = every version OpenSSL still has; or a list
+  std::string ciphers = "default";   // TLS up to 1.2, OpenSSL's syntax
+  std::string tls13_ciphers;         // TLS 1.3 suites, empty = OpenSSL's default
+  std::string dheparams = "auto";    // client side only: auto, none or a file
+  std::string ecdhcurve = "auto";    // client side only: auto, none or a group list
+  friend bool operator==(const TlsSettings&, const TlsSettings&) = default;
+};
+
+// Where a server is: host[:port] over TCP, or a Unix socket when path is set.
+struct Host {
+  std::string name;  // a host name, an address, or the folder of a Unix socket (starts with '/' or '@')
+  uint16_t port = 5432;
+  bool is_unix() const { return !name.empty() && (name[0] == '/' || name[0] == '@'); }
+  friend bool operator==(const Host&, const Host&) = default;
+};
+
+// Keys that may be given globally, per database and per user. In [databases.X] and [users.X] an absent key is nullopt.
+// Precedence: user, then database, then global.
+struct PoolKeys {
+  std::optional<PoolMode> pool_mode;
+  std::optional<int> pool_size;  // default_pool_size in [pgweir]
+  std::optional<int> min_pool_size;
+  std::optional<int> reserve_pool_size;
+  std::optional<Duration> reserve_pool_timeout;
+  std::optional<int> max_waiting;  // unset everywhere: 50 x pool_size
+  std::optional<Duration> query_wait_timeout;
+  std::optional<Duration> server_lifetime;
+  std::optional<double> server_lifetime_jitter;  // 0.0 .. 1.0, subtracted; written "10%" or 0.1
+  std::optional<Duration> server_idle_timeout;
+  std::optional<Duration> server_check_delay;
+  std::optional<std::string> server_check_query;  // "<empty>" = empty simple query; "" = no check
+  std::optional<std::string> server_reset_query;
+  std::optional<Duration> server_connect_timeout;
+  std::optional<Duration> server_login_retry;
+  std::optional<int> max_parallel_connects;
+  std::optional<Duration> query_timeout;
+  std::optional<Duration> transaction_timeout;
+  std::optional<Duration> idle_transaction_timeout;
+  std::optional<Duration> client_idle_timeout;
+  friend bool operator==(const PoolKeys&, const PoolKeys&) = default;
+};
+
+struct Database {
+  std::string name;           // as clients ask for it; "*" is the fallback for every name that has no section
+  std::vector<Host> hosts;    // never empty after Load; tried in turn
+  std::string dbname;         // on the server; empty = the name the client asked for
+  std::string user;           // forced user on the server; empty = the client's own
+  Secret password;            // of the forced user
+  std::string client_encoding, datestyle, timezone, application_name;  // sent at server login when set
+  std::optional<int> max_db_connections;         // servers, over all users of this database
+  std::optional<int> max_db_client_connections;  // clients, over all users of this database
+  PoolKeys keys;
+  friend bool operator==(const Database&, const Database&) = default;
+};
+
+struct User {
+  std::string name;
+  Secret password;  // may stand here instead of in auth_file: plain, md5..., SCRAM-SHA-256$...
+  std::optional<int> max_user_connections;         // servers, over all databases of this user
+  std::optional<int> max_user_client_connections;  // clients, over all databases of this user
+  PoolKeys keys;
+  friend bool operator==(const User&, const User&) = default;
+};
+
+// An address range such as 10.0.0.0/8 or fd00::/8, in network byte order; IPv4 uses the first 4 bytes.
+struct AddressRange {
+  bool is_v6 = false;
+  uint8_t bytes[16] = {};
+  int prefix_bits = 0;
+  bool Contains(const uint8_t* address, bool address_is_v6) const;
+  friend bool operator==(const AddressRange&, const AddressRange&) = default;
+};
+
+// Everything in [pgweir]. Names are the names of the keys; defaults are behaviour.md's.
+struct Global {
+  // process and logs
+  std::string logfile;  // empty = stderr
+  std::string pidfile;
+  LogFormat log_format = LogFormat::kText;
+  LogLevel log_level = LogLevel::kInfo;
+  bool log_connections = true;
+  bool log_disconnections = true;
+  bool log_stats = true;
+  Duration stats_period{60'000'000};
+  int workers = 0;  // 0 = the CPUs that the cgroup allows
+  // listening
+  std::vector<std::string> listen_addr{"127.0.0.1"};  // "*" = every address, v4 and v6
+  int listen_port = 6432;
+  int listen_backlog = 1024;
+  std::string unix_socket_dir = "/tmp";  // empty = none, "@name" = abstract
+  int unix_socket_mode = 0777;           // written "0777"
+  std::string unix_socket_group;
+  // http: /metrics, /livez, /readyz, /startupz, /
+  std::string http_listen_addr = "127.0.0.1";
+  int http_listen_port = 0;  // 0 = off
+  // tcp, both sides
+  bool tcp_keepalive = true;
+  int tcp_keepcnt = 0;
+  int tcp_keepidle = 0;   // seconds, 0 = the system's
+  int tcp_keepintvl = 0;  // seconds
+  Duration tcp_user_timeout{0};
+  // limits
+  int max_client_conn = 10000;
+  int max_db_connections = 0;
+  int max_user_connections = 0;
+  int max_db_client_connections = 0;
+  int max_user_client_connections = 0;
+  // timeouts that have no per-database form
+  Duration client_login_timeout{60'000'000};
+  Duration cancel_wait_timeout{10'000'000};
+  Duration cancel_grace{1'000'000};
+  Duration shutdown_timeout{60'000'000};
+  Duration drain_delay{5'000'000};
+  // authentication
+  AuthType auth_type = AuthType::kScramSha256;
+  std::string auth_file;  // path, relative to the folder of the configuration file
+  int scram_iterations = 4096;
+  std::vector<std::string> admin_users, stats_users;
+  std::vector<std::string> reject_users;
+  std::vector<AddressRange> reject_addresses;
+  std::vector<std::string> ignore_startup_parameters;
+  // tls
+  TlsSettings client_tls{.mode = TlsMode::kDisable};
+  TlsSettings server_tls{.mode = TlsMode::kPrefer};
+  // pool keys, every optional filled with its default after Load, except max_waiting
+  PoolKeys keys;
+  friend bool operator==(const Global&, const Global&) = default;
+};
+
+// What a pool of (database, user) works with, after precedence.
+struct PoolSettings {
+  PoolMode pool_mode = PoolMode::kTransaction;
+  int pool_size = 20, min_pool_size = 0, reserve_pool_size = 0, max_waiting = 1000, max_parallel_connects = 2;
+  Duration reserve_pool_timeout{}, query_wait_timeout{}, server_lifetime{}, server_idle_timeout{}, server_check_delay{},
+      server_connect_timeout{}, server_login_retry{};
+  double server_lifetime_jitter = 0.1;
+  std::string server_check_query, server_reset_query;
+  friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
+};
+
+// The clocks of one client of (database, user), after precedence. 0 = off.
+struct ClientTimeouts {
+  Duration query_timeout{}, transaction_timeout{}, idle_transaction_timeout{}, client_idle_timeout{};
+  friend bool operator==(const ClientTimeouts&, const ClientTimeouts&) = default;
+};
+
+// Where the value in force comes from: what SHOW CONFIG prints in its column "source".
+enum class Source : uint8_t { kDefault, kFile, kEnvironment, kCommandLine };
+std::string_view Name(Source);
+
+// One row of SHOW CONFIG. Secrets are never in it.
+struct KeyRow {
+  std::string key, value, default_value;
+  bool changeable = true;  // false: needs a restart
+  std::string source;      // "default", "pgweir.toml:12", "PGWEIR_LISTEN_PORT", "command line"
+};
+
+// One entry of the userlist, PgBouncer's auth_file format.
+using UserList = std::map<std::string, Secret, std::less<>>;
+
+struct Config {
+  std::string file;  // the path it was read from, empty when the environment alone made it
+  Global global;
+  std::map<std::string, Database, std::less<>> databases;
+  std::map<std::string, User, std::less<>> users;
+  UserList user_list;         // auth_file, merged with the passwords of [users.X] (those win)
+  std::vector<KeyRow> rows;   // sorted by key: every [pgweir] key with value in force, default, source
+
+  // The section for a name: exact, else "*", else nullptr.
+  const Database* FindDatabase(std::string_view name) const;
+  const User* FindUser(std::string_view name) const;
+  const Secret* FindSecret(std::string_view user) const;
+  // login_user's keys, then database's, then global.
+  PoolSettings ResolvePool(const Database& database, std::string_view user) const;
+  ClientTimeouts ResolveTimeouts(const Database& database, std::string_view user) const;
+  int MaxDbConnections(const Database& database) const;
+  int MaxDbClientConnections(const Database& database) const;
+  int MaxUserConnections(std::string_view user) const;
+  int MaxUserClientConnections(std::string_view user) const;
+  bool IsAdmin(std::string_view user) const;
+  bool IsStats(std::string_view user) const;  // admin_users count too
+};
+
+}  // namespace conf

@@ -1,0 +1,285 @@
+// The keys of [pgweir].
+#include <algorithm>
+
+#include "conf/hosts.h"
+#include "conf/keys.h"
+#include "conf/keys_pool.h"
+
+namespace conf {
+namespace {
+
+constexpr std::string_view kAuto = "auto";
+
+Parsed<std::vector<std::string>> CheckListenAddresses(std::vector<std::string> items) {
+  for (const std::string& item : items) {
+    if (item == "*") continue;
+    const auto host = ParseHost(item);
+    if (!host || host->is_unix() || host->port != 0) {
+      return Refuse("must be *, addresses or host names without port, not " + Quoted(item) +
+                            "; the port is listen_port, a Unix socket is unix_socket_dir");
+    }
+  }
+  return items;
+}
+
+Parsed<std::string> CheckHttpAddress(std::string text) {
+  const auto checked = CheckListenAddresses({text});
+  if (!checked) return Refuse("must be *, an address or a host name without port, not " + Quoted(text));
+  return text;
+}
+
+Parsed<std::string> CheckSocketFolder(std::string text) {
+  // the longest name of a socket file is appended, and sun_path has 108 bytes
+  constexpr size_t kLongestFolder = 85;
+  if (!text.empty() && text.front() != '/' && text.front() != '@') {
+    return Refuse("must be an absolute folder, @name for the abstract namespace, or empty for none, not " +
+                          Quoted(text));
+  }
+  if (text.size() > kLongestFolder) {
+    return Refuse("must not be longer than " + std::to_string(kLongestFolder) +
+                          " bytes, the system's limit for a Unix socket");
+  }
+  return text;
+}
+
+Parsed<std::string> CheckTlsProtocols(std::string text) {
+  if (text == "secure" || text == "all") return text;
+  const auto items = SplitList(text);
+  for (const std::string& item : items) {
+    if (item != "tlsv1.0" && item != "tlsv1.1" && item != "tlsv1.2" && item != "tlsv1.3") {
+      return Refuse("must be secure, all, or a list of tlsv1.0, tlsv1.1, tlsv1.2 and tlsv1.3, not " +
+                            Quoted(text));
+    }
+  }
+  if (items.empty()) return Refuse("must be secure, all, or a list such as tlsv1.2,tlsv1.3");
+  return text;
+}
+
+WordCodec<AuthType> AuthTypes() {
+  return {{{"trust", AuthType::kTrust},
+           {"password", AuthType::kPassword},
+           {"md5", AuthType::kMd5},
+           {"scram-sha-256", AuthType::kScramSha256}}};
+}
+
+WordCodec<TlsMode> TlsModes() {
+  return {{{"disable", TlsMode::kDisable},
+           {"allow", TlsMode::kAllow},
+           {"prefer", TlsMode::kPrefer},
+           {"require", TlsMode::kRequire},
+           {"verify-ca", TlsMode::kVerifyCa},
+           {"verify-full", TlsMode::kVerifyFull}}};
+}
+
+class GlobalTable {
+ public:
+  template <typename Codec, typename Field>
+  Key<Global>& Add(std::string_view name, Codec codec, Field field, std::string_view description) {
+    return keys_.emplace_back(MakeKey<Global>(name, codec, field, description));
+  }
+
+  void AddProcess() {
+    Add("logfile", TextCodec{.allowed = "a path"}, &Global::logfile, "file of the log; empty = stderr").file_use =
+        FileUse::kPath;
+    auto& pidfile = Add("pidfile", TextCodec{.allowed = "a path"}, &Global::pidfile, "file of the process id; empty = none");
+    pidfile.file_use = FileUse::kPath;
+    pidfile.change = Change::kRestart;
+    Add("log_format", WordCodec<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}}, &Global::log_format,
+        "text for people, json for collectors");
+    Add("log_level",
+        WordCodec<LogLevel>{{{"debug", LogLevel::kDebug},
+                             {"info", LogLevel::kInfo},
+                             {"warning", LogLevel::kWarning},
+                             {"error", LogLevel::kError}}},
+        &Global::log_level, "the least important lines that are logged");
+    Add("log_connections", BoolCodec{}, &Global::log_connections, "log each login");
+    Add("log_disconnections", BoolCodec{}, &Global::log_disconnections, "log each end of a connection, with its times");
+    Add("log_stats", BoolCodec{}, &Global::log_stats, "log totals every stats_period");
+    Add("stats_period", Time(std::chrono::seconds(1), std::chrono::hours(24)), &Global::stats_period,
+        "time over which averages are taken");
+    Add("workers", Count(0, 1024), &Global::workers, "worker threads; 0 = one per CPU that the cgroup allows").change =
+        Change::kRestart;
+  }
+
+  void AddListening() {
+    const size_t first = keys_.size();
+    Add("listen_addr", ListCodec{.allowed = "a list of addresses", .check = CheckListenAddresses}, &Global::listen_addr,
+        "addresses to listen on; * = all of IPv4 and IPv6; empty = no TCP");
+    Add("listen_port", Count(1, 65535), &Global::listen_port, "TCP port, also part of the Unix socket's name");
+    Add("listen_backlog", Count(1, 65535), &Global::listen_backlog, "connections that the system keeps until accepted");
+    Add("unix_socket_dir", TextCodec{.allowed = "a folder", .check = CheckSocketFolder}, &Global::unix_socket_dir,
+        "folder of the Unix socket; @name = abstract; empty = none");
+    Add("unix_socket_mode", OctalModeCodec{}, &Global::unix_socket_mode, "permission bits of the Unix socket, octal");
+    Add("unix_socket_group", TextCodec{.allowed = "a group"}, &Global::unix_socket_group,
+        "group of the Unix socket; empty = the process's own");
+    Add("http_listen_addr", TextCodec{.allowed = "an address", .check = CheckHttpAddress}, &Global::http_listen_addr,
+        "address of /metrics, /livez, /readyz, /startupz and the status page");
+    Add("http_listen_port", Count(0, 65535), &Global::http_listen_port, "port of the same; 0 = off");
+    for (size_t i = first; i < keys_.size(); ++i) keys_[i].change = Change::kRestart;
+  }
+
+  void AddTcp() {
+    Add("tcp_keepalive", BoolCodec{}, &Global::tcp_keepalive, "let the system probe silent TCP connections, on both sides");
+    Add("tcp_keepcnt", Count(0, 127), &Global::tcp_keepcnt, "lost probes until the connection is dead; 0 = the system's");
+    Add("tcp_keepidle", Count(0, 32767), &Global::tcp_keepidle, "seconds of silence before the first probe; 0 = the system's");
+    Add("tcp_keepintvl", Count(0, 32767), &Global::tcp_keepintvl, "seconds between probes; 0 = the system's");
+    Add("tcp_user_timeout",
+        Time(Duration(0), std::chrono::hours(24), "a plain number is seconds here, not PgBouncer's milliseconds: write \"30s\""),
+        &Global::tcp_user_timeout, "longest time that sent bytes stay unacknowledged; 0 = the system's");
+  }
+
+  void AddLimits() {
+    Add("max_client_conn", Count(1, kMostConnections), &Global::max_client_conn, "clients of the whole process");
+    Add("max_db_connections", Count(0, kMostConnections), &Global::max_db_connections,
+        "servers of one database over all its users; 0 = no limit");
+    Add("max_user_connections", Count(0, kMostConnections), &Global::max_user_connections,
+        "servers of one user over all databases; 0 = no limit");
+    Add("max_db_client_connections", Count(0, kMostConnections), &Global::max_db_client_connections,
+        "clients of one database; 0 = no limit");
+    Add("max_user_client_connections", Count(0, kMostConnections), &Global::max_user_client_connections,
+        "clients of one user; 0 = no limit");
+    Add("client_login_timeout", Time(), &Global::client_login_timeout,
+        "a client that has not logged in by then is closed; 0 = off");
+    Add("cancel_wait_timeout", Time(std::chrono::milliseconds(1)), &Global::cancel_wait_timeout,
+        "a cancel request that found no connection by then is dropped");
+    Add("cancel_grace", Time(), &Global::cancel_grace,
+        "after a timeout has cancelled a query: how long the server may take to stop before it is closed");
+    Add("shutdown_timeout", Time(), &Global::shutdown_timeout, "after SIGTERM: busy clients are ended at this time");
+    Add("drain_delay", Time(), &Global::drain_delay,
+        "after SIGTERM: still accept this long, while /readyz says no and load balancers turn away");
+  }
+
+  void AddAuthentication() {
+    Add("auth_type", AuthTypes(), &Global::auth_type, "how clients prove who they are");
+    Add("auth_file", TextCodec{.allowed = "a path"}, &Global::auth_file,
+        "users and secrets, a line \"user\" \"secret\" each, as PgBouncer has it").file_use = FileUse::kReadable;
+    Add("scram_iterations", Count(1, 1'000'000), &Global::scram_iterations,
+        "SCRAM iterations for secrets that are kept as plain text");
+    Add("admin_users", ListCodec{}, &Global::admin_users, "users who may run every console command");
+    Add("stats_users", ListCodec{}, &Global::stats_users, "users who may run SHOW on the console");
+    Add("reject_users", ListCodec{}, &Global::reject_users, "users who are refused whatever their password");
+    Add("reject_addresses", AddressRangesCodec{}, &Global::reject_addresses, "clients refused by address");
+    Add("ignore_startup_parameters", ListCodec{}, &Global::ignore_startup_parameters,
+        "startup parameters that are accepted and dropped");
+  }
+
+  void AddClientTls() {
+    AddTls(&Global::client_tls, {"client_tls_sslmode", "client_tls_key_file", "client_tls_cert_file", "client_tls_ca_file",
+                                 "client_tls_protocols", "client_tls_ciphers", "client_tls13_ciphers"},
+           {"TLS from clients; require refuses plain connections, verify-full asks for a certificate of the user's name",
+            "private key, PEM", "certificate with its chain, PEM", "authorities that sign client certificates, PEM"});
+    Add("client_tls_dheparams", TextCodec{.allowed = "auto, none or a path"},
+        [](auto& global) -> auto& { return global.client_tls.dheparams; }, "DH parameters: auto, none or a file")
+        .file_use = FileUse::kReadableOrWord;
+    Add("client_tls_ecdhcurve", TextCodec{.allowed = "auto, none or a list of groups"},
+        [](auto& global) -> auto& { return global.client_tls.ecdhcurve; }, "key exchange groups: auto, none or a list");
+  }
+
+  void AddServerTls() {
+    AddTls(&Global::server_tls, {"server_tls_sslmode", "server_tls_key_file", "server_tls_cert_file", "server_tls_ca_file",
+                                 "server_tls_protocols", "server_tls_ciphers", "server_tls13_ciphers"},
+           {"TLS to servers, as libpq's sslmode", "private key of a client certificate, PEM", "client certificate, PEM",
+            "authorities that sign the servers' certificates, PEM"});
+  }
+
+  void AddPools() {
+    AppendPoolKeys(keys_, "default_pool_size");
+    for (Key<Global>& key : keys_) {
+      if (key.name != "max_waiting") continue;
+      // Unset has a meaning of its own in [pgweir], so it needs a spelling that SHOW CONFIG prints and SET takes back.
+      key.description = "clients that may wait for a server of one pool; the next is refused at once; auto = 50 x pool_size";
+      key.allowed += " or \"auto\"";
+      key.get = [get = key.get](const Global& global) { return get(global).value_or(std::string(kAuto)); };
+      key.set = [set = key.set](Global& global, const Value& value) -> Accepted {
+        const auto* plain = std::get_if<PlainText>(&value);
+        const auto* text = plain != nullptr ? &plain->text : std::get_if<std::string>(&value);
+        if (text == nullptr || *text != kAuto) return set(global, value);
+        global.keys.max_waiting.reset();
+        return {};
+      };
+    }
+  }
+
+  std::vector<Key<Global>> Sorted() && {
+    std::sort(keys_.begin(), keys_.end(), [](const auto& left, const auto& right) { return left.name < right.name; });
+    return std::move(keys_);
+  }
+
+ private:
+  struct TlsNames {
+    std::string_view mode, key_file, cert_file, ca_file, protocols, ciphers, tls13_ciphers;
+  };
+  struct TlsDescriptions {
+    std::string_view mode, key_file, cert_file, ca_file;
+  };
+
+  void AddTls(TlsSettings Global::*side, const TlsNames& names, const TlsDescriptions& descriptions) {
+    const auto part = [side](auto TlsSettings::*member) {
+      return [side, member](auto& global) -> auto& { return (global.*side).*member; };
+    };
+    Add(names.mode, TlsModes(), part(&TlsSettings::mode), descriptions.mode);
+    const TextCodec path{.allowed = "a path"};
+    Add(names.key_file, path, part(&TlsSettings::key_file), descriptions.key_file).file_use = FileUse::kReadable;
+    Add(names.cert_file, path, part(&TlsSettings::cert_file), descriptions.cert_file).file_use = FileUse::kReadable;
+    Add(names.ca_file, path, part(&TlsSettings::ca_file), descriptions.ca_file).file_use = FileUse::kReadable;
+    Add(names.protocols, TextCodec{.allowed = "TLS versions", .check = CheckTlsProtocols}, part(&TlsSettings::protocols),
+        "secure = tlsv1.2 and tlsv1.3; all = every version that OpenSSL has; or a list");
+    Add(names.ciphers, TextCodec{.allowed = "a cipher list"}, part(&TlsSettings::ciphers),
+        "ciphers up to TLS 1.2 in OpenSSL's syntax; default = OpenSSL's");
+    Add(names.tls13_ciphers, TextCodec{.allowed = "a cipher list"}, part(&TlsSettings::tls13_ciphers),
+        "suites of TLS 1.3; empty = OpenSSL's");
+  }
+
+  std::vector<Key<Global>> keys_;
+};
+
+}  // namespace
+
+const std::vector<Key<Global>>& GlobalKeys() {
+  static const std::vector<Key<Global>> keys = [] {
+    GlobalTable table;
+    table.AddProcess();
+    table.AddListening();
+    table.AddTcp();
+    table.AddLimits();
+    table.AddAuthentication();
+    table.AddClientTls();
+    table.AddServerTls();
+    table.AddPools();
+    return std::move(table).Sorted();
+  }();
+  return keys;
+}
+
+const Global& DefaultGlobal() {
+  using std::chrono::hours;
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  static const Global global = [] {
+    Global defaults;
+    defaults.keys = {.pool_mode = PoolMode::kTransaction,
+                     .pool_size = 20,
+                     .min_pool_size = 0,
+                     .reserve_pool_size = 0,
+                     .reserve_pool_timeout = seconds(3),
+                     .max_waiting = std::nullopt,
+                     .query_wait_timeout = seconds(5),
+                     .server_lifetime = hours(1),
+                     .server_lifetime_jitter = 0.1,
+                     .server_idle_timeout = minutes(10),
+                     .server_check_delay = seconds(30),
+                     .server_check_query = "<empty>",
+                     .server_reset_query = "DISCARD ALL",
+                     .server_connect_timeout = seconds(15),
+                     .server_login_retry = seconds(15),
+                     .max_parallel_connects = 2,
+                     .query_timeout = Duration(0),
+                     .transaction_timeout = Duration(0),
+                     .idle_transaction_timeout = Duration(0),
+                     .client_idle_timeout = Duration(0)};
+    return defaults;
+  }();
+  return global;
+}
+
+}  // namespace conf

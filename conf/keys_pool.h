@@ -1,0 +1,109 @@
+// The keys that [pgweir], [databases.X] and [users.X] share, and how a descriptor is made from a codec and a field.
+//
+// Internal to the key table (keys_global.cc, keys_sections.cc). Threads: see keys.h.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "conf/codecs.h"
+#include "conf/keys.h"
+
+namespace conf {
+
+template <typename T>
+struct IsOptional : std::false_type {};
+template <typename T>
+struct IsOptional<std::optional<T>> : std::true_type {};
+
+// `field` gives the member of a section: a member pointer, or a lambda [](auto& section) -> auto&.
+template <typename Section, typename Codec, typename Field>
+Key<Section> MakeKey(std::string_view name, Codec codec, Field field, std::string_view description) {
+  Key<Section> key;
+  key.name = name;
+  key.allowed = codec.Allowed();
+  key.description = description;
+  key.get = [codec, field](const Section& section) -> std::optional<std::string> {
+    const auto& member = std::invoke(field, section);
+    if constexpr (IsOptional<std::decay_t<decltype(member)>>::value) {
+      if (!member) return std::nullopt;
+      return codec.Format(*member);
+    } else {
+      return codec.Format(member);
+    }
+  };
+  key.set = [codec, field](Section& section, const Value& value) -> Accepted {
+    auto parsed = codec.Parse(value);
+    if (!parsed) return Refuse(parsed.error());
+    std::invoke(field, section) = std::move(*parsed);
+    return {};
+  };
+  return key;
+}
+
+inline constexpr Duration kLongest = std::chrono::hours(24 * 365);
+inline constexpr int kMostConnections = 1'000'000;
+
+inline IntegerCodec Count(int min, int max, std::string_view note = "") {
+  return {.min = min, .max = max, .note = note};
+}
+inline DurationCodec Time(Duration min = Duration(0), Duration max = kLongest, std::string_view note = "") {
+  return {.min = min, .max = max, .note = note};
+}
+inline WordCodec<PoolMode> PoolModes() {
+  return {{{"session", PoolMode::kSession}, {"transaction", PoolMode::kTransaction}, {"statement", PoolMode::kStatement}}};
+}
+
+template <typename Section>
+void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_name) {
+  using std::chrono::hours;
+  using std::chrono::milliseconds;
+  const auto add = [&keys](std::string_view name, auto codec, auto member, std::string_view description) {
+    keys.push_back(MakeKey<Section>(
+        name, codec, [member](auto& section) -> auto& { return section.keys.*member; }, description));
+  };
+  add("pool_mode", PoolModes(), &PoolKeys::pool_mode,
+      "when a server returns to the pool: at the end of the session, of the transaction, or of each statement");
+  add(pool_size_name, Count(1, 100'000, "a pool needs at least one server: 0 is not \"unlimited\" here, name a number"),
+      &PoolKeys::pool_size, "servers per pool, that is per database and user");
+  add("min_pool_size", Count(0, 100'000), &PoolKeys::min_pool_size, "servers kept open although nobody needs them");
+  add("reserve_pool_size", Count(0, 100'000), &PoolKeys::reserve_pool_size,
+      "extra servers per pool when a client has waited reserve_pool_timeout; 0 = none");
+  add("reserve_pool_timeout", Time(), &PoolKeys::reserve_pool_timeout,
+      "how long a client waits before the reserve is opened; shorter than query_wait_timeout");
+  add("max_waiting", Count(1, 100'000'000, "a new pool has nobody served without a wait for its first connect"),
+      &PoolKeys::max_waiting, "clients that may wait for a server of one pool; the next is refused at once");
+  add("query_wait_timeout", Time(milliseconds(1), hours(24), "waiting must have an end: name the longest you accept"),
+      &PoolKeys::query_wait_timeout, "longest wait of a query for a server; then the query gets an error");
+  add("server_lifetime", Time(), &PoolKeys::server_lifetime,
+      "age at which a server is replaced, never inside a transaction; 0 = each is used once");
+  add("server_lifetime_jitter", FractionCodec{}, &PoolKeys::server_lifetime_jitter,
+      "up to this part of server_lifetime is taken off at random, so that servers do not all end together");
+  add("server_idle_timeout", Time(), &PoolKeys::server_idle_timeout,
+      "an unused server above min_pool_size is closed after this time; 0 = never");
+  add("server_check_delay", Time(), &PoolKeys::server_check_delay,
+      "a server that was idle longer is checked by server_check_query before use; 0 = always");
+  add("server_check_query", TextCodec{.permitted_controls = "\t\r\n"}, &PoolKeys::server_check_query,
+      "the check: \"<empty>\" is an empty query, \"\" is no check");
+  add("server_reset_query", TextCodec{.permitted_controls = "\t\r\n"}, &PoolKeys::server_reset_query,
+      "cleans a server after a client in session mode; \"\" = nothing is cleaned");
+  add("server_connect_timeout", Time(milliseconds(1), hours(1), "a connect must have an end"),
+      &PoolKeys::server_connect_timeout, "name service, TCP, TLS and login of a server together");
+  add("server_login_retry", Time(), &PoolKeys::server_login_retry,
+      "longest pause before the next attempt after a failed connect or login");
+  add("max_parallel_connects", Count(1, 1000), &PoolKeys::max_parallel_connects,
+      "servers of a pool that may be logging in at the same time");
+  add("query_timeout", Time(), &PoolKeys::query_timeout, "a query that runs longer is cancelled; 0 = off");
+  add("transaction_timeout", Time(), &PoolKeys::transaction_timeout, "a transaction that lasts longer is ended; 0 = off");
+  add("idle_transaction_timeout", Time(), &PoolKeys::idle_transaction_timeout,
+      "a client that idles inside a transaction longer is ended; 0 = off");
+  add("client_idle_timeout", Time(), &PoolKeys::client_idle_timeout,
+      "a client that idles outside a transaction longer is ended; 0 = off");
+}
+
+}  // namespace conf

@@ -1,0 +1,407 @@
+#include "pool/pool.h"
+
+#include <algorithm>
+
+namespace pool {
+
+Pool::Pool(PoolLimits limits, uint32_t workers, std::shared_ptr<Budget> database, std::shared_ptr<Budget> user, uint64_t seed)
+    : database_(std::move(database)),
+      user_(std::move(user)),
+      limits_(limits),
+      queue_(workers),
+      idle_(workers),
+      random_(static_cast<std::minstd_rand::result_type>(seed)) {
+  PGWEIR_CHECK(workers > 0 && workers <= kWorkersMax);
+}
+
+void Pool::SetState(Slot& slot, SlotState state) {
+  --by_state_[static_cast<size_t>(slot.state)];
+  ++by_state_[static_cast<size_t>(state)];
+  slot.state = state;
+}
+
+int Pool::Usable() const { return CountOf(SlotState::kIdle) + CountOf(SlotState::kActive) + CountOf(SlotState::kMoving); }
+
+double Pool::UnitRandom() {
+  return static_cast<double>(random_() - std::minstd_rand::min()) /
+         static_cast<double>(std::minstd_rand::max() - std::minstd_rand::min() + 1);
+}
+
+// --- acquire -------------------------------------------------------------------------------------------------------------
+
+Pool::Acquired Pool::Acquire(Waiter& waiter, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  PGWEIR_CHECK(waiter.state == WaiterState::kNone);
+  if (mode_ == RunMode::kRemoved) return {Acquired::Kind::kRemoved};
+  waiter.since = now;
+  waiter.ticket = 0;
+  return TakeOrQueue(waiter, now, orders);
+}
+
+Pool::Acquired Pool::AcquireAgain(Waiter& waiter, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  PGWEIR_CHECK(waiter.state == WaiterState::kNone);
+  if (mode_ == RunMode::kRemoved) return {Acquired::Kind::kRemoved};
+  return TakeOrQueue(waiter, now, orders);
+}
+
+Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) {
+  const bool running = mode_ == RunMode::kRunning;
+  if (running && queue_.size() == 0) {
+    IdleList& own = idle_[waiter.worker];
+    if (Slot* slot = own.front()) {
+      own.Remove(*slot);
+      SetState(*slot, SlotState::kActive);
+      return {Acquired::Kind::kLeased, slot, now - slot->idle_since > limits_.check_delay};
+    }
+    for (WorkerId other = 0; other < idle_.size(); ++other) {
+      Slot* slot = idle_[other].front();
+      if (slot == nullptr) continue;
+      idle_[other].Remove(*slot);
+      SetState(*slot, SlotState::kMoving);
+      slot->grant = &waiter;
+      waiter.grant = slot;
+      waiter.state = WaiterState::kGranted;
+      orders.move.push_back({slot->shared_from_this(), other, waiter.worker});
+      return {Acquired::Kind::kQueued};
+    }
+    if (Usable() == 0 && health_.RefusesNow(now)) return {Acquired::Kind::kRefused};
+  }
+  if (waiter.ticket != 0) {
+    queue_.PushAgain(waiter);
+  } else {
+    if (queue_.size() >= static_cast<size_t>(limits_.max_waiting)) return {Acquired::Kind::kQueueFull};
+    queue_.Push(waiter);
+  }
+  Grow(now, orders);
+  return {Acquired::Kind::kQueued};
+}
+
+bool Pool::Cancel(Waiter& waiter, TimePoint, Orders&) {
+  MutexLock lock(mutex_);
+  switch (waiter.state) {
+    case WaiterState::kNone:
+      return false;
+    case WaiterState::kQueued:
+      queue_.Remove(waiter);
+      return true;
+    case WaiterState::kGranted:
+      waiter.grant->grant = nullptr;
+      waiter.grant = nullptr;
+      waiter.state = WaiterState::kNone;
+      return true;
+  }
+  return false;
+}
+
+// --- release -------------------------------------------------------------------------------------------------------------
+
+Pool::Next Pool::Release(Slot& slot, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  PGWEIR_CHECK(slot.state == SlotState::kActive);
+  if (IsExpired(slot, now)) {
+    SetState(slot, SlotState::kClosing);
+    Grow(now, orders);
+    return {Next::Kind::kClose};
+  }
+  return Hand(slot, now);
+}
+
+Pool::Next Pool::Opened(Slot& slot, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  PGWEIR_CHECK(slot.state == SlotState::kLogin);
+  health_.OnOpened();
+  SetState(slot, SlotState::kActive);
+  slot.opened_at = now;
+  const auto life = static_cast<double>(limits_.lifetime.count()) * (1.0 - limits_.lifetime_jitter * UnitRandom());
+  slot.expires_at = now + Duration(static_cast<Duration::rep>(life));
+  const Next next = Hand(slot, now);
+  Grow(now, orders);
+  return next;
+}
+
+Pool::Next Pool::Arrived(Slot& slot, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  PGWEIR_CHECK(slot.state == SlotState::kMoving);
+  SetState(slot, SlotState::kActive);
+  if (Waiter* waiter = slot.grant) {
+    slot.grant = nullptr;
+    waiter->grant = nullptr;
+    waiter->state = WaiterState::kNone;
+    return {Next::Kind::kServe, waiter};
+  }
+  return Hand(slot, now);
+}
+
+bool Pool::MayMove(Slot& slot, WorkerId from, WorkerId to) {
+  MutexLock lock(mutex_);
+  if (slot.state != SlotState::kMoving || slot.worker != from) return false;
+  slot.worker = to;
+  return true;
+}
+
+bool Pool::IsUnwanted(const Slot& slot) const {
+  return slot.close_needed || mode_ != RunMode::kRunning || Open() > limits_.size + limits_.reserve_size;
+}
+
+bool Pool::IsExpired(const Slot& slot, TimePoint now) const {
+  if (now < slot.expires_at) return false;
+  // At once when nobody waits, else one at a time, so that an old pool does not close all at once under load.
+  return queue_.size() == 0 || CountOf(SlotState::kLogin) + CountOf(SlotState::kClosing) == 0;
+}
+
+Waiter* Pool::ChooseWaiter(WorkerId worker) {
+  Waiter* own = queue_.OldestOn(worker);
+  Waiter* oldest = queue_.Oldest();
+  if (own == nullptr || oldest == own) return oldest;
+  return own->since - oldest->since > kHandoverSlack ? oldest : own;
+}
+
+Pool::Next Pool::Hand(Slot& slot, TimePoint now) {
+  if (IsUnwanted(slot)) {
+    SetState(slot, SlotState::kClosing);
+    return {Next::Kind::kClose};
+  }
+  if (Waiter* waiter = ChooseWaiter(slot.worker)) {
+    queue_.Remove(*waiter);
+    if (waiter->worker == slot.worker) return {Next::Kind::kServe, waiter};
+    SetState(slot, SlotState::kMoving);
+    slot.grant = waiter;
+    waiter->grant = &slot;
+    waiter->state = WaiterState::kGranted;
+    slot.worker = waiter->worker;
+    return {Next::Kind::kMove, nullptr, waiter->worker};
+  }
+  if (Open() > limits_.min_size && (database_->HasHungry() || user_->HasHungry())) {
+    SetState(slot, SlotState::kClosing);  // another pool waits for the place at a shared cap
+    return {Next::Kind::kClose};
+  }
+  SetState(slot, SlotState::kIdle);
+  slot.idle_since = now;
+  idle_[slot.worker].PushFront(slot);
+  return {Next::Kind::kIdle};
+}
+
+// --- open and close ------------------------------------------------------------------------------------------------------
+
+bool Pool::TakePlace(Orders& orders) {
+  for (const auto& budget : {database_, user_}) {
+    if (budget->TryTake()) continue;
+    if (budget == user_) database_->Give();
+    budget->RememberHungry(shared_from_this());
+    orders.evict = budget;
+    return false;
+  }
+  return true;
+}
+
+void Pool::Grow(TimePoint now, Orders& orders) {
+  if (mode_ != RunMode::kRunning) return;
+  const Waiter* oldest = queue_.Oldest();
+  int most = limits_.size;
+  if (oldest != nullptr && limits_.reserve_size > 0) {
+    const TimePoint reserve_at = oldest->since + limits_.reserve_timeout;
+    if (now >= reserve_at) {
+      most += limits_.reserve_size;
+    } else {
+      orders.wake_at = std::min(orders.wake_at, reserve_at);
+    }
+  }
+  const int in_login = CountOf(SlotState::kLogin);
+  const int missing = limits_.min_size - (Open() - CountOf(SlotState::kClosing));
+  int wanted = std::max(static_cast<int>(queue_.size()) - in_login, missing);
+  wanted = std::min({wanted, most - Open(), (health_.proven() ? limits_.max_parallel_connects : 1) - in_login});
+  if (wanted <= 0) return;
+  if (!health_.MayTry(now)) {
+    orders.wake_at = std::min(orders.wake_at, health_.retry_at());
+    return;
+  }
+  const Waiter* waiter = oldest;
+  for (; wanted > 0 && TakePlace(orders); --wanted) {
+    auto slot = std::make_shared<Slot>();
+    slot->worker = waiter != nullptr ? waiter->worker : next_worker_++ % static_cast<WorkerId>(idle_.size());
+    if (waiter != nullptr) waiter = waiter->links.next;
+    slot->index = slots_.size();
+    slots_.push_back(slot);
+    ++by_state_[static_cast<size_t>(SlotState::kLogin)];
+    orders.open.push_back(std::move(slot));
+  }
+}
+
+void Pool::OpenFailed(Slot& slot, OpenFailure failure, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  PGWEIR_CHECK(slot.state == SlotState::kLogin);
+  const bool refused = failure.kind == OpenFailure::Kind::kRefused;
+  auto shared = std::make_shared<OpenFailure>(failure);
+  health_.OnFailed(std::move(failure), now, limits_.login_retry, UnitRandom());
+  SetState(slot, SlotState::kClosing);
+  if (refused && Usable() == 0) {
+    while (Waiter* waiter = queue_.Oldest()) {
+      queue_.Remove(*waiter);
+      orders.failed.push_back({waiter->worker, waiter->owner_id});
+    }
+    orders.failure = std::move(shared);
+  }
+  Remove(slot, orders);
+  Grow(now, orders);
+}
+
+void Pool::FailWaiters(std::shared_ptr<OpenFailure> failure, Orders& orders) {
+  MutexLock lock(mutex_);
+  while (Waiter* waiter = queue_.Oldest()) {
+    queue_.Remove(*waiter);
+    orders.failed.push_back({waiter->worker, waiter->owner_id});
+  }
+  orders.failure = std::move(failure);
+}
+
+void Pool::BeginClose(Slot& slot, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  if (slot.state == SlotState::kClosing || slot.state == SlotState::kClosed) return;
+  if (slot.state == SlotState::kIdle) idle_[slot.worker].Remove(slot);
+  if (Waiter* waiter = slot.grant) {
+    slot.grant = nullptr;
+    waiter->grant = nullptr;
+    if (waiter->ticket == 0) {
+      queue_.Push(*waiter);
+    } else {
+      queue_.PushAgain(*waiter);
+    }
+  }
+  SetState(slot, SlotState::kClosing);
+  Grow(now, orders);
+}
+
+void Pool::Closed(Slot& slot, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  PGWEIR_CHECK(slot.state == SlotState::kClosing);
+  Remove(slot, orders);
+  Grow(now, orders);
+}
+
+void Pool::Remove(Slot& slot, Orders& orders) {
+  --by_state_[static_cast<size_t>(slot.state)];
+  slot.state = SlotState::kClosed;
+  std::shared_ptr<Slot> keep = std::move(slots_[slot.index]);
+  if (slot.index + 1 != slots_.size()) {
+    slots_[slot.index] = std::move(slots_.back());
+    slots_[slot.index]->index = slot.index;
+  }
+  slots_.pop_back();
+  for (const auto& budget : {database_, user_}) {
+    budget->Give();
+    if (auto hungry = budget->TakeHungry()) orders.poke.push_back(std::move(hungry));
+  }
+}
+
+// --- housekeeping --------------------------------------------------------------------------------------------------------
+
+void Pool::RetireIdle(Slot& slot, Orders& orders) {
+  idle_[slot.worker].Remove(slot);
+  SetState(slot, SlotState::kClosing);
+  orders.close.push_back(slot.shared_from_this());
+}
+
+void Pool::Trim(TimePoint now, Orders& orders) {
+  if (queue_.size() > 0) return;
+  int expired_left = std::max(1, Open() / 10);  // a few per tick: an old pool is renewed gradually
+  for (auto& list : idle_) {
+    Slot* slot = list.back();
+    while (slot != nullptr) {
+      Slot* before = slot->idle_links.previous;
+      const bool expired = limits_.lifetime.count() > 0 && now >= slot->expires_at;
+      const bool idle_too_long = limits_.idle_timeout.count() > 0 && now - slot->idle_since >= limits_.idle_timeout;
+      const int staying = Open() - CountOf(SlotState::kClosing);
+      if (expired && expired_left > 0) {
+        --expired_left;
+        RetireIdle(*slot, orders);
+      } else if ((idle_too_long && staying > limits_.min_size) || staying > limits_.size + limits_.reserve_size) {
+        RetireIdle(*slot, orders);
+      }
+      slot = before;
+    }
+  }
+}
+
+void Pool::Tick(TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  if (mode_ == RunMode::kRunning) Trim(now, orders);
+  Grow(now, orders);
+}
+
+bool Pool::EvictIdle(TimePoint, Orders& orders) {
+  MutexLock lock(mutex_);
+  Slot* oldest = nullptr;
+  for (auto& list : idle_) {
+    Slot* slot = list.back();
+    if (slot != nullptr && (oldest == nullptr || slot->idle_since < oldest->idle_since)) oldest = slot;
+  }
+  if (oldest == nullptr || Open() - CountOf(SlotState::kClosing) <= limits_.min_size) return false;
+  RetireIdle(*oldest, orders);
+  return true;
+}
+
+TimePoint Pool::OldestIdleSince() const {
+  MutexLock lock(mutex_);
+  TimePoint oldest = kNever;
+  if (Open() - CountOf(SlotState::kClosing) <= limits_.min_size) return oldest;
+  for (const auto& list : idle_) {
+    if (const Slot* slot = list.back()) oldest = std::min(oldest, slot->idle_since);
+  }
+  return oldest;
+}
+
+void Pool::SetLimits(const PoolLimits& limits, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  limits_ = limits;
+  Trim(now, orders);
+  Grow(now, orders);
+}
+
+void Pool::SetMode(RunMode mode, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  mode_ = mode;
+  if (mode == RunMode::kRunning) {
+    Grow(now, orders);
+    return;
+  }
+  for (auto& list : idle_) {
+    while (Slot* slot = list.front()) RetireIdle(*slot, orders);
+  }
+}
+
+void Pool::CloseAll(TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  health_.Forget();
+  for (auto& list : idle_) {
+    while (Slot* slot = list.front()) RetireIdle(*slot, orders);
+  }
+  for (const auto& slot : slots_) slot->close_needed = true;
+  Grow(now, orders);
+}
+
+Pool::Counts Pool::Count(TimePoint now) const {
+  MutexLock lock(mutex_);
+  Counts counts;
+  counts.by_state = by_state_;
+  counts.open = Open();
+  counts.waiting = queue_.size();
+  if (const Waiter* oldest = queue_.Oldest()) counts.oldest_wait = now - oldest->since;
+  counts.is_down = health_.is_down();
+  counts.down_since = health_.down_since();
+  counts.last_failure = health_.last_failure();
+  counts.mode = mode_;
+  return counts;
+}
+
+OpenFailure Pool::LastFailure() const {
+  MutexLock lock(mutex_);
+  return health_.last_failure();
+}
+
+PoolLimits Pool::limits() const {
+  MutexLock lock(mutex_);
+  return limits_;
+}
+
+}  // namespace pool

@@ -1,0 +1,139 @@
+// The bounded set of server connections of one (database, user), and who gets which next.
+//
+// What: bookkeeping only. No I/O, no clock (`now` is an argument), no logging, no threads of its own. Everything that must
+// happen outside comes back as a result or in Orders, after the mutex was let go.
+//
+// The law
+//  1. open() = login + idle + active + moving + closing, and never passes size (+ reserve), nor the budgets it draws on.
+//  2. Idle servers and waiters do not coexist while the pool is running: a release looks for a waiter first, an acquire for an
+//     idle server first, and an acquire never passes a queue that is not empty.
+//  3. A released server goes to the oldest waiter of its own worker, unless one elsewhere is older by more than
+//     kHandoverSlack: then the server moves. Idle servers are taken LIFO, own worker first.
+//  4. A waiter waits (queued), is promised a server that moves (granted), or neither; whoever owns it cancels it before it dies.
+//  5. Growth: min(waiters - login, room, parallel connects), one probe at a time until a login succeeded.
+//
+// Threads: any worker; one short mutex inside. Units: microseconds. Limits: PoolLimits; kWorkersMax workers.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "pool/backend_health.h"
+#include "pool/budget.h"
+#include "pool/mutex.h"
+#include "pool/orders.h"
+#include "pool/slot.h"
+#include "pool/wait_queue.h"
+
+namespace pool {
+
+inline constexpr Duration kHandoverSlack{1'000};
+inline constexpr uint32_t kWorkersMax = 256;
+
+struct PoolLimits {
+  int size = 20, min_size = 0, reserve_size = 0, max_waiting = 1000, max_parallel_connects = 2;
+  Duration reserve_timeout{0};
+  Duration lifetime{0};      // 0 = each connection serves once
+  Duration idle_timeout{0};  // 0 = kept
+  Duration check_delay{0};   // idle longer than this: check before use
+  Duration login_retry{0};
+  double lifetime_jitter = 0;
+};
+
+enum class RunMode : uint8_t { kRunning, kPaused, kRemoved };
+
+class Pool : public std::enable_shared_from_this<Pool> {
+ public:
+  Pool(PoolLimits limits, uint32_t workers, std::shared_ptr<Budget> database, std::shared_ptr<Budget> user, uint64_t seed);
+
+  struct Acquired {
+    enum class Kind : uint8_t { kLeased, kQueued, kQueueFull, kRefused, kRemoved } kind;
+    Slot* slot = nullptr;      // kLeased
+    bool check_first = false;  // kLeased: idle for longer than check_delay
+  };
+  Acquired Acquire(Waiter& waiter, TimePoint now, Orders& orders);
+  // The leased server turned out to be dead before it was used: the waiter goes back to where it stood.
+  Acquired AcquireAgain(Waiter& waiter, TimePoint now, Orders& orders);
+  // The waiter leaves (gone, timed out, cancelled). False when it was not waiting any more.
+  bool Cancel(Waiter& waiter, TimePoint now, Orders& orders);
+
+  // What becomes of a server that is clean, on the worker that holds it.
+  struct Next {
+    enum class Kind : uint8_t { kIdle, kServe, kMove, kClose } kind;
+    Waiter* waiter = nullptr;  // kServe: on this worker, now leased
+    WorkerId to = 0;           // kMove: the caller detaches the server and sends it there; then Arrived
+  };
+  Next Release(Slot& slot, TimePoint now, Orders& orders);
+  Next Opened(Slot& slot, TimePoint now, Orders& orders);   // logged in
+  Next Arrived(Slot& slot, TimePoint now, Orders& orders);  // on its new worker
+  // An order to move an idle server reached its worker. False: the server has ended meanwhile.
+  // True: the server now belongs to `to`; the caller detaches it and sends it there.
+  bool MayMove(Slot& slot, WorkerId from, WorkerId to);
+
+  void OpenFailed(Slot& slot, OpenFailure failure, TimePoint now, Orders& orders);
+  // From any state to closing. A waiter that was promised this server goes back into the queue.
+  void BeginClose(Slot& slot, TimePoint now, Orders& orders);
+  void Closed(Slot& slot, TimePoint now, Orders& orders);  // the socket is closed: the place is free
+
+  // Growth, trimming, lifetimes: called about once a second, at wake_at, and when poked.
+  void Tick(TimePoint now, Orders& orders);
+  bool EvictIdle(TimePoint now, Orders& orders);  // gives up its longest idle one; false when it has none to give
+  TimePoint OldestIdleSince() const;              // kNever = none idle
+
+  void SetLimits(const PoolLimits& limits, TimePoint now, Orders& orders);
+  void SetMode(RunMode mode, TimePoint now, Orders& orders);
+  void CloseAll(TimePoint now, Orders& orders);  // RECONNECT: idle ones now, the others at release
+  void FailWaiters(std::shared_ptr<OpenFailure> failure, Orders& orders);
+
+  struct Counts {
+    std::array<int, kSlotStates> by_state{};
+    int open = 0;
+    size_t waiting = 0;
+    Duration oldest_wait{0};
+    bool is_down = false;
+    TimePoint down_since{};
+    OpenFailure last_failure;
+    RunMode mode = RunMode::kRunning;
+  };
+  Counts Count(TimePoint now) const;
+  OpenFailure LastFailure() const;
+  PoolLimits limits() const;
+  const std::shared_ptr<Budget>& database_budget() const { return database_; }
+  const std::shared_ptr<Budget>& user_budget() const { return user_; }
+
+ private:
+  using IdleList = IntrusiveList<Slot, &Slot::idle_links>;
+
+  Acquired TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  Next Hand(Slot& slot, TimePoint now) PGWEIR_REQUIRES(mutex_);
+  Waiter* ChooseWaiter(WorkerId worker) PGWEIR_REQUIRES(mutex_);
+  bool IsUnwanted(const Slot& slot) const PGWEIR_REQUIRES(mutex_);
+  bool IsExpired(const Slot& slot, TimePoint now) const PGWEIR_REQUIRES(mutex_);
+  void Grow(TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  bool TakePlace(Orders& orders) PGWEIR_REQUIRES(mutex_);
+  void Trim(TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  void RetireIdle(Slot& slot, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  void SetState(Slot& slot, SlotState state) PGWEIR_REQUIRES(mutex_);
+  void Remove(Slot& slot, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  int CountOf(SlotState state) const PGWEIR_REQUIRES(mutex_) { return by_state_[static_cast<size_t>(state)]; }
+  int Open() const PGWEIR_REQUIRES(mutex_) { return static_cast<int>(slots_.size()); }
+  int Usable() const PGWEIR_REQUIRES(mutex_);
+  double UnitRandom() PGWEIR_REQUIRES(mutex_);
+
+  const std::shared_ptr<Budget> database_, user_;
+  mutable Mutex mutex_;
+  PoolLimits limits_ PGWEIR_GUARDED_BY(mutex_);
+  RunMode mode_ PGWEIR_GUARDED_BY(mutex_) = RunMode::kRunning;
+  WaitQueue queue_ PGWEIR_GUARDED_BY(mutex_);
+  std::vector<IdleList> idle_ PGWEIR_GUARDED_BY(mutex_);  // per worker, most recently used first
+  std::vector<std::shared_ptr<Slot>> slots_ PGWEIR_GUARDED_BY(mutex_);
+  std::array<int, kSlotStates> by_state_ PGWEIR_GUARDED_BY(mutex_){};
+  BackendHealth health_ PGWEIR_GUARDED_BY(mutex_);
+  WorkerId next_worker_ PGWEIR_GUARDED_BY(mutex_) = 0;  // for connections that nobody waits for
+  std::minstd_rand random_ PGWEIR_GUARDED_BY(mutex_);
+};
+
+}  // namespace pool

@@ -1,0 +1,38 @@
+// One place in a pool: the bookkeeping of one server connection from the decision to open it until its socket is closed.
+//
+//   state     means                                              leaves by
+//   login     being opened and logged in                         Opened, OpenFailed, BeginClose
+//   idle      clean, in its worker's idle stack                  Acquire, steal (moving), trim or Retire (closing)
+//   active    leased to a client, or tested or cleaned for one   Release, BeginClose
+//   moving    on its way to another worker                       Arrived, BeginClose
+//   closing   given up, socket not closed yet; still counts      Closed
+//
+// Ownership: shared_ptr, because an order to another worker may still name a slot that has ended; the pool's copy is the one
+// that counts. Threads: every field is guarded by the pool's mutex, except server, which only the worker in `worker` touches.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "pool/intrusive_list.h"
+#include "pool/time.h"
+#include "pool/wait_queue.h"
+
+namespace pool {
+
+enum class SlotState : uint8_t { kLogin, kIdle, kActive, kMoving, kClosing, kClosed };
+inline constexpr size_t kSlotStates = 6;
+
+struct Slot : std::enable_shared_from_this<Slot> {
+  SlotState state = SlotState::kLogin;
+  WorkerId worker = 0;
+  bool close_needed = false;  // RECONNECT, changed configuration: close at release
+  size_t index = 0;           // in Pool::slots_
+  TimePoint opened_at{}, idle_since{}, expires_at = kNever;
+  Waiter* grant = nullptr;  // moving: for whom
+  void* server = nullptr;   // the proxy's Server
+  ListLinks<Slot> idle_links;
+};
+
+}  // namespace pool

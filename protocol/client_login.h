@@ -1,0 +1,87 @@
+// The login of a client, as a step object: eats the client's authentication messages, emits bytes to send and a verdict.
+//
+// What: trust, password, md5 and SCRAM-SHA-256 against a secret in any of the three forms (plain, md5, SCRAM verifier):
+//   method \ secret   plain              md5                 SCRAM verifier
+//   password          compare            compare             derive and compare
+//   md5               challenge          challenge           SCRAM is used instead (as PostgreSQL does)
+//   scram-sha-256     derived verifier   always fails        exchange
+// A user that is unknown, or whose secret does not fit the method, goes through the same messages (MockVerifier, a random md5
+// secret) and fails at the end like a wrong password: nobody learns which.
+// Not here: sockets, timers, who is allowed into which database. Threads: a value. Randomness comes in as an argument.
+// Deriving a verifier from a plain password costs PBKDF2: the caller passes `derived`, a cache it owns (see NeedsDerivation).
+// Comparing a cleartext password with a SCRAM verifier costs PBKDF2, too (see IsNextStepSlow).
+// Limits: a message of more than kPasswordBytesMax ends the login.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/scram.h"
+
+namespace protocol {
+
+inline constexpr size_t kPasswordBytesMax = 65535;
+
+enum class LoginMethod : uint8_t { kTrust, kPassword, kMd5, kScramSha256 };
+
+struct ClientLoginOptions {
+  LoginMethod method = LoginMethod::kScramSha256;
+  std::string user;
+  std::optional<std::string> secret;  // nullopt = unknown user
+  // For method scram-sha-256 with a plain secret: its verifier, derived by the caller beforehand and cached there.
+  std::optional<ScramVerifier> derived;
+  std::string random;          // kLoginRandomBytes of fresh randomness
+  std::string process_secret;  // for MockVerifier, the same for the life of the process
+  int scram_iterations = 4096;
+};
+inline constexpr size_t kLoginRandomBytes = 32;
+
+class ClientLogin {
+ public:
+  explicit ClientLogin(ClientLoginOptions options);
+  ~ClientLogin();
+  ClientLogin(const ClientLogin&) = default;
+  ClientLogin& operator=(const ClientLogin&) = default;
+  // True when the method needs `derived` for this secret and the caller should compute VerifierOf(DeriveKeys(...)) off the loop.
+  static bool NeedsDerivation(LoginMethod method, const std::optional<std::string>& secret);
+
+  enum class Step : uint8_t { kContinue, kAccepted, kRefused, kMalformed };
+  // The first request (AuthenticationXxx), appended to out. kAccepted at once for trust with a known user; kRefused at once
+  // for trust with an unknown one.
+  Step Start(std::string& out);
+  // Body of a 'p' message (PasswordMessage, SASLInitialResponse, SASLResponse: which one is known from the state).
+  // Appends the next request to out. AuthenticationOk is NOT written: the caller writes the welcome. AuthenticationSASLFinal is.
+  Step OnPasswordMessage(std::string_view body, std::string& out);
+  // True when the next OnPasswordMessage runs PBKDF2, so that the caller hands it to a helper thread. An unknown user costs as
+  // much as one with a SCRAM verifier of scram_iterations.
+  bool IsNextStepSlow() const;
+
+  // After kAccepted by SCRAM against a stored verifier: the client's keys, for pass-through to servers. Not set for a
+  // verifier derived ad hoc from a plain secret (the server's salt differs).
+  const std::optional<ScramKeys>& scram_keys() const { return scram_keys_; }
+  // After kAccepted with a cleartext password: that password (to log in to servers with), else empty.
+  const std::string& cleartext() const { return cleartext_; }
+  const std::string& why() const { return why_; }  // for the log: "wrong password", "unknown user", ... never sent
+
+ private:
+  enum class State : uint8_t { kNew, kPassword, kMd5, kSaslFirst, kSaslFinal, kDone };
+  Step StartMd5(std::string& out);
+  Step StartScram(std::string& out);
+  Step OnCleartext(std::string_view body);
+  Step OnMd5(std::string_view body);
+  Step OnSaslFirst(std::string_view body, std::string& out);
+  Step OnSaslFinal(std::string_view body, std::string& out);
+  Step Accept();
+  Step Refuse(std::string why);
+  Step Malformed(std::string why);
+  ClientLoginOptions options_;
+  State state_ = State::kNew;
+  std::optional<ScramServer> scram_;
+  std::optional<ScramKeys> scram_keys_;
+  std::string md5_secret_, md5_salt_, cleartext_, why_;
+  std::string doom_;  // why this login fails whatever the client sends; empty = it may succeed
+};
+
+}  // namespace protocol

@@ -1,0 +1,155 @@
+// What the console, the metrics and the HTTP endpoint may see and do: the seam between proxy and admin.
+//
+// What: Control is implemented by proxy/process and used by admin; ConsolePort is implemented by admin and used by proxy
+// (through a pointer that only main sets). Snapshots are plain copies, gathered from every worker by message.
+// Threads: every call and every callback of this file happens on the control thread (the main loop), unless it says otherwise.
+// Ownership: callbacks may come after the console client has gone; they must not hold its memory.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "conf/config.h"
+#include "conf/loader.h"
+#include "protocol/error_catalog.h"
+#include "proxy/counters.h"
+
+struct event_base;
+
+namespace proxy {
+
+using WallTime = std::chrono::system_clock::time_point;
+
+struct ClientRow {
+  uint64_t id = 0;
+  std::string user, database;
+  std::string_view state;  // "login", "idle", "waiting", "active"
+  std::string addr, local_addr;
+  int port = 0, local_port = 0;
+  WallTime connect_time, request_time;
+  uint64_t wait_us = 0;
+  uint64_t link_id = 0;  // the server's id, 0 = none
+  std::string tls, application_name;
+  int worker = 0;
+};
+
+struct ServerRow {
+  uint64_t id = 0;
+  std::string user, database;
+  std::string_view state;  // "new", "idle", "active", "tested", "being_canceled", "closing"
+  std::string addr, local_addr;
+  int port = 0, local_port = 0;
+  WallTime connect_time, request_time;
+  std::string close_needed;  // "" or why
+  uint64_t link_id = 0;      // the client's id, 0 = none
+  uint32_t remote_pid = 0;
+  std::string tls, application_name;
+  int worker = 0;
+};
+
+struct PoolRow {
+  std::string database, user;
+  conf::PoolSettings settings;
+  uint64_t cl_active = 0, cl_waiting = 0, cl_active_cancel_req = 0, cl_waiting_cancel_req = 0;
+  uint64_t sv_active = 0, sv_active_cancel = 0, sv_being_canceled = 0, sv_idle = 0, sv_used = 0, sv_tested = 0, sv_login = 0,
+           sv_closing = 0;
+  uint64_t max_wait_us = 0;
+  std::string trouble;  // last cause while the backend is down, else empty
+  PoolTotals totals;
+};
+
+struct DatabaseRow {
+  std::string name;  // as in the configuration, or as a client asked for it under "*"
+  conf::Database database;
+  conf::PoolSettings settings;
+  int max_connections = 0, current_connections = 0, max_client_connections = 0, current_client_connections = 0;
+  bool paused = false;
+  PoolTotals retired;  // of pools that were removed: totals never go backwards
+};
+
+struct UserRow {
+  std::string name;
+  conf::PoolKeys keys;
+  int max_user_connections = 0, current_connections = 0, max_user_client_connections = 0, current_client_connections = 0;
+};
+
+struct WorkerRow {
+  int number = 0;
+  uint64_t clients = 0, logins = 0, servers = 0, turns = 0;
+  // Errors that pgweir said to clients, by ErrorCode.
+  std::array<uint64_t, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors{};
+};
+
+struct Snapshot {
+  std::vector<ClientRow> clients;  // only when asked for
+  std::vector<ServerRow> servers;  // only when asked for
+  std::vector<PoolRow> pools;      // sorted by database, user
+  std::vector<DatabaseRow> databases;
+  std::vector<UserRow> users;
+  std::vector<WorkerRow> workers;
+};
+
+enum class Collecting : uint8_t { kTotals, kClients, kServers, kEverything };
+
+enum class RunState : uint8_t { kActive, kPaused, kDraining };
+std::string_view Name(RunState);
+
+class Control {
+ public:
+  virtual ~Control() = default;
+  virtual std::shared_ptr<const conf::Config> config() const = 0;
+  virtual RunState run_state() const = 0;
+  virtual event_base* base() const = 0;  // the control thread's loop, for the HTTP endpoint
+  virtual WallTime started_at() const = 0;
+  virtual bool HasStarted() const = 0;  // listeners are open
+  // The answer comes on the control thread in a later turn.
+  virtual void Collect(Collecting what, std::function<void(Snapshot)> done) = 0;
+  // True within `within` when every worker has turned its loop; asked by /livez.
+  virtual void AskWorkers(std::chrono::milliseconds within, std::function<void(bool all_turned)> done) = 0;
+
+  // What changed, a line each; or every mistake, and then nothing changed.
+  virtual tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Reload() = 0;
+
+  using Done = std::function<void(std::optional<protocol::ErrorReport>)>;
+  // database empty = all. Pause answers when no server of it is left in use (per pool mode); the others at once.
+  virtual void Pause(std::string_view database, Done done) = 0;
+  virtual void Resume(std::string_view database, Done done) = 0;
+  virtual void Kill(std::string_view database, Done done) = 0;       // ends its clients and servers; leaves it paused
+  virtual void Reconnect(std::string_view database, Done done) = 0;  // servers close at their release
+  virtual void KillClient(uint64_t id, Done done) = 0;
+  enum class ShutdownKind : uint8_t { kDrain, kNow };
+  virtual void Shutdown(ShutdownKind kind) = 0;
+};
+
+enum class ConsoleAccess : uint8_t { kNone, kStats, kAdmin };
+
+struct ConsoleRequest {
+  uint64_t client_id = 0;
+  std::string user;
+  ConsoleAccess access = ConsoleAccess::kNone;
+  char type = 0;      // any frontend message type but 'X'
+  std::string body;   // without type and length; at most kConsoleMessageBytesMax
+};
+inline constexpr size_t kConsoleMessageBytesMax = 65536;
+
+class ConsolePort {
+ public:
+  virtual ~ConsolePort() = default;
+  // Answers with complete protocol messages (including ReadyForQuery where the protocol wants one; nothing for, e.g., Flush).
+  // `reply` is called exactly once per request, now or later; the next request of that client comes only after it.
+  virtual void OnMessage(ConsoleRequest request, std::function<void(std::string bytes)> reply) = 0;
+  // The client has gone: forget its statements and portals, drop its waiting command.
+  virtual void OnClosed(uint64_t client_id) = 0;
+  // ParameterStatus values of the welcome, e.g. server_version.
+  virtual std::vector<std::pair<std::string, std::string>> Welcome() const = 0;
+};
+
+}  // namespace proxy

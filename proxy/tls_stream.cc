@@ -1,0 +1,187 @@
+#include <arpa/inet.h>
+#include <cerrno>
+#include <netinet/in.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <optional>
+#include <system_error>
+
+#include "proxy/tls.h"
+
+namespace proxy {
+namespace {
+
+constexpr std::string_view kAlpn = "postgresql";
+
+// "fe80::1%eth0" is dialled by its zone, but certificates name the address alone.
+std::optional<std::string> AsAddress(std::string_view host) {
+  std::string address(host.substr(0, host.find('%')));
+  in6_addr bytes;
+  if (inet_pton(AF_INET, address.c_str(), &bytes) == 1 || inet_pton(AF_INET6, address.c_str(), &bytes) == 1) {
+    return address;
+  }
+  return std::nullopt;
+}
+
+std::string_view WithoutRootDot(std::string_view name) {
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return name;
+}
+
+bool CheckHost(SSL* ssl, const std::string& name) {
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return SSL_set1_host(ssl, name.c_str()) == 1;
+}
+
+std::string VerifyReason(SSL* ssl) {
+  const char* peer = SSL_is_server(ssl) ? "the client's certificate was not accepted: "
+                                        : "the server's certificate was not accepted: ";
+  return std::string(peer) + X509_verify_cert_error_string(SSL_get_verify_result(ssl)) +
+         (SSL_is_server(ssl) ? " (client_tls_ca_file)" : " (server_tls_sslmode, server_tls_ca_file)");
+}
+
+std::string ProtocolReason(SSL* ssl) {
+  const unsigned long code = ERR_peek_error();
+  if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    return VerifyReason(ssl);
+  }
+  const char* reason = ERR_reason_error_string(code);
+  return std::string("TLS: ") + (reason != nullptr ? reason : "OpenSSL gives no reason");
+}
+
+std::string Group(SSL* ssl) {
+  if (!SSL_is_server(ssl)) {
+    // the only place that knows the size of a TLS 1.2 server's own DH parameters
+    EVP_PKEY* key = nullptr;
+    if (SSL_get_peer_tmp_key(ssl, &key) == 1) {
+      const std::string bits = std::to_string(EVP_PKEY_get_bits(key));
+      const bool is_finite_field = EVP_PKEY_is_a(key, "DH") == 1;
+      EVP_PKEY_free(key);
+      if (is_finite_field) return "/DH=" + bits;
+    }
+  }
+  const char* name = OBJ_nid2sn(static_cast<int>(SSL_get_negotiated_group(ssl)));
+  if (name == nullptr || SSL_get_negotiated_group(ssl) == NID_undef) return "";
+  constexpr std::string_view kFiniteField = "ffdhe";
+  const std::string_view group = name;
+  if (group.starts_with(kFiniteField)) return "/DH=" + std::string(group.substr(kFiniteField.size()));
+  return "/ECDH=" + std::string(group);
+}
+
+}  // namespace
+
+std::unique_ptr<TlsStream> TlsStream::Make(const TlsContext& context, int fd) {
+  ERR_clear_error();
+  std::unique_ptr<TlsStream> stream(new TlsStream);
+  stream->ssl_ = SSL_new(context.get());
+  if (stream->ssl_ == nullptr || SSL_set_fd(stream->ssl_, fd) != 1) stream->error_ = "TLS: out of memory";
+  return stream;
+}
+
+std::unique_ptr<TlsStream> TlsStream::Accept(const TlsContext& context, int fd, bool direct) {
+  auto stream = Make(context, fd);
+  if (!stream->error_.empty()) return stream;
+  stream->needs_alpn_ = direct;
+  SSL_set_accept_state(stream->ssl_);
+  return stream;
+}
+
+std::unique_ptr<TlsStream> TlsStream::Connect(const TlsContext& context, int fd, std::string_view host) {
+  auto stream = Make(context, fd);
+  if (!stream->error_.empty()) return stream;
+  SSL* ssl = stream->ssl_;
+  SSL_set_connect_state(ssl);
+  const bool is_checked = context.mode() == conf::TlsMode::kVerifyFull;
+  const std::optional<std::string> address = AsAddress(host);
+  const std::string name(address ? "" : WithoutRootDot(host));
+  bool is_set = true;
+  if (address) {
+    if (is_checked) is_set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), address->c_str()) == 1;
+  } else if (name.empty() || name.find('\0') != std::string::npos) {
+    // for OpenSSL an empty name means "do not check"
+    is_set = !is_checked;
+  } else {
+    is_set = SSL_set_tlsext_host_name(ssl, name.c_str()) == 1 && (!is_checked || CheckHost(ssl, name));
+  }
+  ERR_clear_error();
+  if (!is_set) stream->error_ = "TLS: the host is neither a name nor an address that a certificate can hold";
+  return stream;
+}
+
+TlsStream::~TlsStream() { SSL_free(ssl_); }
+
+IoStatus TlsStream::Explain(int result) {
+  const int system_error = errno;
+  switch (SSL_get_error(ssl_, result)) {
+    case SSL_ERROR_WANT_READ: return IoStatus::kWantRead;
+    case SSL_ERROR_WANT_WRITE: return IoStatus::kWantWrite;
+    case SSL_ERROR_ZERO_RETURN: return IoStatus::kEof;
+    case SSL_ERROR_SYSCALL:
+      error_ = "TLS: " + (system_error != 0 ? std::generic_category().message(system_error) : "connection lost");
+      break;
+    default: error_ = ProtocolReason(ssl_);
+  }
+  is_broken_ = true;
+  ERR_clear_error();
+  return IoStatus::kError;
+}
+
+IoStatus TlsStream::Handshake() {
+  if (!error_.empty()) return IoStatus::kError;
+  ERR_clear_error();
+  errno = 0;
+  const int result = SSL_do_handshake(ssl_);
+  if (result != 1) return Explain(result);
+  if (needs_alpn_) {
+    const unsigned char* chosen = nullptr;
+    unsigned length = 0;
+    SSL_get0_alpn_selected(ssl_, &chosen, &length);
+    if (length != kAlpn.size()) {
+      error_ = "direct TLS connection without ALPN \"postgresql\"; the client must offer it, or start with SSLRequest";
+      return IoStatus::kError;
+    }
+  }
+  return IoStatus::kOk;
+}
+
+IoResult TlsStream::Read(void* bytes, size_t capacity) {
+  if (!error_.empty()) return {IoStatus::kError, 0};
+  if (capacity == 0) return {IoStatus::kOk, 0};
+  ERR_clear_error();
+  errno = 0;
+  size_t count = 0;
+  const int result = SSL_read_ex(ssl_, bytes, capacity, &count);
+  is_drained_ = result != 1;
+  if (result == 1) return {IoStatus::kOk, count};
+  return {Explain(result), 0};
+}
+
+IoResult TlsStream::Write(const void* bytes, size_t count) {
+  if (!error_.empty()) return {IoStatus::kError, 0};
+  if (count == 0) return {IoStatus::kOk, 0};
+  ERR_clear_error();
+  errno = 0;
+  size_t written = 0;
+  const int result = SSL_write_ex(ssl_, bytes, count, &written);
+  if (result == 1) return {IoStatus::kOk, written};
+  return {Explain(result), 0};
+}
+
+bool TlsStream::HasPending() const {
+  return error_.empty() && !is_drained_ && SSL_is_init_finished(ssl_) && SSL_has_pending(ssl_) == 1;
+}
+
+void TlsStream::Shutdown() {
+  if (ssl_ == nullptr || is_broken_ || !SSL_is_init_finished(ssl_)) return;
+  ERR_clear_error();
+  SSL_shutdown(ssl_);
+  ERR_clear_error();
+}
+
+std::string TlsStream::Description() const {
+  if (ssl_ == nullptr || !SSL_is_init_finished(ssl_)) return "";
+  return std::string(SSL_get_version(ssl_)) + "/" + SSL_get_cipher_name(ssl_) + Group(ssl_);
+}
+
+}  // namespace proxy

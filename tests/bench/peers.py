@@ -1,0 +1,380 @@
+"""What the measurements of tests/bench share: a throwaway PostgreSQL, the proxies in front of it, and a raw client.
+
+Everything started here lives in one temporary folder, listens on a free port of 127.0.0.1, and is ended by its own
+process id when the Stage closes. PostgreSQL and PgBouncer refuse root: as root they run as user postgres (or nobody).
+"""
+import os
+import pwd
+import resource
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+PG_BIN = "/usr/lib/postgresql/15/bin"
+START_SECONDS_MAX = 60
+STOP_SECONDS_MAX = 20
+PROXIES = ["bare_relay", "pgbouncer", "pgweir"]
+
+
+class Trouble(Exception):
+    """Something the person at the keyboard has to hear about."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def raise_fd_limit():
+    """Thousands of clients need thousands of descriptors, here and in every process started from here."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def client_environment():
+    """libpq must not spend its first round trip on TLS or Kerberos, nor read the caller's settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    return {**kept, "PGSSLMODE": "disable", "PGGSSENCMODE": "disable", "LC_ALL": "C.UTF-8"}
+
+
+def find_program(name, given=None, build_dir=None):
+    """The path of a proxy's program, or None when it is not there."""
+    build_dir = build_dir or os.path.join(SOURCE, "build")
+    places = {
+        "bare_relay": [os.path.join(build_dir, "tests", "bench", "bare_relay")],
+        "pgweir": [os.path.join(build_dir, "pgweir")],
+        "pgbouncer": ["/usr/sbin/pgbouncer", shutil.which("pgbouncer") or ""],
+    }[name]
+    for place in [given] if given else places:
+        if place and os.access(place, os.X_OK):
+            return os.path.abspath(place)
+    return None
+
+
+def missing_text(name):
+    return {
+        "bare_relay": "bare_relay is not built (cmake --build build --target bare_relay): measured without it",
+        "pgbouncer": "pgbouncer is not installed (apt-get install pgbouncer): measured without it",
+        "pgweir": "pgweir is not built (make build): measured without it",
+    }[name]
+
+
+def add_program_arguments(parser):
+    parser.add_argument("--build-dir", help="where bare_relay and pgweir were built (build)")
+    for name in PROXIES:
+        parser.add_argument("--" + name.replace("_", "-"), metavar="PROGRAM", help=f"use this {name}")
+
+
+def programs_of(arguments, wanted=PROXIES):
+    """{name: path} of the wanted proxies that are there; says which are not."""
+    found = {}
+    for name in wanted:
+        path = find_program(name, getattr(arguments, name), arguments.build_dir)
+        if path:
+            found[name] = path
+        else:
+            print(missing_text(name), flush=True)
+    if not found:
+        raise Trouble("there is no proxy to measure")
+    return found
+
+
+class Client:
+    """One raw connection in the simple protocol: small enough to open thousands of them."""
+
+    def __init__(self, port, database="bench", user="bench", timeout=START_SECONDS_MAX):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        body = struct.pack("!i", 3 << 16) + b"user\0%s\0database\0%s\0\0" % (user.encode(), database.encode())
+        self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
+        self._until_ready()
+
+    def query(self, sql):
+        """Runs it and throws the answer away; Trouble when the answer holds an error."""
+        body = sql.encode() + b"\0"
+        self.socket.sendall(b"Q" + struct.pack("!i", len(body) + 4) + body)
+        self._until_ready()
+
+    def drain(self, sql, buffer):
+        """For results of a gigabyte: only the end is looked at. Returns the bytes received."""
+        body = sql.encode() + b"\0"
+        self.socket.sendall(b"Q" + struct.pack("!i", len(body) + 4) + body)
+        total, tail, view = 0, b"", memoryview(buffer)
+        while tail != b"Z\0\0\0\5I":
+            count = self.socket.recv_into(view)
+            if count == 0:
+                raise Trouble("the connection ended inside a result")
+            total += count
+            tail = (tail + bytes(view[max(0, count - 6):count]))[-6:]
+        return total
+
+    def copy_in(self, sql, chunk, chunks):
+        body = sql.encode() + b"\0"
+        self.socket.sendall(b"Q" + struct.pack("!i", len(body) + 4) + body)
+        if self._frame()[0] != b"G":
+            raise Trouble("COPY was not accepted")
+        message = b"d" + struct.pack("!i", len(chunk) + 4) + chunk
+        for _ in range(chunks):
+            self.socket.sendall(message)
+        self.socket.sendall(b"c" + struct.pack("!i", 4))
+        self._until_ready()
+        return len(chunk) * chunks
+
+    def close(self):
+        try:
+            self.socket.sendall(b"X\0\0\0\4")
+        except OSError:
+            pass
+        self.socket.close()
+
+    def _exactly(self, count):
+        got = bytearray()
+        while len(got) < count:
+            piece = self.socket.recv(count - len(got))
+            if not piece:
+                raise Trouble("the connection was closed")
+            got += piece
+        return bytes(got)
+
+    def _frame(self):
+        head = self._exactly(5)
+        body = self._exactly(struct.unpack("!i", head[1:])[0] - 4)
+        if head[:1] == b"E":
+            raise Trouble(body.replace(b"\0", b" ").decode(errors="replace"))
+        return head[:1], body
+
+    def _until_ready(self):
+        while self._frame()[0] != b"Z":
+            pass
+
+
+class Proxy:
+    def __init__(self, name, process, port):
+        self.name, self.process, self.port = name, process, port
+        self.pid = process.pid
+
+    def cpu_seconds(self):
+        """User and system time of all threads so far: the same sum as in /proc/PID/stat, in ns instead of ticks."""
+        total = 0
+        try:
+            for thread in os.listdir(f"/proc/{self.pid}/task"):
+                with open(f"/proc/{self.pid}/task/{thread}/schedstat") as file:
+                    total += int(file.read().split()[0])
+            return total / 1e9
+        except FileNotFoundError:
+            with open(f"/proc/{self.pid}/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def pss_bytes(self):
+        with open(f"/proc/{self.pid}/smaps_rollup") as file:
+            for line in file:
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+        raise Trouble("no Pss in smaps_rollup")
+
+
+class Stage:
+    """PostgreSQL with a pgbench database, and any number of proxies in front of it."""
+
+    def __init__(self, scale=10, verbose=True):
+        self.scale, self.verbose = scale, verbose
+        self.children = []
+        self.environment = client_environment()
+        self.as_user = {}
+        self.fd_limit = raise_fd_limit()
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="pgweir-bench-")
+        try:
+            self._choose_user()
+            self._start_postgres()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for process, ending in reversed(self.children):
+            self._stop(process, ending)
+        self.children.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _choose_user(self):
+        os.chmod(self.folder, 0o711)
+        if os.geteuid() != 0:
+            return
+        for name in ("postgres", "nobody"):
+            try:
+                entry = pwd.getpwnam(name)
+            except KeyError:
+                continue
+            self.as_user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+            return
+        raise Trouble("PostgreSQL refuses root, and there is neither a user postgres nor a user nobody")
+
+    def subfolder(self, name, for_user=True):
+        path = os.path.join(self.folder, name)
+        os.mkdir(path)
+        if for_user and self.as_user:
+            os.chown(path, self.as_user["user"], self.as_user["group"])
+        return path
+
+    def say(self, text):
+        if self.verbose:
+            print(text, flush=True)
+
+    def run(self, command, **more):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment,
+                              **more)
+        if done.returncode != 0:
+            raise Trouble(f"{' '.join(command)}:\n{done.stdout}")
+        return done.stdout
+
+    def _start_postgres(self):
+        if not os.path.exists(f"{PG_BIN}/postgres"):
+            raise Trouble("PostgreSQL 15 is not installed: apt-get install postgresql-15")
+        self.say("starting PostgreSQL ...")
+        home = self.subfolder("pg")
+        data = os.path.join(home, "data")
+        self.run([f"{PG_BIN}/initdb", "-D", data, "-U", "bench", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"],
+                 cwd=home, **self.as_user)
+        self.pg_port = free_port()
+        settings = {"listen_addresses": "127.0.0.1", "port": self.pg_port, "unix_socket_directories": home,
+                    "shared_buffers": "256MB", "max_connections": 300, "fsync": "off", "synchronous_commit": "off",
+                    "full_page_writes": "off", "autovacuum": "off", "max_wal_size": "8GB", "log_min_messages": "warning"}
+        command = [f"{PG_BIN}/postgres", "-D", data]
+        for key, value in settings.items():
+            command += ["-c", f"{key}={value}"]
+        process = self.spawn(command, "pg.log", signal.SIGINT, cwd=home, **self.as_user)
+        self.wait_for_login(process, self.pg_port, "pg.log", database="postgres")
+        self.sql("CREATE DATABASE bench", database="postgres")
+        self.say(f"pgbench -i -s {self.scale} ...")
+        self.run([f"{PG_BIN}/pgbench", "-i", "-q", "-s", str(self.scale), *self.to_port(self.pg_port)])
+
+    def to_port(self, port):
+        return ["-h", "127.0.0.1", "-p", str(port), "-U", "bench", "bench"]
+
+    def sql(self, text, database="bench"):
+        client = Client(self.pg_port, database)
+        client.query(text)
+        client.close()
+
+    def spawn(self, command, log, ending, **more):
+        """Starts a child that is ended with the signal `ending` when the stage closes."""
+        with open(os.path.join(self.folder, log), "ab") as out:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                                       env=self.environment, **more)
+        self.children.append((process, ending))
+        return process
+
+    def stop(self, process):
+        for child in self.children:
+            if child[0] is process:
+                self.children.remove(child)
+                self._stop(*child)
+                return
+
+    @staticmethod
+    def _stop(process, ending):
+        if process.poll() is not None:
+            return
+        process.send_signal(ending)
+        try:
+            process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def log_tail(self, log):
+        with open(os.path.join(self.folder, log), errors="replace") as file:
+            return "".join(file.readlines()[-20:])
+
+    def wait_for_login(self, process, port, log, database="bench"):
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            try:
+                Client(port, database).close()
+                return
+            except (OSError, Trouble) as why:
+                if process.poll() is not None:
+                    raise Trouble(f"{log}: ended with {process.returncode}\n{self.log_tail(log)}") from why
+                if time.monotonic() > deadline:
+                    raise Trouble(f"{log}: no login within {START_SECONDS_MAX} s: {why}\n{self.log_tail(log)}") from why
+                time.sleep(0.05)
+
+    def start_proxy(self, name, program, mode="transaction", pool=20, wrapper=()):
+        """Starts one proxy; `wrapper` is put before its command line (valgrind)."""
+        port = free_port()
+        tag = f"{name}-{port}"
+        folder = self.subfolder(tag, for_user=name == "pgbouncer")
+        as_user = self.as_user if name == "pgbouncer" else {}
+        # SIGQUIT is "now" for pgweir, whose TERM drains first; the others have nothing to drain.
+        ending = signal.SIGQUIT if name == "pgweir" else signal.SIGTERM
+        if name == "bare_relay":
+            command = [program, str(port), str(self.pg_port), "bench", "bench", str(pool), mode]
+        else:
+            self._write(folder, "userlist.txt", '"bench" ""\n')
+            text = PGBOUNCER_INI if name == "pgbouncer" else PGWEIR_TOML
+            file = self._write(folder, name + (".ini" if name == "pgbouncer" else ".toml"),
+                               text.format(port=port, pg_port=self.pg_port, mode=mode, pool=pool, folder=folder))
+            command = [program, file]
+        process = self.spawn([*wrapper, *command], tag + ".log", ending, cwd=folder, **as_user)
+        self.wait_for_login(process, port, tag + ".log")
+        return Proxy(name, process, port)
+
+    @staticmethod
+    def _write(folder, name, text):
+        path = os.path.join(folder, name)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, 0o644)
+        return path
+
+
+# Both keep the connections they have open, log no connection, and queue as many clients as come.
+PGBOUNCER_INI = """[databases]
+bench = host=127.0.0.1 port={pg_port} dbname=bench
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {folder}/userlist.txt
+pool_mode = {mode}
+default_pool_size = {pool}
+max_client_conn = 10000
+query_wait_timeout = 60
+server_idle_timeout = 0
+listen_backlog = 4096
+log_connections = 0
+log_disconnections = 0
+log_stats = 0
+ignore_startup_parameters = extra_float_digits
+"""
+
+PGWEIR_TOML = """[pgweir]
+listen_addr = "127.0.0.1"
+listen_port = {port}
+unix_socket_dir = ""
+auth_type = "trust"
+auth_file = "userlist.txt"
+pool_mode = "{mode}"
+default_pool_size = {pool}
+workers = 1
+max_client_conn = 10000
+query_wait_timeout = "60s"
+max_waiting = 100000
+
+[databases.bench]
+host = "127.0.0.1"
+port = {pg_port}
+dbname = "bench"
+"""

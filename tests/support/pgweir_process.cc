@@ -1,0 +1,126 @@
+#include "tests/support/pgweir_process.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <regex>
+#include <sstream>
+
+#include "tests/support/wire_socket.h"
+
+namespace test_support {
+namespace {
+
+constexpr size_t kPrintedLogBytesMax = 20'000;
+
+bool HasLineFor(const std::string& text, const std::string& key) {
+  return std::regex_search("\n" + text, std::regex("\n[ \t]*" + key + "[ \t]*="));
+}
+
+std::string Quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + '"';
+}
+
+}  // namespace
+
+std::string PgweirProcess::Binary() {
+  const char* other = std::getenv("PGWEIR_TEST_BINARY");
+  return other != nullptr ? other : PGWEIR_BINARY;
+}
+
+PgweirProcess::PgweirProcess(const PgweirConfig& config, const Options& options)
+    : config_file_(folder_.File("pgweir.toml")),
+      log_file_(folder_.File("log")),
+      port_(FreePort()),
+      http_port_(FreePort()) {
+  if (!std::filesystem::exists(Binary())) throw std::runtime_error("no binary " + Binary() + ": build the target pgweir");
+  GiveToUnprivilegedUser(folder_.path());
+  WriteConfig(config);
+  ChildOptions child;
+  child.arguments = {Binary(), config_file_};
+  child.arguments.insert(child.arguments.end(), options.arguments.begin(), options.arguments.end());
+  child.environment = options.environment;
+  child.output_file = log_file_;
+  child.user = UnprivilegedUser();
+  process_ = std::make_unique<ChildProcess>(child);
+  const bool listens = Eventually([&] {
+    if (!process_->IsRunning()) throw std::runtime_error("pgweir did not start:\n" + log());
+    return IsListening();
+  });
+  if (!listens) throw TimedOut("pgweir does not listen:\n" + log());
+}
+
+PgweirProcess::~PgweirProcess() {
+  const bool has_crashed = !process_->IsRunning() && process_->WaitExit().value_or(0) > 128;
+  if (has_crashed) ADD_FAILURE() << "pgweir died of signal " << process_->WaitExit().value_or(0) - 128;
+  if (testing::Test::HasFailure() || has_crashed) {
+    std::string text = log();
+    if (text.size() > kPrintedLogBytesMax) text = "[...]" + text.substr(text.size() - kPrintedLogBytesMax);
+    std::fprintf(stderr, "---- log of pgweir ----\n%s---- end of log ----\n", text.c_str());
+  }
+}
+
+std::string PgweirProcess::Toml(const PgweirConfig& config) const {
+  const std::pair<std::string, std::string> own[] = {
+      {"listen_addr", "\"127.0.0.1\""},
+      {"listen_port", std::to_string(port_)},
+      {"unix_socket_dir", Quoted(folder_.path())},
+      {"http_listen_port", std::to_string(http_port_)},
+      {"auth_type", "\"trust\""},
+      {"auth_file", "\"userlist.txt\""},
+      {"admin_users", "[\"admin\"]"},
+      {"stats_users", "[\"watcher\"]"},
+      {"drain_delay", "\"0s\""},
+      {"workers", "2"},
+  };
+  std::string text = "[pgweir]\n";
+  for (const auto& [key, value] : own) {
+    if (!HasLineFor(config.global, key)) text += key + " = " + value + "\n";
+  }
+  return text + config.global + "\n" + config.sections + "\n";
+}
+
+void PgweirProcess::WriteConfig(const PgweirConfig& config) const {
+  std::string users;
+  for (const auto& [name, secret] : config.users) users += Quoted(name) + " " + Quoted(secret) + "\n";
+  WriteFile(folder_.File("userlist.txt"), users);
+  WriteFile(config_file_, Toml(config));
+}
+
+void PgweirProcess::Reload(const PgweirConfig& config) {
+  WriteConfig(config);
+  process_->Signal(SIGHUP);
+}
+
+bool PgweirProcess::WaitForLog(const std::string& expression, Milliseconds patience) const {
+  const std::regex wanted(expression);
+  return Eventually(
+      [&] {
+        std::istringstream lines(log());
+        for (std::string line; std::getline(lines, line);) {
+          if (std::regex_search(line, wanted)) return true;
+        }
+        return false;
+      },
+      patience);
+}
+
+bool PgweirProcess::IsListening() const {
+  try {
+    ConnectTcp(port_);
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
+std::string PgweirProcess::ConnectionString(const std::string& user, const std::string& database) const {
+  return "host=127.0.0.1 port=" + std::to_string(port_) + " user='" + user + "' dbname='" + database +
+         "' sslmode=disable gssencmode=disable";
+}
+
+}  // namespace test_support
