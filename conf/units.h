@@ -45,6 +45,7 @@ std::string FormatAddressRange(const AddressRange& range);
 std::string Quoted(std::string_view text);
 
 std::string_view Trim(std::string_view text);
+std::string_view StripLineEnd(std::string_view text);  // one \n or \r\n, as editors and `echo` leave it behind a secret
 std::vector<std::string> SplitList(std::string_view text);  // at commas, trimmed, empty items left out
 std::string JoinList(const std::vector<std::string>& items);
 

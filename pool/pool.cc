@@ -120,7 +120,7 @@ Pool::Next Pool::Opened(Slot& slot, TimePoint now, Orders& orders) {
   return next;
 }
 
-Pool::Next Pool::Arrived(Slot& slot, TimePoint now, Orders& orders) {
+Pool::Next Pool::Arrived(Slot& slot, TimePoint now, Orders&) {
   MutexLock lock(mutex_);
   PGWEIR_CHECK(slot.state == SlotState::kMoving);
   SetState(slot, SlotState::kActive);

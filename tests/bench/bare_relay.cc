@@ -41,6 +41,7 @@ namespace {
 
 constexpr size_t kBufferBytes = 64 * 1024;
 constexpr size_t kHeaderBytes = 5;
+constexpr size_t kKeptBytesMax = 1024;  // of buffer an idle client may hold
 constexpr size_t kStartupBytesMax = 10000;
 constexpr uint32_t kMessageBytesMax = 1u << 30;
 constexpr int kEventsPerTurn = 512;
@@ -248,6 +249,7 @@ class Relay {
     Lend(client, server);
     Send(server, client.kept);
     client.kept.clear();
+    if (client.kept.capacity() > kKeptBytesMax) client.kept = std::string();
   }
 
   void Wait(Link& client) {
@@ -282,6 +284,7 @@ class Relay {
     const ssize_t sent = send(link.fd, link.out.data(), link.out.size(), MSG_NOSIGNAL);
     if (sent < 0) return;
     link.out.erase(0, static_cast<size_t>(sent));
+    if (link.out.empty()) link.out = std::string();  // gives the memory back
     WatchBoth(link);
     if (link.role == Role::kClient && link.peer != nullptr && link.out.empty()) ReleaseIfDone(*link.peer);
   }

@@ -232,8 +232,8 @@ class Stage:
             print(text, flush=True)
 
     def run(self, command, **more):
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment,
-                              **more)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=self.environment, **more)
         if done.returncode != 0:
             raise Trouble(f"{' '.join(command)}:\n{done.stdout}")
         return done.stdout
@@ -249,7 +249,8 @@ class Stage:
         self.pg_port = free_port()
         settings = {"listen_addresses": "127.0.0.1", "port": self.pg_port, "unix_socket_directories": home,
                     "shared_buffers": "256MB", "max_connections": 300, "fsync": "off", "synchronous_commit": "off",
-                    "full_page_writes": "off", "autovacuum": "off", "max_wal_size": "8GB", "log_min_messages": "warning"}
+                    "full_page_writes": "off", "autovacuum": "off", "max_wal_size": "8GB",
+                    "log_min_messages": "warning"}
         command = [f"{PG_BIN}/postgres", "-D", data]
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]

@@ -109,7 +109,8 @@ make_clean_tree() {
   local root=$1 name
   mkdir -p "$root"/{proxy,protocol,pool,admin,conf,tests/unit,docker,build,empty}
   for name in $top_level; do [[ -d $root/$name ]] || echo "fine" >"$root/$name"; done
-  printf '// A frame.\n#pragma once\n#include <vector>\n#include <openssl/evp.h>\n#include <tl/expected.hpp>\n' >"$root/protocol/frame.h"
+  printf '// A frame.\n#pragma once\n#include <vector>\n#include <openssl/evp.h>\n' >"$root/protocol/frame.h"
+  printf '#include <tl/expected.hpp>\n#include <stringprep.h>\n' >"$root/protocol/login.cc"
   printf '#include "protocol/frame.h"\n// std::chrono::steady_clock::now is for others\n' >"$root/protocol/frame.cc"
   printf '#include <mutex>\n#include <chrono>\n#include <string.h>\n' >"$root/pool/pool.cc"
   printf '#include <toml++/toml.h>\n#include "conf/config.h"\n' >"$root/conf/toml_reader.cc"
@@ -118,8 +119,7 @@ make_clean_tree() {
   printf '#include <libpq-fe.h>\n' >"$root/proxy/control_connection.cc"
   printf '#include "admin/console.h"\n#include "proxy/worker.h"\nadmin::Console console;\n' >"$root/proxy/main.cc"
   printf '#include <prometheus/registry.h>\n#include "proxy/worker.h"\n#include "pool/pool.h"\n' >"$root/admin/metrics.cc"
-  printf '#include <event2/http.h>\n' >"$root/admin/http_endpoint.h.cc"
-  mv "$root/admin/http_endpoint.h.cc" "$root/admin/http_endpoint.cc"
+  printf '#include <event2/http.h>\n' >"$root/admin/http_endpoint.cc"
   printf '#include <thread>\n#include <libpq-fe.h>\n#include "admin/console.h"\n' >"$root/tests/unit/all_test.cc"
 }
 

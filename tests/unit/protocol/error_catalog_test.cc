@@ -4,7 +4,7 @@
 
 #include <set>
 
-#include "unit/protocol/wire_bytes.h"
+#include "tests/unit/protocol/wire_bytes.h"
 
 namespace protocol {
 namespace {
@@ -110,7 +110,8 @@ TEST(WriteError, AbsentFieldsAreNotWritten) {
 TEST(WriteError, ASubjectWithAZeroByteCannotAddFields) {
   std::string out;
   WriteError(out, ErrorCode::kUnknownDatabase, std::string_view("a\0CXXXXX", 8));
-  const ErrorFields fields = ParseErrorFields(Split(out).at(0).body);
+  const std::string body = Split(out).at(0).body;
+  const ErrorFields fields = ParseErrorFields(body);
   EXPECT_EQ(fields.sqlstate, "3D000");
   EXPECT_EQ(fields.message, "database \"a");
 }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "unit/protocol/wire_bytes.h"
+#include "tests/unit/protocol/wire_bytes.h"
 
 namespace protocol {
 namespace {
@@ -132,7 +132,7 @@ TEST(Startup, TerminatorMustBeTheLastByte) {
 }
 
 TEST(Startup, VersionsThatAreNot3) {
-  for (const uint32_t version : {0u, 0x00020000u, 0x00040000u, 0x04d2162eu, 0xffffffffu}) {
+  for (const uint32_t version : {0u, 0x00020000u, 0x00040000u, 0x04d21631u, 0xffffffffu}) {
     const ErrorReport error = MustRefuse(Packet(version, {{"user", "a"}}));
     EXPECT_EQ(error.code, ErrorCode::kUnsupportedProtocol);
   }

@@ -28,6 +28,8 @@ struct VerifyCase {
   std::string problem;  // empty = accepted
 };
 
+void PrintTo(const VerifyCase& test, std::ostream* out) { *out << test.name; }
+
 class TlsVerify : public TlsTest, public testing::WithParamInterface<VerifyCase> {};
 
 TEST_P(TlsVerify, ServerCertificate) {

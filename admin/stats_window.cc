@@ -1,0 +1,63 @@
+#include "admin/stats_window.h"
+
+namespace admin {
+namespace {
+
+uint64_t Grown(uint64_t before, uint64_t after) { return after > before ? after - before : 0; }
+
+proxy::PoolTotals Difference(const proxy::PoolTotals& before, const proxy::PoolTotals& after) {
+  proxy::PoolTotals grown;
+  grown.server_assignments = Grown(before.server_assignments, after.server_assignments);
+  grown.transactions = Grown(before.transactions, after.transactions);
+  grown.queries = Grown(before.queries, after.queries);
+  grown.bytes_received = Grown(before.bytes_received, after.bytes_received);
+  grown.bytes_sent = Grown(before.bytes_sent, after.bytes_sent);
+  grown.transaction_us = Grown(before.transaction_us, after.transaction_us);
+  grown.query_us = Grown(before.query_us, after.query_us);
+  grown.wait_us = Grown(before.wait_us, after.wait_us);
+  grown.client_logins = Grown(before.client_logins, after.client_logins);
+  return grown;
+}
+
+const proxy::PoolTotals& Find(const DatabaseTotals& totals, std::string_view database) {
+  static const proxy::PoolTotals kNone;
+  const auto found = totals.find(database);
+  return found == totals.end() ? kNone : found->second;
+}
+
+}  // namespace
+
+DatabaseTotals TotalsByDatabase(const proxy::Snapshot& snapshot) {
+  DatabaseTotals totals;
+  for (const proxy::DatabaseRow& row : snapshot.databases) {
+    if (row.name != "*") totals[row.name].Merge(row.retired);
+  }
+  for (const proxy::PoolRow& row : snapshot.pools) totals[row.database].Merge(row.totals);
+  return totals;
+}
+
+void StatsWindow::Feed(const proxy::Snapshot& snapshot, Time now) {
+  older_ = std::move(newer_);
+  older_at_ = newer_at_;
+  newer_ = TotalsByDatabase(snapshot);
+  newer_at_ = now;
+  has_period_ = true;
+}
+
+Growth StatsWindow::GrowthOf(std::string_view database) const {
+  if (!has_period_ || newer_at_ <= older_at_) return {};
+  return {.totals = Difference(Find(older_, database), Find(newer_, database)),
+          .period = std::chrono::duration_cast<std::chrono::microseconds>(newer_at_ - older_at_)};
+}
+
+Growth StatsWindow::GrowthOfAll() const {
+  Growth all;
+  for (const auto& [database, totals] : newer_) {
+    const Growth growth = GrowthOf(database);
+    all.totals.Merge(growth.totals);
+    all.period = growth.period;
+  }
+  return all;
+}
+
+}  // namespace admin

@@ -1,0 +1,201 @@
+// Contradictions: values that are each right alone and wrong together. A silent winner would be a silent default.
+#include <algorithm>
+#include <initializer_list>
+#include <optional>
+#include <set>
+
+#include "conf/draft.h"
+#include "conf/units.h"
+
+namespace conf {
+namespace {
+
+Address GlobalKey(std::string key) { return {"", "", std::move(key)}; }
+
+// The keys that a pool's arithmetic is about, as a section may override them.
+bool HasPoolArithmetic(const PoolKeys& keys) {
+  return keys.pool_size || keys.min_pool_size || keys.reserve_pool_size || keys.reserve_pool_timeout ||
+         keys.query_wait_timeout;
+}
+
+class Checker {
+ public:
+  explicit Checker(Draft& draft) : draft_(draft), config_(draft.config) {}
+
+  void CheckAll() {
+    if (draft_.WasRefused(kWholeFile)) return;
+    CheckPools();
+    CheckCaps();
+    CheckTls();
+    CheckAuthentication();
+    CheckListening();
+    if (config_.databases.empty() && !draft_.WasRefused(kSomeDatabase)) {
+      draft_.Add(draft_.OriginOf({"databases", "", ""}),
+                 "no database: add a section such as [databases.shop] with host = \"...\", or set DATABASE_URL");
+    }
+  }
+
+ private:
+  bool AnyRefused(std::initializer_list<std::string_view> keys) const {
+    return std::any_of(keys.begin(), keys.end(), [this](std::string_view key) {
+      return draft_.WasRefused(key) || (key == "pool_size" && draft_.WasRefused("default_pool_size"));
+    });
+  }
+
+  // Where a pool key is given: the innermost section of those that apply.
+  std::optional<Origin> OriginOfPoolKey(const std::string& key, const Database* database, const User* user) const {
+    std::vector<Address> addresses;
+    if (user != nullptr) addresses.emplace_back("users", user->name, key);
+    if (database != nullptr) addresses.emplace_back("databases", database->name, key);
+    addresses.push_back(GlobalKey(key == "pool_size" ? "default_pool_size" : key));
+    for (const Address& address : addresses) {
+      if (draft_.IsGiven(address)) return draft_.OriginOf(address);
+    }
+    return std::nullopt;
+  }
+
+  // Reports at the first of the keys that is given anywhere: list the likeliest culprit first.
+  void AddPoolMistake(std::initializer_list<std::string_view> keys, const Database* database, const User* user,
+                      std::string text) {
+    if (AnyRefused(keys)) return;
+    std::optional<Origin> given;
+    for (const std::string_view key : keys) {
+      if (!given) given = OriginOfPoolKey(std::string(key), database, user);
+    }
+    const Origin origin = given.value_or(draft_.OriginOf(GlobalKey("")));
+    if (database != nullptr) text += ", for database " + Quoted(database->name);
+    if (user != nullptr) text += (database != nullptr ? " and user " : ", for user ") + Quoted(user->name);
+    // one wrong pair shows in every combination that it takes part in: once is enough
+    const std::string place = origin.place + ":" + std::to_string(origin.line) + std::string(*keys.begin());
+    if (reported_.insert(place).second) draft_.Add(origin, text);
+  }
+
+  void CheckPool(const PoolSettings& pool, const Database* database, const User* user) {
+    if (pool.min_pool_size > pool.pool_size) {
+      AddPoolMistake({"min_pool_size", "pool_size"}, database, user,
+                     "min_pool_size (" + std::to_string(pool.min_pool_size) + ") is larger than the pool size (" +
+                         std::to_string(pool.pool_size) + ")");
+    }
+    if (pool.reserve_pool_size > 0 && pool.reserve_pool_timeout >= pool.query_wait_timeout) {
+      AddPoolMistake({"reserve_pool_timeout", "query_wait_timeout", "reserve_pool_size"}, database, user,
+                     "reserve_pool_timeout (" + FormatDuration(pool.reserve_pool_timeout) +
+                         ") must be shorter than query_wait_timeout (" + FormatDuration(pool.query_wait_timeout) +
+                         "), or the reserve of " + std::to_string(pool.reserve_pool_size) + " is never used");
+    }
+  }
+
+  // Global first, then what each section makes of it, then the pairs in which both sections have a say.
+  void CheckPools() {
+    CheckPool(config_.ResolvePool(Database{}, ""), nullptr, nullptr);
+    std::vector<const User*> users;
+    for (const auto& [name, user] : config_.users) {
+      if (!HasPoolArithmetic(user.keys)) continue;
+      users.push_back(&user);
+      CheckPool(config_.ResolvePool(Database{}, name), nullptr, &user);
+    }
+    for (const auto& [name, database] : config_.databases) {
+      if (!HasPoolArithmetic(database.keys)) continue;
+      CheckPool(config_.ResolvePool(database, ""), &database, nullptr);
+      for (const User* user : users) CheckPool(config_.ResolvePool(database, user->name), &database, user);
+    }
+  }
+
+  void CheckCap(int cap, int min_pool_size, const char* cap_name, const Address& section, const std::string& of) {
+    if (cap == 0 || cap >= min_pool_size || AnyRefused({"min_pool_size", cap_name})) return;
+    const auto& [group, name, unused] = section;
+    Origin origin = draft_.OriginOf(GlobalKey(cap_name));
+    for (const std::string& key : {std::string("min_pool_size"), std::string(cap_name)}) {
+      if (draft_.IsGiven({group, name, key})) origin = draft_.OriginOf({group, name, key});
+    }
+    const std::string place = origin.place + ":" + std::to_string(origin.line) + cap_name;
+    if (!reported_.insert(place).second) return;
+    draft_.Add(origin, std::string(cap_name) + " (" + std::to_string(cap) + ") cannot hold min_pool_size (" +
+                           std::to_string(min_pool_size) + ")" + of);
+  }
+
+  void CheckCaps() {
+    const Global& global = config_.global;
+    const int min_pool_size = global.keys.min_pool_size.value_or(0);
+    CheckCap(global.max_db_connections, min_pool_size, "max_db_connections", {"", "", ""}, "");
+    CheckCap(global.max_user_connections, min_pool_size, "max_user_connections", {"", "", ""}, "");
+    for (const auto& [name, database] : config_.databases) {
+      const int min = config_.ResolvePool(database, "").min_pool_size;
+      const std::string of = " of database " + Quoted(name);
+      CheckCap(config_.MaxDbConnections(database), min, "max_db_connections", {"databases", name, ""}, of);
+      CheckCap(global.max_user_connections, min, "max_user_connections", {"databases", name, ""}, of);
+    }
+    for (const auto& [name, user] : config_.users) {
+      const int min = user.keys.min_pool_size.value_or(min_pool_size);
+      const std::string of = " of user " + Quoted(name);
+      CheckCap(config_.MaxUserConnections(name), min, "max_user_connections", {"users", name, ""}, of);
+      CheckCap(global.max_db_connections, min, "max_db_connections", {"users", name, ""}, of);
+    }
+  }
+
+  void CheckTls() {
+    const TlsSettings& client = config_.global.client_tls;
+    const Origin client_mode = draft_.OriginOf(GlobalKey("client_tls_sslmode"));
+    if (client.mode != TlsMode::kDisable && (client.key_file.empty() || client.cert_file.empty()) &&
+        !AnyRefused({"client_tls_key_file", "client_tls_cert_file"})) {
+      draft_.Add(client_mode, "client_tls_sslmode = \"" + std::string(Name(client.mode)) +
+                                  "\" needs client_tls_key_file and client_tls_cert_file");
+    }
+    const TlsSettings& server = config_.global.server_tls;
+    if (server.key_file.empty() != server.cert_file.empty() &&
+        !AnyRefused({"server_tls_key_file", "server_tls_cert_file"})) {
+      const char* given = server.key_file.empty() ? "server_tls_cert_file" : "server_tls_key_file";
+      const char* missing = server.key_file.empty() ? "server_tls_key_file" : "server_tls_cert_file";
+      draft_.Add(draft_.OriginOf(GlobalKey(given)), std::string(given) + " needs " + missing + " beside it");
+    }
+    CheckAuthority(client, "client_tls");
+    CheckAuthority(server, "server_tls");
+  }
+
+  void CheckAuthority(const TlsSettings& tls, const std::string& side) {
+    if ((tls.mode != TlsMode::kVerifyCa && tls.mode != TlsMode::kVerifyFull) || !tls.ca_file.empty()) return;
+    if (draft_.WasRefused(side + "_ca_file")) return;
+    draft_.Add(draft_.OriginOf(GlobalKey(side + "_sslmode")),
+               side + "_sslmode = \"" + std::string(Name(tls.mode)) + "\" needs " + side +
+                   "_ca_file: without authorities nothing can be verified");
+  }
+
+  void CheckAuthentication() {
+    if (config_.global.auth_type == AuthType::kTrust || !config_.global.auth_file.empty()) return;
+    if (AnyRefused({"auth_type", "auth_file", "password", "password_file", kSomeDatabase})) return;
+    const bool any_secret = std::any_of(config_.user_list.begin(), config_.user_list.end(),
+                                        [](const auto& entry) { return !entry.second.empty(); });
+    if (any_secret) return;
+    draft_.Add(draft_.OriginOf(GlobalKey("auth_type")),
+               "nobody could log in: auth_type = \"" + std::string(Name(config_.global.auth_type)) +
+                   "\" needs secrets; set auth_file, or password in a section such as [users.app], or a password in "
+                   "DATABASE_URL");
+  }
+
+  void CheckListening() {
+    const Global& global = config_.global;
+    if (global.listen_addr.empty() && global.unix_socket_dir.empty()) {
+      draft_.Add(draft_.OriginOf(GlobalKey("listen_addr")),
+                 "nothing to listen on: listen_addr and unix_socket_dir are both empty");
+    }
+    const auto& addresses = global.listen_addr;
+    const bool same_address = global.http_listen_addr == "*" ||
+                              std::any_of(addresses.begin(), addresses.end(), [&global](const std::string& address) {
+                                return address == "*" || address == global.http_listen_addr;
+                              });
+    if (global.http_listen_port == global.listen_port && same_address && !addresses.empty()) {
+      draft_.Add(draft_.OriginOf(GlobalKey("http_listen_port")),
+                 "http_listen_port is the same as listen_port (" + std::to_string(global.listen_port) +
+                     "); two listeners cannot share a port");
+    }
+  }
+
+  Draft& draft_;
+  const Config& config_;
+  std::set<std::string> reported_;
+};
+
+}  // namespace
+
+void CheckContradictions(Draft& draft) { Checker(draft).CheckAll(); }
+
+}  // namespace conf

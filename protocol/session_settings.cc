@@ -1,0 +1,167 @@
+#include "protocol/session_settings.h"
+
+#include <algorithm>
+#include <array>
+
+#include "protocol/message_writer.h"
+
+namespace protocol {
+namespace {
+
+// GUC_REPORT and settable in a session, PostgreSQL 12 to 18. session_authorization and role are not among them: they change
+// who the session is, and are never copied to another server.
+constexpr std::array<std::string_view, 9> kTracked = {
+    "application_name", "client_encoding",             "DateStyle",   "default_transaction_read_only", "IntervalStyle",
+    "scram_iterations", "search_path", "standard_conforming_strings", "TimeZone"};
+
+char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
+bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return Lower(x) == Lower(y); });
+}
+
+const std::string* FindIn(const std::vector<Setting>& values, std::string_view name) {
+  for (const auto& [key, value] : values) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+void Put(std::vector<Setting>& values, std::string_view name, std::string_view value) {
+  const auto at = std::lower_bound(values.begin(), values.end(), name, [](const Setting& s, std::string_view n) { return s.first < n; });
+  if (at != values.end() && at->first == name) {
+    at->second = value;
+  } else {
+    values.emplace(at, name, value);
+  }
+}
+
+std::string CanonicalName(std::string_view name) {
+  const std::string_view tracked = TrackedName(name);
+  if (!tracked.empty()) return std::string(tracked);
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), Lower);
+  return lower;
+}
+
+// A GUC name, part by part: RESET "app"."x"
+std::string QuoteName(std::string_view name) {
+  std::string quoted = "\"";
+  for (const char c : name) {
+    if (c == '.') quoted += "\".\"";
+    else if (c == '"') quoted += "\"\"";
+    else quoted += c;
+  }
+  return quoted + '"';
+}
+
+}  // namespace
+
+std::string_view TrackedName(std::string_view name) {
+  for (const std::string_view tracked : kTracked) {
+    if (EqualsIgnoringCase(tracked, name)) return tracked;
+  }
+  return {};
+}
+
+std::shared_ptr<const Settings> Settings::From(const std::vector<Setting>& given) {
+  auto settings = std::make_shared<Settings>();
+  for (const auto& [name, value] : given) Put(settings->values_, CanonicalName(name), value);
+  return settings;
+}
+
+std::shared_ptr<const Settings> Settings::With(std::string_view name, std::string_view value) const {
+  auto settings = std::make_shared<Settings>(*this);
+  Put(settings->values_, CanonicalName(name), value);
+  return settings;
+}
+
+const std::string* Settings::Find(std::string_view name) const { return FindIn(values_, name); }
+
+void ServerSettings::Begin(const std::vector<Setting>& parameters) {
+  for (const auto& [name, value] : parameters) {
+    if (!TrackedName(name).empty()) Put(base_, TrackedName(name), value);
+  }
+  reported_ = base_;
+}
+
+bool ServerSettings::OnReported(std::string_view name, std::string_view value) {
+  const std::string_view tracked = TrackedName(name);
+  if (tracked.empty()) return false;
+  const std::string* now = FindIn(reported_, tracked);
+  if (now == nullptr) Put(base_, tracked, value);
+  if (now == nullptr || *now != value) {
+    Put(reported_, tracked, value);
+    changed_ = true;
+  }
+  return true;
+}
+
+void ServerSettings::OnUnreportedChange() {
+  changed_ = true;
+  if (!extras_.empty()) extras_unknown_ = true;
+}
+
+void ServerSettings::OnDiscardAll() {
+  changed_ = true;
+  extras_.clear();
+  extras_unknown_ = false;
+}
+
+SettingsDifference ServerSettings::Compare(const Settings& wanted) const {
+  SettingsDifference difference;
+  for (size_t i = 0; i < base_.size(); ++i) {
+    const std::string* value = wanted.Find(base_[i].first);
+    const std::string& want = value != nullptr ? *value : base_[i].second;
+    if (reported_[i].second != want) difference.set.emplace_back(base_[i].first, want);
+  }
+  for (const auto& [name, value] : wanted.values()) {
+    if (FindIn(reported_, name) != nullptr) continue;  // done above
+    const std::string* has = FindIn(extras_, name);
+    if (has == nullptr || *has != value || extras_unknown_) difference.set.emplace_back(name, value);
+  }
+  for (const auto& [name, value] : extras_) {
+    if (wanted.Find(name) == nullptr) difference.reset.push_back(name);
+  }
+  return difference;
+}
+
+void ServerSettings::OnReplayed(const SettingsRef& wanted) {
+  extras_.clear();
+  for (const auto& [name, value] : wanted->values()) {
+    if (FindIn(reported_, name) == nullptr) Put(extras_, name, value);
+  }
+  extras_unknown_ = false;
+  changed_ = false;
+  synced_ = wanted;
+}
+
+const std::string* ServerSettings::Reported(std::string_view name) const { return FindIn(reported_, name); }
+
+int WriteReplay(std::string& out, const SettingsDifference& difference) {
+  int ready = 0;
+  if (!difference.reset.empty()) {
+    std::string sql;
+    for (const std::string& name : difference.reset) sql += "RESET " + QuoteName(name) + ";";
+    WriteQuery(out, sql);
+    ++ready;
+  }
+  if (difference.set.empty()) return ready;
+  std::string sql = "SELECT ";
+  for (size_t i = 0; i < difference.set.size(); ++i) {
+    sql += (i > 0 ? ", " : "") + ("pg_catalog.set_config($" + std::to_string(2 * i + 1) + ", $" + std::to_string(2 * i + 2) + ", false)");
+  }
+  MessageWriter(out).Begin('P').Text("").Text(sql).Int16(0).End();
+  MessageWriter bind(out);
+  bind.Begin('B').Text("").Text("").Int16(0).Int16(static_cast<int16_t>(2 * difference.set.size()));
+  for (const auto& [name, value] : difference.set) {
+    bind.Int32(static_cast<int32_t>(name.size())).Bytes(name);
+    bind.Int32(static_cast<int32_t>(value.size())).Bytes(value);
+  }
+  bind.Int16(0).End();
+  MessageWriter(out).Begin('E').Text("").Int32(0).End();
+  WriteSync(out);
+  return ready + 1;
+}
+
+}  // namespace protocol

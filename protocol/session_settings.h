@@ -1,0 +1,80 @@
+// The settings that belong to a client and follow it over shared servers.
+//
+// What: Settings is what one client wants beyond the server's defaults: the values it gave at startup (any GUC) and every later
+// change of a parameter that the server reports (ParameterStatus). ServerSettings is what one server has now. Compare says what
+// must be replayed before that client may use that server; Replay writes it as messages whose answers we keep to ourselves.
+// Values are replayed with set_config and bound parameters, so that no quoting, encoding or list syntax can change them;
+// parameters that the client does not have are put back to the server's default.
+// Threads: Settings is immutable and shared; ServerSettings belongs to its server. Limits: kSettingsMax per client.
+// Source: PostgreSQL documentation, "Asynchronous Operations" (ParameterStatus), set_config.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace protocol {
+
+inline constexpr size_t kSettingsMax = 64;
+
+using Setting = std::pair<std::string, std::string>;
+
+// The server's spelling of a reported parameter that a session can set ("datestyle" -> "DateStyle"), or empty.
+std::string_view TrackedName(std::string_view name);
+
+class Settings {
+ public:
+  Settings() = default;
+  // Later values win; tracked names get the server's spelling, the others lower case.
+  static std::shared_ptr<const Settings> From(const std::vector<Setting>& given);
+  std::shared_ptr<const Settings> With(std::string_view name, std::string_view value) const;
+  const std::string* Find(std::string_view name) const;
+  const std::vector<Setting>& values() const { return values_; }
+  friend bool operator==(const Settings&, const Settings&) = default;
+
+ private:
+  std::vector<Setting> values_;  // sorted by name
+};
+using SettingsRef = std::shared_ptr<const Settings>;
+
+struct SettingsDifference {
+  std::vector<std::string> reset;
+  std::vector<Setting> set;
+  bool empty() const { return reset.empty() && set.empty(); }
+};
+
+class ServerSettings {
+ public:
+  // At login: what the server reported are its defaults.
+  void Begin(const std::vector<Setting>& parameters);
+  // ParameterStatus. True when it is a tracked parameter.
+  bool OnReported(std::string_view name, std::string_view value);
+  // CommandComplete of SET, RESET or DISCARD ALL: what was not reported may have changed.
+  void OnUnreportedChange();
+  void OnDiscardAll();
+
+  SettingsDifference Compare(const Settings& wanted) const;
+  // The replay of `wanted` succeeded.
+  void OnReplayed(const SettingsRef& wanted);
+  // Cheap test for the usual case: nothing changed since this very client (or one with equal settings) was here.
+  bool IsSynced(const SettingsRef& wanted) const { return !changed_ && synced_ == wanted; }
+  // The linked client's settings became `wanted` because the server reported so.
+  void OnFollowed(const SettingsRef& wanted) { synced_ = wanted; }
+  const std::string* Reported(std::string_view name) const;
+
+ private:
+  std::vector<Setting> base_;      // tracked, as at login
+  std::vector<Setting> reported_;  // tracked, now; the same names in the same order as base_
+  std::vector<Setting> extras_;    // not reported, set by a replay
+  SettingsRef synced_;
+  bool changed_ = false;
+  bool extras_unknown_ = false;
+};
+
+// Appends the messages of a replay; returns how many ReadyForQuery will come back.
+int WriteReplay(std::string& out, const SettingsDifference& difference);
+
+}  // namespace protocol

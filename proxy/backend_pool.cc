@@ -1,0 +1,146 @@
+#include "proxy/backend_pool.h"
+
+namespace proxy {
+
+BackendPool::BackendPool(PoolKey key, const conf::Config& config, const conf::Database& database, uint32_t workers,
+                         std::shared_ptr<pool::Budget> database_budget, std::shared_ptr<pool::Budget> user_budget, uint64_t seed)
+    : pool::Pool(LimitsOf(config.ResolvePool(database, key.user)), workers, std::move(database_budget), std::move(user_budget), seed),
+      key_(std::move(key)),
+      counters_(workers) {
+  pool::MutexLock lock(mutex_);
+  Apply(config, database);
+}
+
+pool::PoolLimits BackendPool::LimitsOf(const conf::PoolSettings& settings) {
+  pool::PoolLimits limits;
+  limits.size = settings.pool_size;
+  limits.min_size = settings.min_pool_size;
+  limits.reserve_size = settings.reserve_pool_size;
+  limits.max_waiting = settings.max_waiting;
+  limits.max_parallel_connects = settings.max_parallel_connects;
+  limits.reserve_timeout = settings.reserve_pool_timeout;
+  limits.lifetime = settings.server_lifetime;
+  limits.idle_timeout = settings.server_idle_timeout;
+  // An empty check query turns the check off.
+  limits.check_delay = settings.server_check_query.empty() ? pool::Duration::max() : settings.server_check_delay;
+  limits.login_retry = settings.server_login_retry;
+  limits.lifetime_jitter = settings.server_lifetime_jitter;
+  return limits;
+}
+
+void BackendPool::Apply(const conf::Config& config, const conf::Database& database) {
+  settings_ = config.ResolvePool(database, key_.user);
+  database_section_ = database;
+  configured_secret_.reset();
+  if (!database.user.empty() && !database.password.empty()) {
+    configured_secret_ = database.password.Reveal();
+  } else if (const conf::Secret* secret = config.FindSecret(key_.user)) {
+    if (protocol::KindOf(secret->Reveal()) != protocol::SecretKind::kScram) configured_secret_ = secret->Reveal();
+  }
+  const conf::ClientTimeouts timeouts = config.ResolveTimeouts(database, key_.user);
+  mode_.store(settings_.pool_mode, std::memory_order_relaxed);
+  query_wait_timeout_.store(settings_.query_wait_timeout.count(), std::memory_order_relaxed);
+  query_timeout_.store(timeouts.query_timeout.count(), std::memory_order_relaxed);
+  transaction_timeout_.store(timeouts.transaction_timeout.count(), std::memory_order_relaxed);
+  idle_transaction_timeout_.store(timeouts.idle_transaction_timeout.count(), std::memory_order_relaxed);
+}
+
+bool BackendPool::Configure(const conf::Config& config, const conf::Database& database) {
+  pool::MutexLock lock(mutex_);
+  const conf::Database before = database_section_;
+  const auto secret_before = configured_secret_;
+  Apply(config, database);
+  const bool anew = before.hosts != database.hosts || before.dbname != database.dbname || secret_before != configured_secret_ ||
+                    before.client_encoding != database.client_encoding || before.datestyle != database.datestyle ||
+                    before.timezone != database.timezone || before.application_name != database.application_name;
+  if (anew) {
+    welcome_.reset();
+    verified_.clear();
+    derived_keys_.reset();
+  }
+  return anew;
+}
+
+ServerTarget BackendPool::Target() const {
+  pool::MutexLock lock(mutex_);
+  ServerTarget target;
+  target.hosts = database_section_.hosts;
+  target.dbname = database_section_.dbname.empty() ? key_.database : database_section_.dbname;
+  target.credentials.user = key_.user;
+  target.credentials.secret = configured_secret_;
+  target.credentials.keys = derived_keys_;
+  if (!configured_secret_) {
+    if (!offered_password_.empty()) target.credentials.secret = offered_password_;
+    else target.credentials.keys = offered_keys_;
+  }
+  const auto add = [&target](std::string_view name, const std::string& value) {
+    if (!value.empty()) target.startup.emplace_back(name, value);
+  };
+  add("client_encoding", database_section_.client_encoding);
+  add("DateStyle", database_section_.datestyle);
+  add("TimeZone", database_section_.timezone);
+  add("application_name", database_section_.application_name);
+  target.connect_timeout = settings_.server_connect_timeout;
+  return target;
+}
+
+conf::PoolSettings BackendPool::settings() const {
+  pool::MutexLock lock(mutex_);
+  return settings_;
+}
+
+void BackendPool::OfferCredentials(const std::optional<protocol::ScramKeys>& keys, const std::string& cleartext) {
+  if (!keys && cleartext.empty()) return;
+  pool::MutexLock lock(mutex_);
+  if (keys) offered_keys_ = keys;
+  if (!cleartext.empty()) offered_password_ = cleartext;
+}
+
+void BackendPool::RememberDerivedKeys(const protocol::ScramKeys& keys) {
+  pool::MutexLock lock(mutex_);
+  derived_keys_ = keys;
+}
+
+BackendPool::Welcome BackendPool::welcome() const {
+  pool::MutexLock lock(mutex_);
+  return welcome_;
+}
+
+void BackendPool::SetWelcome(const std::vector<protocol::Setting>& parameters) {
+  pool::MutexLock lock(mutex_);
+  if (welcome_ && *welcome_ == parameters) return;
+  welcome_ = std::make_shared<const std::vector<protocol::Setting>>(parameters);
+}
+
+std::optional<std::string> BackendPool::Verified(const protocol::Setting& setting) const {
+  // Any printable application_name is good as it is (PostgreSQL cuts it at NAMEDATALEN - 1), and there are many of them.
+  if (setting.first == "application_name" && setting.second.size() < 64) {
+    bool printable = true;
+    for (const char c : setting.second) printable = printable && c >= 0x20 && c < 0x7f;
+    if (printable) return setting.second;
+  }
+  pool::MutexLock lock(mutex_);
+  const auto found = verified_.find(setting);
+  if (found == verified_.end()) return std::nullopt;
+  return found->second;
+}
+
+void BackendPool::RememberVerified(const protocol::Setting& setting, const std::string& canonical) {
+  pool::MutexLock lock(mutex_);
+  if (verified_.size() >= kVerifiedMax) verified_.clear();
+  verified_[setting] = canonical;
+}
+
+PoolTotals BackendPool::Totals() const {
+  PoolTotals totals;
+  for (const auto& counters : counters_) counters.AddTo(totals);
+  return totals;
+}
+
+uint64_t BackendPool::Clients() const {
+  uint64_t clients = 0;
+  for (const auto& counters : counters_) clients += counters.clients.Get();
+  return clients;
+}
+
+}  // namespace proxy

@@ -1,0 +1,98 @@
+// One (database, user): the pool core plus what the proxy must know to open its servers and welcome its clients.
+//
+// What: credentials, hosts, the welcome (ParameterStatus of the first server login), the startup values that are known to be
+// good, the settings in force, and the counters of each worker.
+// Threads: shared by all workers. The pool has its own mutex; what is below is behind `mutex_` (touched at logins, never on the
+// path of a query) or atomic (the clocks and the mode, read per query).
+// Limits: kVerifiedMax startup values remembered.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+#include "pool/mutex.h"
+#include "pool/pool.h"
+#include "protocol/scram.h"
+#include "protocol/server_login.h"
+#include "protocol/session_settings.h"
+#include "proxy/counters.h"
+
+namespace proxy {
+
+inline constexpr size_t kVerifiedMax = 1024;
+
+struct PoolKey {
+  std::string database, user;
+  auto operator<=>(const PoolKey&) const = default;
+};
+
+// Everything that opening a server needs, taken as one consistent copy.
+struct ServerTarget {
+  std::vector<conf::Host> hosts;
+  std::string dbname;
+  protocol::ServerCredentials credentials;
+  std::vector<protocol::Setting> startup;  // of the database section: client_encoding, ...
+  pool::Duration connect_timeout{};
+};
+
+class BackendPool : public pool::Pool {
+ public:
+  BackendPool(PoolKey key, const conf::Config& config, const conf::Database& database, uint32_t workers,
+              std::shared_ptr<pool::Budget> database_budget, std::shared_ptr<pool::Budget> user_budget, uint64_t seed);
+
+  const PoolKey& key() const { return key_; }
+  PoolCounters& counters(pool::WorkerId worker) { return counters_[worker]; }
+  PoolTotals Totals() const;
+  uint64_t Clients() const;
+
+  // Read per query; written by Configure.
+  conf::PoolMode mode() const { return mode_.load(std::memory_order_relaxed); }
+  pool::Duration query_wait_timeout() const { return Load(query_wait_timeout_); }
+  pool::Duration query_timeout() const { return Load(query_timeout_); }
+  pool::Duration transaction_timeout() const { return Load(transaction_timeout_); }
+  pool::Duration idle_transaction_timeout() const { return Load(idle_transaction_timeout_); }
+
+  // A new configuration. True when the servers must be opened anew (other hosts, dbname, user, password).
+  bool Configure(const conf::Config& config, const conf::Database& database);
+  static pool::PoolLimits LimitsOf(const conf::PoolSettings& settings);
+
+  ServerTarget Target() const;
+  conf::PoolSettings settings() const;
+  // What a client proved at its login: used toward servers when the configuration holds no password for this user.
+  void OfferCredentials(const std::optional<protocol::ScramKeys>& keys, const std::string& cleartext);
+  void RememberDerivedKeys(const protocol::ScramKeys& keys);
+
+  using Welcome = std::shared_ptr<const std::vector<protocol::Setting>>;
+  Welcome welcome() const;  // nullptr until a server has logged in
+  void SetWelcome(const std::vector<protocol::Setting>& parameters);
+
+  // Startup values: the server's spelling of a value that it has accepted, or nullopt.
+  std::optional<std::string> Verified(const protocol::Setting& setting) const;
+  void RememberVerified(const protocol::Setting& setting, const std::string& canonical);
+
+ private:
+  static pool::Duration Load(const std::atomic<int64_t>& us) { return pool::Duration(us.load(std::memory_order_relaxed)); }
+  void Apply(const conf::Config& config, const conf::Database& database) PGWEIR_REQUIRES(mutex_);
+
+  const PoolKey key_;
+  std::vector<PoolCounters> counters_;
+  std::atomic<conf::PoolMode> mode_{conf::PoolMode::kTransaction};
+  std::atomic<int64_t> query_wait_timeout_{0}, query_timeout_{0}, transaction_timeout_{0}, idle_transaction_timeout_{0};
+
+  mutable pool::Mutex mutex_;
+  conf::PoolSettings settings_ PGWEIR_GUARDED_BY(mutex_);
+  conf::Database database_section_ PGWEIR_GUARDED_BY(mutex_);
+  std::optional<std::string> configured_secret_ PGWEIR_GUARDED_BY(mutex_);
+  std::optional<protocol::ScramKeys> offered_keys_ PGWEIR_GUARDED_BY(mutex_);
+  std::string offered_password_ PGWEIR_GUARDED_BY(mutex_);
+  std::optional<protocol::ScramKeys> derived_keys_ PGWEIR_GUARDED_BY(mutex_);
+  Welcome welcome_ PGWEIR_GUARDED_BY(mutex_);
+  std::map<protocol::Setting, std::string> verified_ PGWEIR_GUARDED_BY(mutex_);
+};
+
+}  // namespace proxy

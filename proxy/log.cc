@@ -1,0 +1,136 @@
+#include "proxy/log.h"
+
+#include <spdlog/async.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+namespace proxy {
+namespace {
+
+constexpr size_t kQueueLines = 8192;
+
+struct State {
+  std::mutex mutex;
+  std::shared_ptr<spdlog::details::thread_pool> pool;
+  std::shared_ptr<spdlog::async_logger> logger;  // replaced only by OpenLog; read with std::atomic_load
+  std::atomic<Level> level{Level::kInfo};
+  std::atomic<bool> json{false};
+};
+
+State& TheState() {
+  static State state;
+  return state;
+}
+
+spdlog::level::level_enum ToSpdlog(Level level) {
+  switch (level) {
+    case Level::kDebug: return spdlog::level::debug;
+    case Level::kInfo: return spdlog::level::info;
+    case Level::kWarning: return spdlog::level::warn;
+    case Level::kError: return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+void AppendJsonString(std::string& out, std::string_view text) {
+  out.push_back('"');
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out.push_back('\\');
+      out.push_back(c);
+    } else if (byte < 0x20) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
+    } else {
+      out.push_back(c);
+    }
+  }
+  out.push_back('"');
+}
+
+// Control characters would let a user name forge a line.
+void AppendTextValue(std::string& out, std::string_view text) {
+  const bool plain = !text.empty() && text.find_first_of(" \"=\\") == std::string_view::npos;
+  if (!plain) out.push_back('"');
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      if (c == '"' || c == '\\') out.push_back('\\');
+      out.push_back(c);
+    }
+  }
+  if (!plain) out.push_back('"');
+}
+
+}  // namespace
+
+bool OpenLog(const conf::Global& global, std::string& error) {
+  State& state = TheState();
+  std::lock_guard lock(state.mutex);
+  try {
+    spdlog::sink_ptr sink;
+    if (global.logfile.empty()) {
+      sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+    } else {
+      sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(global.logfile);
+    }
+    if (!state.pool) state.pool = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1);
+    auto logger = std::make_shared<spdlog::async_logger>("pgweir", std::move(sink), state.pool,
+                                                         spdlog::async_overflow_policy::overrun_oldest);
+    const bool json = global.log_format == conf::LogFormat::kJson;
+    logger->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})" : "%Y-%m-%d %H:%M:%S.%e %z %l %v");
+    logger->set_level(spdlog::level::debug);
+    logger->flush_on(spdlog::level::debug);
+    state.json = json;
+    state.level = static_cast<Level>(global.log_level);
+    std::atomic_store(&state.logger, std::move(logger));
+  } catch (const spdlog::spdlog_ex& failure) {
+    error = "logfile " + global.logfile + ": " + failure.what();
+    return false;
+  }
+  return true;
+}
+
+void CloseLog() {
+  State& state = TheState();
+  std::lock_guard lock(state.mutex);
+  std::atomic_store(&state.logger, std::shared_ptr<spdlog::async_logger>());
+  state.pool.reset();  // joins its thread after the queue is written
+}
+
+bool WouldLog(Level level) { return level >= TheState().level.load(std::memory_order_relaxed); }
+
+void Log(Level level, std::string_view event, LogFields fields) {
+  if (!WouldLog(level)) return;
+  State& state = TheState();
+  const auto logger = std::atomic_load(&state.logger);
+  if (!logger) return;
+  std::string line;
+  if (state.json.load(std::memory_order_relaxed)) {
+    line = "\"event\":";
+    AppendJsonString(line, event);
+    for (const auto& [name, value] : fields) {
+      line.push_back(',');
+      AppendJsonString(line, name);
+      line.push_back(':');
+      if (value.is_number()) line += value.text();
+      else AppendJsonString(line, value.text());
+    }
+  } else {
+    line = event;
+    for (const auto& [name, value] : fields) {
+      line.push_back(' ');
+      line += name;
+      line.push_back('=');
+      AppendTextValue(line, value.text());
+    }
+  }
+  logger->log(ToSpdlog(level), spdlog::string_view_t(line));
+}
+
+}  // namespace proxy

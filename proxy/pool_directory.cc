@@ -1,0 +1,131 @@
+#include "proxy/pool_directory.h"
+
+#include <set>
+
+
+namespace proxy {
+
+std::shared_ptr<pool::Budget> PoolDirectory::BudgetFor(Budgets& budgets, const std::string& name, int limit) {
+  auto& budget = budgets[name];
+  if (!budget) budget = std::make_shared<pool::Budget>(limit);
+  return budget;
+}
+
+std::shared_ptr<BackendPool> PoolDirectory::FindOrMake(const conf::Config& config, const conf::Database& section,
+                                                       const std::string& database, const std::string& login_user) {
+  const PoolKey key{database, section.user.empty() ? login_user : section.user};
+  pool::MutexLock lock(mutex_);
+  const auto found = pools_.find(key);
+  if (found != pools_.end()) return found->second;
+  if (pools_.size() >= kPoolsMax) return nullptr;
+  auto made = std::make_shared<BackendPool>(key, config, section, workers_,
+                                            BudgetFor(database_servers_, database, config.MaxDbConnections(section)),
+                                            BudgetFor(user_servers_, key.user, config.MaxUserConnections(key.user)), seed_++);
+  pools_.emplace(key, made);
+  return made;
+}
+
+std::shared_ptr<pool::Budget> PoolDirectory::DatabaseClients(const conf::Config& config, const conf::Database& section,
+                                                             const std::string& name) {
+  pool::MutexLock lock(mutex_);
+  return BudgetFor(database_clients_, name, config.MaxDbClientConnections(section));
+}
+
+std::shared_ptr<pool::Budget> PoolDirectory::UserClients(const conf::Config& config, const std::string& user) {
+  pool::MutexLock lock(mutex_);
+  return BudgetFor(user_clients_, user, config.MaxUserClientConnections(user));
+}
+
+std::vector<std::shared_ptr<BackendPool>> PoolDirectory::All() const {
+  pool::MutexLock lock(mutex_);
+  std::vector<std::shared_ptr<BackendPool>> all;
+  all.reserve(pools_.size());
+  for (const auto& [key, pool] : pools_) all.push_back(pool);
+  return all;
+}
+
+std::shared_ptr<BackendPool> PoolDirectory::EvictFor(const pool::Budget& budget, const pool::Pool& asking, pool::TimePoint now,
+                                                     pool::Orders& orders) {
+  std::shared_ptr<BackendPool> chosen;
+  pool::TimePoint oldest = pool::kNever;
+  for (auto& pool : All()) {
+    if (pool.get() == &asking) continue;
+    if (pool->database_budget().get() != &budget && pool->user_budget().get() != &budget) continue;
+    const pool::TimePoint since = pool->OldestIdleSince();
+    if (since < oldest) {
+      oldest = since;
+      chosen = pool;
+    }
+  }
+  if (chosen && !chosen->EvictIdle(now, orders)) chosen.reset();
+  return chosen;
+}
+
+void PoolDirectory::Configure(const conf::Config& config, pool::TimePoint now,
+                              const std::function<void(BackendPool&, pool::Orders&)>& each) {
+  {
+    pool::MutexLock lock(mutex_);
+    for (auto& [name, budget] : database_servers_) {
+      if (const conf::Database* section = config.FindDatabase(name)) budget->SetLimit(config.MaxDbConnections(*section));
+    }
+    for (auto& [name, budget] : database_clients_) {
+      if (const conf::Database* section = config.FindDatabase(name)) budget->SetLimit(config.MaxDbClientConnections(*section));
+    }
+    for (auto& [name, budget] : user_servers_) budget->SetLimit(config.MaxUserConnections(name));
+    for (auto& [name, budget] : user_clients_) budget->SetLimit(config.MaxUserClientConnections(name));
+  }
+  for (auto& pool : All()) {
+    pool::Orders orders;
+    const conf::Database* section = config.FindDatabase(pool->key().database);
+    // A forced user that came, went or changed makes another pool: this one is nobody's any more.
+    const bool is_gone = section == nullptr || (!section->user.empty() && section->user != pool->key().user);
+    if (is_gone) {
+      pool->SetMode(pool::RunMode::kRemoved, now, orders);
+    } else {
+      const bool anew = pool->Configure(config, *section);
+      pool->SetLimits(BackendPool::LimitsOf(config.ResolvePool(*section, pool->key().user)), now, orders);
+      if (anew) pool->CloseAll(now, orders);
+    }
+    each(*pool, orders);
+  }
+}
+
+void PoolDirectory::Sweep(pool::TimePoint now) {
+  pool::MutexLock lock(mutex_);
+  for (auto at = pools_.begin(); at != pools_.end();) {
+    const bool unused = at->second.use_count() == 1 && at->second->Clients() == 0 && at->second->Count(now).open == 0;
+    if (unused) {
+      retired_[at->first.database].Merge(at->second->Totals());
+      at = pools_.erase(at);
+    } else {
+      ++at;
+    }
+  }
+}
+
+PoolDirectory::Caps PoolDirectory::CapsOf(const Budgets& budgets, const std::string& name) const {
+  pool::MutexLock lock(mutex_);
+  const auto found = budgets.find(name);
+  if (found == budgets.end()) return {};
+  return {found->second->limit(), found->second->used()};
+}
+
+PoolDirectory::Caps PoolDirectory::DatabaseServers(const std::string& name) const { return CapsOf(database_servers_, name); }
+PoolDirectory::Caps PoolDirectory::DatabaseClientsNow(const std::string& name) const { return CapsOf(database_clients_, name); }
+PoolDirectory::Caps PoolDirectory::UserServers(const std::string& name) const { return CapsOf(user_servers_, name); }
+PoolDirectory::Caps PoolDirectory::UserClientsNow(const std::string& name) const { return CapsOf(user_clients_, name); }
+
+std::map<std::string, PoolTotals> PoolDirectory::Retired() const {
+  pool::MutexLock lock(mutex_);
+  return retired_;
+}
+
+std::vector<std::string> PoolDirectory::Users() const {
+  pool::MutexLock lock(mutex_);
+  std::set<std::string> names;
+  for (const auto& [name, budget] : user_servers_) names.insert(name);
+  for (const auto& [name, budget] : user_clients_) names.insert(name);
+  return {names.begin(), names.end()};
+}
+
+}  // namespace proxy

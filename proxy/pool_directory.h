@@ -1,0 +1,63 @@
+// Every pool, and the budgets that pools and clients share.
+//
+// What: finds or makes the pool of (database, user); keeps one Budget per database and per user for servers, and one each for
+// clients; applies a new configuration to all of them; removes pools that nobody uses.
+// Threads: any; one mutex, taken at logins and by the control thread, never on the path of a query.
+// Limits: kPoolsMax pools: "*" lets a client name databases, so their number must be bounded.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/backend_pool.h"
+
+namespace proxy {
+
+inline constexpr size_t kPoolsMax = 10'000;
+
+class PoolDirectory {
+ public:
+  PoolDirectory(uint32_t workers, uint64_t seed) : workers_(workers), seed_(seed) {}
+
+  // nullptr when kPoolsMax is reached. `login_user` is the pool's user unless the database forces one.
+  std::shared_ptr<BackendPool> FindOrMake(const conf::Config& config, const conf::Database& section, const std::string& database,
+                                          const std::string& login_user);
+  std::shared_ptr<pool::Budget> DatabaseClients(const conf::Config& config, const conf::Database& section, const std::string& name);
+  std::shared_ptr<pool::Budget> UserClients(const conf::Config& config, const std::string& user);
+
+  std::vector<std::shared_ptr<BackendPool>> All() const;
+  // Gives up one idle server of another pool under `budget`; the orders belong to the pool that is returned (nullptr = none).
+  std::shared_ptr<BackendPool> EvictFor(const pool::Budget& budget, const pool::Pool& asking, pool::TimePoint now, pool::Orders& orders);
+
+  // New limits and targets everywhere. `each` gets every pool with its orders; pools whose database is gone are in kRemoved mode.
+  void Configure(const conf::Config& config, pool::TimePoint now, const std::function<void(BackendPool&, pool::Orders&)>& each);
+  // Forgets pools that have no client, no server and no other user; their totals stay with the database.
+  void Sweep(pool::TimePoint now);
+
+  struct Caps {
+    int limit = 0, used = 0;
+  };
+  Caps DatabaseServers(const std::string& name) const;
+  Caps DatabaseClientsNow(const std::string& name) const;
+  Caps UserServers(const std::string& name) const;
+  Caps UserClientsNow(const std::string& name) const;
+  std::map<std::string, PoolTotals> Retired() const;
+  std::vector<std::string> Users() const;
+
+ private:
+  using Budgets = std::map<std::string, std::shared_ptr<pool::Budget>>;
+  static std::shared_ptr<pool::Budget> BudgetFor(Budgets& budgets, const std::string& name, int limit);
+  Caps CapsOf(const Budgets& budgets, const std::string& name) const;
+
+  const uint32_t workers_;
+  uint64_t seed_;
+  mutable pool::Mutex mutex_;
+  std::map<PoolKey, std::shared_ptr<BackendPool>> pools_ PGWEIR_GUARDED_BY(mutex_);
+  Budgets database_servers_, database_clients_, user_servers_, user_clients_;  // guarded by mutex_
+  std::map<std::string, PoolTotals> retired_ PGWEIR_GUARDED_BY(mutex_);
+};
+
+}  // namespace proxy

@@ -1,0 +1,233 @@
+#include "proxy/socket.h"
+
+#include <arpa/inet.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace proxy {
+
+Socket::Socket(EventLoop& loop, int fd, SocketHandler& handler) : loop_(&loop), handler_(&handler), fd_(fd) {
+  event_assign(&read_event_, loop.base(), fd, EV_READ | EV_PERSIST, &Socket::OnReadEvent, this);
+}
+
+Socket::~Socket() {
+  event_del(&read_event_);
+  if (write_event_) event_del(write_event_.get());
+  tls_.reset();
+  close(fd_);
+}
+
+void Socket::WatchConnect() {
+  wants_writable_ = true;
+  WatchWrite();
+}
+
+void Socket::StartReading() {
+  reading_ = true;
+  if (paused_ == 0) event_add(&read_event_, nullptr);
+}
+
+void Socket::Pause(PauseReason reason) {
+  if (paused_ == 0 && reading_) event_del(&read_event_);
+  paused_ |= static_cast<uint8_t>(reason);
+}
+
+void Socket::Resume(PauseReason reason) {
+  if (paused_ == 0) return;
+  paused_ = static_cast<uint8_t>(paused_ & ~static_cast<uint8_t>(reason));
+  if (paused_ != 0 || !reading_) return;
+  event_add(&read_event_, nullptr);
+  // Bytes inside OpenSSL are announced by nobody else.
+  if (tls_ && tls_->HasPending()) event_active(&read_event_, EV_READ, 0);
+}
+
+IoResult Socket::Read(char* bytes, size_t capacity) {
+  if (tls_) {
+    const IoResult result = tls_->Read(bytes, capacity);
+    bytes_in_ += result.bytes;
+    if (result.status == IoStatus::kWantWrite) WatchWrite();
+    if (result.status == IoStatus::kOk && tls_->HasPending()) event_active(&read_event_, EV_READ, 0);
+    return result;
+  }
+  const ssize_t n = recv(fd_, bytes, capacity, 0);
+  if (n > 0) {
+    bytes_in_ += static_cast<size_t>(n);
+    return {IoStatus::kOk, static_cast<size_t>(n)};
+  }
+  if (n == 0) return {IoStatus::kEof, 0};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {IoStatus::kWantRead, 0};
+  return {errno == ECONNRESET || errno == EPIPE ? IoStatus::kEof : IoStatus::kError, 0};
+}
+
+IoResult Socket::Send(const char* bytes, size_t count) {
+  if (tls_) {
+    size_t sent = 0;
+    while (sent < count) {
+      const IoResult result = tls_->Write(bytes + sent, count - sent);
+      if (result.status != IoStatus::kOk) return {result.status == IoStatus::kWantRead ? IoStatus::kWantWrite : result.status, sent};
+      sent += result.bytes;
+    }
+    return {IoStatus::kOk, sent};
+  }
+  const ssize_t n = send(fd_, bytes, count, MSG_NOSIGNAL);
+  if (n >= 0) return {IoStatus::kOk, static_cast<size_t>(n)};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {IoStatus::kWantWrite, 0};
+  return {IoStatus::kError, 0};
+}
+
+bool Socket::Write(std::string_view bytes) {
+  if (bytes.empty()) return true;
+  if (unsent() == 0) {
+    const IoResult result = Send(bytes.data(), bytes.size());
+    if (result.status == IoStatus::kError || result.status == IoStatus::kEof) return false;
+    bytes_out_ += result.bytes;
+    bytes.remove_prefix(result.bytes);
+    if (bytes.empty()) return true;
+  }
+  if (unsent_from_ > 0) {
+    unsent_.erase(0, unsent_from_);
+    unsent_from_ = 0;
+  }
+  unsent_.append(bytes);
+  WatchWrite();
+  return true;
+}
+
+void Socket::Flush() {
+  const size_t before = unsent();
+  if (before > 0) {
+    const IoResult result = Send(unsent_.data() + unsent_from_, before);
+    if (result.status == IoStatus::kError || result.status == IoStatus::kEof) {
+      UnwatchWrite();
+      handler_->OnBroken();
+      return;
+    }
+    bytes_out_ += result.bytes;
+    unsent_from_ += result.bytes;
+  }
+  if (unsent() == 0) {
+    if (unsent_.capacity() > kUnsentKeptBytes) std::string().swap(unsent_);
+    unsent_.clear();
+    unsent_from_ = 0;
+    UnwatchWrite();
+  }
+  if (before > 0 && unsent() < kLowWater) handler_->OnDrained();
+}
+
+IoStatus Socket::Handshake() {
+  const IoStatus status = tls_->Handshake();
+  wants_writable_ = status == IoStatus::kWantWrite;
+  if (wants_writable_) WatchWrite();
+  if (status == IoStatus::kOk && tls_->HasPending()) event_active(&read_event_, EV_READ, 0);
+  return status;
+}
+
+void Socket::Shutdown() {
+  if (tls_) tls_->Shutdown();
+  shutdown(fd_, SHUT_WR);
+}
+
+void Socket::WatchWrite() {
+  if (write_watched_) return;
+  if (!write_event_) {
+    write_event_ = std::make_unique<event>();
+    event_assign(write_event_.get(), loop_->base(), fd_, EV_WRITE | EV_PERSIST, &Socket::OnWriteEvent, this);
+  }
+  event_add(write_event_.get(), nullptr);
+  write_watched_ = true;
+}
+
+void Socket::UnwatchWrite() {
+  if (!write_watched_) return;
+  event_del(write_event_.get());
+  write_watched_ = false;
+}
+
+void Socket::OnReadEvent(int, short, void* self) { static_cast<Socket*>(self)->handler_->OnReadable(); }
+
+void Socket::OnWriteEvent(int, short, void* self) {
+  auto& socket = *static_cast<Socket*>(self);
+  if (socket.wants_writable_) {
+    socket.wants_writable_ = false;
+    if (socket.unsent() == 0) socket.UnwatchWrite();
+    socket.handler_->OnWritable();
+    return;
+  }
+  socket.Flush();
+}
+
+void Socket::Detach() {
+  event_del(&read_event_);
+  write_event_.reset();
+  loop_ = nullptr;
+  handler_ = nullptr;
+}
+
+void Socket::Attach(EventLoop& loop, SocketHandler& handler) {
+  loop_ = &loop;
+  handler_ = &handler;
+  event_assign(&read_event_, loop.base(), fd_, EV_READ | EV_PERSIST, &Socket::OnReadEvent, this);
+  if (reading_ && paused_ == 0) event_add(&read_event_, nullptr);
+}
+
+namespace {
+
+PeerName NameOf(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = {};
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    return {text, ntohs(v4.sin_port)};
+  }
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    return {text, ntohs(v6.sin6_port)};
+  }
+  return {"unix", 0};
+}
+
+bool IsTcp(int fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+         (address.ss_family == AF_INET || address.ss_family == AF_INET6);
+}
+
+void SetOption(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
+
+}  // namespace
+
+PeerName RemoteName(int fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length);
+  return NameOf(address);
+}
+
+PeerName LocalName(int fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
+  return NameOf(address);
+}
+
+void TuneTcp(int fd, const KeepAlive& keep_alive) {
+  if (!IsTcp(fd)) return;
+  SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (keep_alive.user_timeout_ms > 0) SetOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, keep_alive.user_timeout_ms);
+  if (!keep_alive.on) return;
+  SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  if (keep_alive.count > 0) SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, keep_alive.count);
+  if (keep_alive.idle_s > 0) SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, keep_alive.idle_s);
+  if (keep_alive.interval_s > 0) SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, keep_alive.interval_s);
+}
+
+}  // namespace proxy

@@ -1,0 +1,109 @@
+// A non-blocking stream socket on one event loop, plain or TLS, with what could not be sent yet.
+//
+// What: Read fills the caller's buffer (one per worker); Write sends at once what the kernel takes and keeps the rest, which
+// leaves when the socket is writable again. An idle socket holds no buffer. Reading is paused per reason, so that two reasons
+// never cancel each other. Level-triggered; the read event stays registered in steady state (no epoll_ctl per message); a
+// short read is taken as the end, without another read to see EAGAIN.
+// Back-pressure is the owner's: it looks at unsent() against kHighWater and pauses whoever feeds this socket; OnDrained comes
+// when unsent() fell under kLowWater.
+// Threads: the loop it is attached to; Detach and Attach move it (only while nothing is unsent and no TLS handshake runs).
+// The process ignores SIGPIPE.
+#pragma once
+
+#include <event2/event_struct.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "proxy/event_loop.h"
+#include "proxy/tls.h"
+
+namespace proxy {
+
+inline constexpr size_t kHighWater = 128 * 1024;
+inline constexpr size_t kLowWater = 32 * 1024;
+inline constexpr size_t kUnsentKeptBytes = 4096;  // a larger buffer is given back as soon as it is empty
+
+class SocketHandler {
+ public:
+  virtual void OnReadable() = 0;
+  virtual void OnWritable() = 0;  // only while a connect or a handshake waits for it
+  virtual void OnDrained() = 0;   // what was unsent fell under kLowWater
+  virtual void OnBroken() = 0;    // a deferred write failed
+
+ protected:
+  ~SocketHandler() = default;
+};
+
+enum class PauseReason : uint8_t { kPeerFull = 1, kInputFull = 2, kConsole = 4, kOwed = 8, kHelper = 16 };
+
+class Socket {
+ public:
+  Socket(EventLoop& loop, int fd, SocketHandler& handler);
+  ~Socket();
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  void WatchConnect();   // OnWritable when the connect ended
+  void StartReading();   // registers the read event
+  IoResult Read(char* bytes, size_t capacity);
+  // False: the connection is broken; the caller closes it.
+  bool Write(std::string_view bytes);
+  size_t unsent() const { return unsent_.size() - unsent_from_; }
+  void Pause(PauseReason reason);
+  void Resume(PauseReason reason);
+  bool is_paused() const { return paused_ != 0; }
+
+  void StartTls(std::unique_ptr<TlsStream> tls) { tls_ = std::move(tls); }
+  IoStatus Handshake();  // kOk = done; otherwise OnReadable or OnWritable comes when it is worth another try
+  const TlsStream* tls() const { return tls_.get(); }
+  void Shutdown();  // close_notify and FIN, best effort
+
+  void Detach();
+  void Attach(EventLoop& loop, SocketHandler& handler);
+
+  int fd() const { return fd_; }
+  uint64_t bytes_in() const { return bytes_in_; }
+  uint64_t bytes_out() const { return bytes_out_; }
+  size_t buffer_bytes() const { return unsent_.capacity(); }
+
+ private:
+  static void OnReadEvent(int fd, short what, void* self);
+  static void OnWriteEvent(int fd, short what, void* self);
+  IoResult Send(const char* bytes, size_t count);
+  void Flush();
+  void WatchWrite();
+  void UnwatchWrite();
+
+  EventLoop* loop_;
+  SocketHandler* handler_;
+  int fd_;
+  uint8_t paused_ = 0;
+  bool reading_ = false;       // StartReading was called
+  bool write_watched_ = false;
+  bool wants_writable_ = false;  // connect or handshake
+  std::unique_ptr<TlsStream> tls_;
+  std::string unsent_;
+  size_t unsent_from_ = 0;
+  uint64_t bytes_in_ = 0, bytes_out_ = 0;
+  event read_event_{};
+  std::unique_ptr<event> write_event_;  // made when first needed
+};
+
+// Addresses as SHOW prints them; empty and 0 for a Unix socket ("unix").
+struct PeerName {
+  std::string address;
+  int port = 0;
+};
+PeerName RemoteName(int fd);
+PeerName LocalName(int fd);
+
+struct KeepAlive {
+  int count = 0, idle_s = 0, interval_s = 0, user_timeout_ms = 0;
+  bool on = true;
+};
+void TuneTcp(int fd, const KeepAlive& keep_alive);  // also TCP_NODELAY; nothing on a Unix socket
+
+}  // namespace proxy

@@ -1,0 +1,99 @@
+// What must hold after every step.
+#include <numeric>
+
+#include "tests/sim/pool_world.h"
+
+namespace sim {
+
+using pool::Pool;
+using pool::SlotState;
+
+namespace {
+
+constexpr uint64_t kFullCheckEvery = 16;
+constexpr Duration kRefusedRetryMax{5'000'000};  // the longest login_retry that the world draws
+
+}  // namespace
+
+void PoolWorld::Shift(Place& place, SlotState from, SlotState to) {
+  --place.expected[static_cast<size_t>(from)];
+  if (to != SlotState::kClosed) ++place.expected[static_cast<size_t>(to)];
+}
+
+void PoolWorld::Check() {
+  for (Place& place : places_) CheckPlace(place);
+  for (size_t i = 0; i < budget_before_.size(); ++i) {
+    const bool is_database = i < databases_.size();
+    const size_t index = is_database ? i : i - databases_.size();
+    const pool::Budget& budget = is_database ? *databases_[index] : *users_[index];
+    int used = 0;
+    for (const Place& place : places_) used += (is_database ? place.database : place.user) == index ? place.open_before : 0;
+    Require(used == budget.used(), "a budget does not count the open servers of its pools");
+    Require(budget.limit() == 0 || used <= std::max(budget.limit(), budget_before_[i]), "a budget was passed");
+    budget_before_[i] = used;
+  }
+}
+
+void PoolWorld::CheckPlace(Place& place) {
+  const Pool::Counts counts = place.pool->Count(now_);
+  Require(counts.by_state == place.expected, "the pool and the world disagree about the states of servers");
+  Require(counts.open == std::accumulate(counts.by_state.begin(), counts.by_state.end(), 0), "open is not the sum of states");
+  const int most = place.limits.size + place.limits.reserve_size;
+  Require(counts.open <= std::max(most, place.open_before), "a pool grew past its size");
+  place.open_before = counts.open;
+  const int idle = counts.by_state[static_cast<size_t>(SlotState::kIdle)];
+  Require(place.mode == pool::RunMode::kRunning || idle == 0, "idle servers in a pool that does not run");
+  Require(idle == 0 || counts.waiting == 0, "idle servers while somebody waits");
+  Require(place.mode != pool::RunMode::kRemoved || counts.waiting == 0, "somebody waits for a removed pool");
+  CheckGrowth(place, counts);
+  if (step_ % kFullCheckEvery == 0) CheckWaiters(place);
+}
+
+// Law 5 as progress: whenever the pool may open a connection for a waiter, it does so at once, or at its retry.
+void PoolWorld::CheckGrowth(Place& place, const Pool::Counts& counts) {
+  const int login = counts.by_state[static_cast<size_t>(SlotState::kLogin)];
+  const auto has_room = [](const pool::Budget& budget) { return budget.limit() == 0 || budget.used() < budget.limit(); };
+  const bool may_use_reserve = counts.oldest_wait >= place.limits.reserve_timeout;
+  const int most = place.limits.size + (may_use_reserve ? place.limits.reserve_size : 0);
+  const bool could_grow = place.mode == pool::RunMode::kRunning && counts.waiting > 0 && login == 0 && counts.open < most &&
+                          has_room(*databases_[place.database]) && has_room(*users_[place.user]);
+  if (!could_grow) {
+    place.could_grow_since = pool::kNever;
+    return;
+  }
+  place.could_grow_since = std::min(place.could_grow_since, now_);
+  const bool is_refused = counts.last_failure.kind == pool::OpenFailure::Kind::kRefused;
+  const Duration allowed = !counts.is_down ? Duration(0) : is_refused ? kRefusedRetryMax : pool::kUnreachableRetryMax;
+  Require(now_ - place.could_grow_since <= allowed, "a waiter waits although a connection could be opened");
+}
+
+// Whoever waits is known to the pool, and the other way round.
+void PoolWorld::CheckWaiters(const Place& place) const {
+  size_t queued = 0;
+  for (const Client* client : place.clients) {
+    const pool::Waiter& waiter = client->waiter;
+    const bool waits = client->phase == Client::Phase::kWaiting && !client->failed;
+    Require(waits == (waiter.state != pool::WaiterState::kNone), "the pool forgot a waiter or keeps one that left");
+    Require((waiter.state == pool::WaiterState::kGranted) == (waiter.grant != nullptr), "a promise without a server");
+    if (waiter.grant != nullptr) {
+      Require(waiter.grant->grant == &waiter && waiter.grant->state == SlotState::kMoving, "a promise that the server forgot");
+    }
+    queued += waiter.state == pool::WaiterState::kQueued ? 1 : 0;
+  }
+  Require(queued == place.pool->Count(now_).waiting, "the pool miscounts its waiters");
+}
+
+// Law 3: first come first served on one worker; nobody elsewhere is older by more than the slack.
+void PoolWorld::CheckChoice(const Place& place, const pool::Waiter& chosen) const {
+  const auto& client = *static_cast<const Client*>(chosen.owner);
+  for (const Client* other : place.clients) {
+    if (other->waiter.state != pool::WaiterState::kQueued) continue;
+    if (other->waiter.worker == chosen.worker) {
+      Require(other->order > client.order, "overtaken on its own worker");
+    } else {
+      Require(client.asked_at - other->asked_at <= pool::kHandoverSlack, "overtaken from another worker by more than the slack");
+    }
+  }
+}
+
+}  // namespace sim
