@@ -12,7 +12,8 @@ Admin::Admin(proxy::Control& control)
 tl::expected<void, std::string> Admin::StartHttp() {
   const auto config = control_.config();
   if (config->global.http_listen_port == 0) return {};
-  const auto port = http_.Listen(config->global.http_listen_addr, static_cast<uint16_t>(config->global.http_listen_port));
+  const auto port =
+      http_.Listen(config->global.http_listen_addr, static_cast<uint16_t>(config->global.http_listen_port));
   if (!port) return tl::unexpected(port.error());
   return {};
 }

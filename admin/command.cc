@@ -63,7 +63,8 @@ ParseResult ParseArgument(const Verb& verb, Tokens tokens) {
     return command;
   }
   if (verb.argument == Argument::kNone || tokens.size() > 1 || !IsName(tokens[0])) {
-    return RefuseUsage(verb, "unexpected " + Quote(tokens[verb.argument == Argument::kNone ? 0 : tokens.size() - 1].text) +
+    return RefuseUsage(verb, "unexpected " +
+                                 Quote(tokens[verb.argument == Argument::kNone ? 0 : tokens.size() - 1].text) +
                                  " after " + std::string(verb.words));
   }
   const std::string& text = tokens[0].text;
@@ -109,7 +110,8 @@ ParseResult ParseSet(Tokens tokens) {
     tokens = tokens.subspan(1);
   }
   const Verb& set_key = *FindVerb(VerbId::kSetKey);
-  if (tokens.size() < 3 || !IsName(tokens[0]) || (tokens[1].kind != TokenKind::kEquals && !IsKeyword(tokens[1], "TO"))) {
+  if (tokens.size() < 3 || !IsName(tokens[0]) ||
+      (tokens[1].kind != TokenKind::kEquals && !IsKeyword(tokens[1], "TO"))) {
     return RefuseUsage(set_key, "SET needs a name and a value");
   }
   Command command;

@@ -1,9 +1,8 @@
 // The language of the console: one statement of text into a Command, and the table of verbs with who may use each.
 //
-// What: `VERB [word|"quoted"|'quoted']`, `SHOW thing`, `SET name =|TO value`. Case-insensitive, comments and a final ';'
-// tolerated, one statement per query. Nothing is executed here.
-// Access: every verb has a row in the table with the access it needs; what has no row cannot be parsed and, in Authorise,
-// is refused. A test walks verbs x access.
+// What: `VERB [word|"quoted"|'quoted']`, `SHOW thing`, `SET name =|TO value`. Case-insensitive, comments and a final
+// ';' tolerated, one statement per query. Nothing is executed here. Access: every verb has a row in the table with the
+// access it needs; what has no row cannot be parsed and, in Authorise, is refused. A test walks verbs x access.
 // Threads: pure functions; the table is constant. Limits: kWordBytesMax per word, kTokensMax per statement.
 // Source: PgBouncer's documentation, "Admin console" (verbs, and the SHOW and SET that drivers send at login).
 #pragma once
@@ -24,12 +23,30 @@ inline constexpr size_t kWordBytesMax = 255;
 inline constexpr size_t kTokensMax = 32;
 
 enum class VerbId : uint8_t {
-  kShowPools, kShowClients, kShowServers, kShowDatabases, kShowUsers, kShowStats, kShowStatsTotals, kShowStatsAverages,
-  kShowTotals, kShowLists, kShowConfig, kShowState, kShowVersion, kShowHelp,
+  kShowPools,
+  kShowClients,
+  kShowServers,
+  kShowDatabases,
+  kShowUsers,
+  kShowStats,
+  kShowStatsTotals,
+  kShowStatsAverages,
+  kShowTotals,
+  kShowLists,
+  kShowConfig,
+  kShowState,
+  kShowVersion,
+  kShowHelp,
   kShowDriverSetting,  // client_encoding and the like: what drivers ask at login
   kSetDriverSetting,   // accepted and not kept, as PgBouncer does
   kSetKey,
-  kReload, kPause, kResume, kKill, kKillClient, kReconnect, kShutdown,
+  kReload,
+  kPause,
+  kResume,
+  kKill,
+  kKillClient,
+  kReconnect,
+  kShutdown,
   kCount_
 };
 

@@ -11,17 +11,28 @@ namespace {
 Columns CommonColumns() {
   constexpr auto kText = ColumnType::kText;
   constexpr auto kInt4 = ColumnType::kInt4;
-  return {{"type", kText},         {"user", kText},
-          {"database", kText},     {"replication", kText},
-          {"state", kText},        {"addr", kText},
-          {"port", kInt4},         {"local_addr", kText},
-          {"local_port", kInt4},   {"connect_time", kText},
-          {"request_time", kText}, {"wait", kInt4},
-          {"wait_us", kInt4},      {"close_needed", kInt4},
-          {"ptr", kText},          {"link", kText},
-          {"remote_pid", kInt4},   {"tls", kText},
-          {"application_name", kText}, {"prepared_statements", kInt4},
-          {"id", kInt4},           {"worker", kInt4}};
+  return {{"type", kText},
+          {"user", kText},
+          {"database", kText},
+          {"replication", kText},
+          {"state", kText},
+          {"addr", kText},
+          {"port", kInt4},
+          {"local_addr", kText},
+          {"local_port", kInt4},
+          {"connect_time", kText},
+          {"request_time", kText},
+          {"wait", kInt4},
+          {"wait_us", kInt4},
+          {"close_needed", kInt4},
+          {"ptr", kText},
+          {"link", kText},
+          {"remote_pid", kInt4},
+          {"tls", kText},
+          {"application_name", kText},
+          {"prepared_statements", kInt4},
+          {"id", kInt4},
+          {"worker", kInt4}};
 }
 
 std::string Hex(uint64_t id) {
@@ -31,6 +42,15 @@ std::string Hex(uint64_t id) {
 }
 
 std::string LinkText(uint64_t id) { return id == 0 ? std::string() : Hex(id); }
+
+// Moves the values in; an initialiser list would copy each of them.
+template <typename... Values>
+Row MakeRow(Values&&... values) {
+  Row row;
+  row.reserve(sizeof...(values));
+  (row.emplace_back(std::forward<Values>(values)), ...);
+  return row;
+}
 
 // Connections come in their thousands and mostly in the same seconds: the text of the last second is kept.
 class TimeTexts {
@@ -73,12 +93,12 @@ std::vector<Row> ClientRows(const proxy::Snapshot& snapshot) {
   rows.reserve(snapshot.clients.size());
   TimeTexts connects, requests;
   for (const proxy::ClientRow& client : snapshot.clients) {
-    rows.push_back({"C", Printable(client.user), Printable(client.database), "none", std::string(client.state),
-                    client.addr, std::to_string(client.port), client.local_addr, std::to_string(client.local_port),
-                    connects.Of(client.connect_time), requests.Of(client.request_time),
-                    std::to_string(client.wait_us / 1'000'000), std::to_string(client.wait_us % 1'000'000), "0",
-                    Hex(client.id), LinkText(client.link_id), "0", client.tls, Printable(client.application_name), "0",
-                    std::to_string(client.id), std::to_string(client.worker)});
+    rows.push_back(MakeRow(
+        "C", Printable(client.user), Printable(client.database), "none", std::string(client.state), client.addr,
+        std::to_string(client.port), client.local_addr, std::to_string(client.local_port),
+        connects.Of(client.connect_time), requests.Of(client.request_time), std::to_string(client.wait_us / 1'000'000),
+        std::to_string(client.wait_us % 1'000'000), "0", Hex(client.id), LinkText(client.link_id), "0", client.tls,
+        Printable(client.application_name), "0", std::to_string(client.id), std::to_string(client.worker)));
   }
   return rows;
 }
@@ -88,13 +108,14 @@ std::vector<Row> ServerRows(const proxy::Snapshot& snapshot) {
   rows.reserve(snapshot.servers.size());
   TimeTexts connects, requests;
   for (const proxy::ServerRow& server : snapshot.servers) {
-    rows.push_back({"S", Printable(server.user), Printable(server.database), "none", std::string(server.state),
-                    server.addr, std::to_string(server.port), server.local_addr, std::to_string(server.local_port),
-                    connects.Of(server.connect_time), requests.Of(server.request_time), "0", "0",
-                    server.close_needed.empty() ? "0" : "1", Hex(server.id), LinkText(server.link_id),
-                    std::to_string(server.remote_pid), server.tls, Printable(server.application_name), "0",
-                    std::to_string(server.id), std::to_string(server.worker),
-                    server.close_needed.empty() ? std::optional<std::string>() : Printable(server.close_needed)});
+    rows.push_back(
+        MakeRow("S", Printable(server.user), Printable(server.database), "none", std::string(server.state), server.addr,
+                std::to_string(server.port), server.local_addr, std::to_string(server.local_port),
+                connects.Of(server.connect_time), requests.Of(server.request_time), "0", "0",
+                server.close_needed.empty() ? "0" : "1", Hex(server.id), LinkText(server.link_id),
+                std::to_string(server.remote_pid), server.tls, Printable(server.application_name), "0",
+                std::to_string(server.id), std::to_string(server.worker),
+                server.close_needed.empty() ? std::optional<std::string>() : Printable(server.close_needed)));
   }
   return rows;
 }

@@ -1,8 +1,8 @@
 // SHOW CLIENTS and SHOW SERVERS: one row per connection.
 //
-// What: PgBouncer 1.25's columns; `ptr` is the id in hexadecimal and `link` the id of the other side, so that a client and
-// its server can be joined. Ours at the end: worker, and for servers why they have to close.
-// Threads: pure functions. Source: PgBouncer's documentation, "SHOW CLIENTS".
+// What: PgBouncer 1.25's columns; `ptr` is the id in hexadecimal and `link` the id of the other side, so that a client
+// and its server can be joined. Ours at the end: worker, and for servers why they have to close. Threads: pure
+// functions. Source: PgBouncer's documentation, "SHOW CLIENTS".
 #pragma once
 
 #include "admin/table.h"

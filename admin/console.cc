@@ -79,7 +79,8 @@ void Console::Execute(const proxy::ConsoleRequest& request, ConsoleSession& sess
     return reply(session.Fail(ConversationError("55000", "the portal has been executed already")));
   }
   own_pool_.CountCommand();
-  // The next message of this client comes after the reply, so that the portal is still there unless the client has gone.
+  // The next message of this client comes after the reply, so that the portal is still there unless the client has
+  // gone.
   executor_.Run(portal->command, request.access,
                 [this, id = request.client_id, name = std::string(message->portal), rows_max = message->rows_max,
                  tell = std::move(reply)](Outcome outcome) {
@@ -98,9 +99,14 @@ void Console::OnClosed(uint64_t client_id) {
 
 std::vector<std::pair<std::string, std::string>> Console::Welcome() const {
   // PgBouncer's, so that tools which decide by server_version take us for it.
-  return {{"server_version", "1.25.2/pgweir"}, {"client_encoding", "UTF8"},   {"server_encoding", "UTF8"},
-          {"DateStyle", "ISO"},                {"TimeZone", "GMT"},           {"standard_conforming_strings", "on"},
-          {"is_superuser", "on"},              {"integer_datetimes", "on"}};
+  return {{"server_version", "1.25.2/pgweir"},
+          {"client_encoding", "UTF8"},
+          {"server_encoding", "UTF8"},
+          {"DateStyle", "ISO"},
+          {"TimeZone", "GMT"},
+          {"standard_conforming_strings", "on"},
+          {"is_superuser", "on"},
+          {"integer_datetimes", "on"}};
 }
 
 void Console::OnStatsPeriod(proxy::Snapshot snapshot, StatsWindow::Time now) {

@@ -77,19 +77,25 @@ std::string ConsoleSession::Answer(char type, std::string_view body) {
   }
   if (phase_ == Phase::kSkipping) return out;
   switch (type) {
-    case 'P': return OnParse(body);
-    case 'B': return OnBind(body);
-    case 'D': return OnDescribe(body);
-    case 'C': return OnClose(body);
+    case 'P':
+      return OnParse(body);
+    case 'B':
+      return OnBind(body);
+    case 'D':
+      return OnDescribe(body);
+    case 'C':
+      return OnClose(body);
     case 'H':
     case 'd':
     case 'c':
-    case 'f': return out;
+    case 'f':
+      return out;
     case 'F':  // not of the extended protocol: no Sync follows
       protocol::WriteError(out, ConversationError("0A000", "function calls are not supported by the console"));
       protocol::WriteReadyForQuery(out, 'I');
       return out;
-    default: return Fail(ConversationError("08P01", "unexpected message of type " + Quote(std::string_view(&type, 1))));
+    default:
+      return Fail(ConversationError("08P01", "unexpected message of type " + Quote(std::string_view(&type, 1))));
   }
 }
 
@@ -124,7 +130,8 @@ std::string ConsoleSession::OnBind(std::string_view body) {
     return Fail(ConversationError("08P01", "bind message supplies " + std::to_string(message->parameters) +
                                                " parameters, but the console takes none"));
   }
-  if (message->portal.size() > kConsoleNameBytesMax) return Fail(ConversationError("42622", "the portal's name is too long"));
+  if (message->portal.size() > kConsoleNameBytesMax)
+    return Fail(ConversationError("42622", "the portal's name is too long"));
   if (!message->portal.empty() && portals_.contains(message->portal)) {
     return Fail(ConversationError("42P03", "portal " + Quote(message->portal) + " already exists"));
   }
@@ -134,8 +141,9 @@ std::string ConsoleSession::OnBind(std::string_view body) {
   const Columns columns = ColumnsOf(statement->second);
   const size_t formats = message->result_formats.size();
   if (formats > 1 && formats != columns.size()) {
-    return Fail(ConversationError("08P01", "bind message has " + std::to_string(formats) + " result formats but query has " +
-                                               std::to_string(columns.size()) + " columns"));
+    return Fail(ConversationError("08P01", "bind message has " + std::to_string(formats) +
+                                               " result formats but query has " + std::to_string(columns.size()) +
+                                               " columns"));
   }
   if (HasBinaryNumeric(columns, message->result_formats)) {
     protocol::ErrorReport report = ConversationError("0A000", "columns of type numeric are sent in text format only");

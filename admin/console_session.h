@@ -1,8 +1,8 @@
 // What the console keeps for one client: prepared statements, portals, and whether it skips to the next Sync.
 //
-// What: answers every message of the extended protocol but Execute, whose command the console runs; then the session writes
-// the rows. Commands are kept parsed, so a statement is a few hundred bytes.
-// Threads: the control thread. Limits: kConsoleStatementsMax statements, kConsolePortalsMax portals.
+// What: answers every message of the extended protocol but Execute, whose command the console runs; then the session
+// writes the rows. Commands are kept parsed, so a statement is a few hundred bytes. Threads: the control thread.
+// Limits: kConsoleStatementsMax statements, kConsolePortalsMax portals.
 #pragma once
 
 #include <map>

@@ -59,9 +59,12 @@ void Executor::Run(const Command& command, proxy::ConsoleAccess access, Done don
     case VerbId::kShowHelp:
       protocol::WriteNotice(outcome.notices, "00000", "Console usage", HelpText());
       return done(std::move(outcome));
-    case VerbId::kSetDriverSetting: return done(std::move(outcome));
-    case VerbId::kSetKey: return done(Failed(SetRefusal(*control_.config(), command.argument)));
-    case VerbId::kReload: return Reload(std::move(outcome), done);
+    case VerbId::kSetDriverSetting:
+      return done(std::move(outcome));
+    case VerbId::kSetKey:
+      return done(Failed(SetRefusal(*control_.config(), command.argument)));
+    case VerbId::kReload:
+      return Reload(std::move(outcome), done);
     case VerbId::kShutdown:
       done(std::move(outcome));  // first the answer: the process may end before another turn
       return control_.Shutdown(command.shutdown);
@@ -69,8 +72,10 @@ void Executor::Run(const Command& command, proxy::ConsoleAccess access, Done don
     case VerbId::kResume:
     case VerbId::kKill:
     case VerbId::kKillClient:
-    case VerbId::kReconnect: return Drive(command, std::move(outcome), std::move(done));
-    default: return Show(command, std::move(done));
+    case VerbId::kReconnect:
+      return Drive(command, std::move(outcome), std::move(done));
+    default:
+      return Show(command, std::move(done));
   }
 }
 
@@ -79,18 +84,17 @@ void Executor::Show(const Command& command, Done done) {
     own_pool_.AddTo(snapshot);
     const auto config = control_.config();
     Outcome outcome;
-    outcome.table = MakeTable(command, {.snapshot = snapshot,
-                                        .config = *config,
-                                        .run_state = control_.run_state(),
-                                        .window = window_});
+    outcome.table = MakeTable(
+        command, {.snapshot = snapshot, .config = *config, .run_state = control_.run_state(), .window = window_});
     outcome.tag = command.verb->tag;
     finish(std::move(outcome));
   };
   const auto needed = NeededFor(command.verb->id);
   if (!needed) return answer({}, done);
-  control_.Collect(*needed, [alive = std::weak_ptr(alive_), answer, finish = std::move(done)](proxy::Snapshot snapshot) {
-    if (!alive.expired()) answer(std::move(snapshot), finish);
-  });
+  control_.Collect(*needed,
+                   [alive = std::weak_ptr(alive_), answer, finish = std::move(done)](proxy::Snapshot snapshot) {
+                     if (!alive.expired()) answer(std::move(snapshot), finish);
+                   });
 }
 
 void Executor::Reload(Outcome outcome, const Done& done) {
@@ -118,11 +122,16 @@ void Executor::Drive(const Command& command, Outcome outcome, Done done) {
     tell(error ? Failed(std::move(*error)) : success);
   };
   switch (command.verb->id) {
-    case VerbId::kPause: return control_.Pause(database, std::move(finish));
-    case VerbId::kResume: return control_.Resume(database, std::move(finish));
-    case VerbId::kKill: return control_.Kill(database, std::move(finish));
-    case VerbId::kReconnect: return control_.Reconnect(database, std::move(finish));
-    default: return control_.KillClient(command.client_id, std::move(finish));
+    case VerbId::kPause:
+      return control_.Pause(database, std::move(finish));
+    case VerbId::kResume:
+      return control_.Resume(database, std::move(finish));
+    case VerbId::kKill:
+      return control_.Kill(database, std::move(finish));
+    case VerbId::kReconnect:
+      return control_.Reconnect(database, std::move(finish));
+    default:
+      return control_.KillClient(command.client_id, std::move(finish));
   }
 }
 

@@ -29,11 +29,16 @@ uint16_t PortOf(evutil_socket_t fd) {
 
 const char* ReasonPhrase(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    default: return "Service Unavailable";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    default:
+      return "Service Unavailable";
   }
 }
 
@@ -61,7 +66,9 @@ tl::expected<uint16_t, std::string> HttpEndpoint::Listen(const std::string& addr
     evhttp_set_timeout(http_, kHttpTimeoutSeconds);
     // Every method reaches us, so that the answer is 405 and not evhttp's 501.
     evhttp_set_allowed_methods(http_, 0xffff);
-    const auto on_request = [](evhttp_request* request, void* self) { static_cast<HttpEndpoint*>(self)->OnRequest(request); };
+    const auto on_request = [](evhttp_request* request, void* self) {
+      static_cast<HttpEndpoint*>(self)->OnRequest(request);
+    };
     evhttp_set_gencb(http_, on_request, this);
   }
   errno = 0;

@@ -1,12 +1,11 @@
 // The HTTP endpoint: /metrics, /livez, /readyz, /startupz and a status page at "/", over libevent's evhttp.
 //
-// What: GET and HEAD only (405 otherwise, 404 for other paths), one request per connection. /metrics, /livez and "/" are
-// answered in a later turn, when the workers have answered. A client may hang up in between: evhttp then hands the request
-// over to us (without a connection), and the late answer only frees it.
-// Threads: the control thread. Ownership: the evhttp with its sockets; pending requests end with the endpoint.
-// Limits: kHttpHeaderBytesMax, kHttpBodyBytesMax, kHttpTimeoutSeconds per connection, kHttpPendingMax requests that wait for
-// the workers (more are answered 503: a stuck worker must not pile up memory here).
-// Source: libevent 2.1, event2/http.h.
+// What: GET and HEAD only (405 otherwise, 404 for other paths), one request per connection. /metrics, /livez and "/"
+// are answered in a later turn, when the workers have answered. A client may hang up in between: evhttp then hands the
+// request over to us (without a connection), and the late answer only frees it. Threads: the control thread. Ownership:
+// the evhttp with its sockets; pending requests end with the endpoint. Limits: kHttpHeaderBytesMax, kHttpBodyBytesMax,
+// kHttpTimeoutSeconds per connection, kHttpPendingMax requests that wait for the workers (more are answered 503: a
+// stuck worker must not pile up memory here). Source: libevent 2.1, event2/http.h.
 #pragma once
 
 #include <cstdint>

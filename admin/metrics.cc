@@ -3,6 +3,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <functional>
+#include <limits>
 #include <sstream>
 
 #include "admin/text.h"
@@ -113,8 +114,8 @@ void AddWorkers(std::vector<MetricFamily>& out, const proxy::Snapshot& snapshot,
   per_worker("pgweir_worker_servers", "Server connections of a worker.", MetricType::Gauge, &WorkerRow::servers);
   per_worker("pgweir_worker_turns_total", "Turns of a worker's event loop.", MetricType::Counter, &WorkerRow::turns);
 
-  Family errors(out, "pgweir_errors_total", "Errors that pgweir itself said to clients, by their name in the catalogue.",
-                MetricType::Counter);
+  Family errors(out, "pgweir_errors_total",
+                "Errors that pgweir itself said to clients, by their name in the catalogue.", MetricType::Counter);
   for (size_t code = 0; code < static_cast<size_t>(protocol::ErrorCode::kCount_); ++code) {
     uint64_t count = 0;
     for (const proxy::WorkerRow& row : snapshot.workers) count += row.errors[code];
@@ -157,7 +158,8 @@ void AddPoolGauges(std::vector<MetricFamily>& out, const std::vector<PoolRow>& p
     Family family(out, std::move(name), std::move(help), MetricType::Gauge);
     for (const PoolRow& pool : pools) family.Add(PoolLabels(pool.database, pool.user), value(pool));
   };
-  gauge("pgweir_pool_size", "Server connections a pool may have.", [](auto& pool) { return Value(pool.settings.pool_size); });
+  gauge("pgweir_pool_size", "Server connections a pool may have.",
+        [](auto& pool) { return Value(pool.settings.pool_size); });
   gauge("pgweir_pool_min_size", "Server connections a pool keeps.",
         [](auto& pool) { return Value(pool.settings.min_pool_size); });
   gauge("pgweir_pool_reserve_size", "Server connections a pool may have beyond its size under pressure.",

@@ -1,14 +1,15 @@
 // /metrics: a snapshot in Prometheus' text format.
 //
-// What: SnapshotMetrics turns one snapshot into metric families (prometheus-cpp core serialises them and escapes labels).
-// Base units (seconds, bytes), `_total` for counters, every limit as a gauge beside its use. Labels are database, user,
-// state, reason, worker; never addresses or query text. Label values are Printable: Prometheus refuses broken UTF-8.
-// What removed pools had counted stays in the sums of its database, as the series with an empty user.
+// What: SnapshotMetrics turns one snapshot into metric families (prometheus-cpp core serialises them and escapes
+// labels). Base units (seconds, bytes), `_total` for counters, every limit as a gauge beside its use. Labels are
+// database, user, state, reason, worker; never addresses or query text. Label values are Printable: Prometheus refuses
+// broken UTF-8. What removed pools had counted stays in the sums of its database, as the series with an empty user.
 // Threads: the control thread; the object borrows nothing.
 // Source: https://prometheus.io/docs/practices/naming/ and .../instrumenting/exposition_formats/.
 #pragma once
 
 #include <prometheus/collectable.h>
+#include <prometheus/metric_family.h>
 
 #include <memory>
 #include <string>

@@ -1,8 +1,7 @@
 // The console itself as a pool, as PgBouncer shows its own: database and user "pgweir", pool_mode statement.
 //
-// What: counts what the console does and adds its rows to a snapshot before tables are made of it. /metrics does not have
-// these rows: nothing of them passes a server.
-// Threads: the control thread.
+// What: counts what the console does and adds its rows to a snapshot before tables are made of it. /metrics does not
+// have these rows: nothing of them passes a server. Threads: the control thread.
 #pragma once
 
 #include "conf/config.h"

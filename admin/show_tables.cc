@@ -45,16 +45,26 @@ const conf::Database* FindDatabase(const proxy::Snapshot& snapshot, std::string_
 }
 
 Columns PoolColumns() {
-  return {{"database", kText},          {"user", kText},
-          {"cl_active", kInt4},         {"cl_waiting", kInt4},
-          {"cl_active_cancel_req", kInt4}, {"cl_waiting_cancel_req", kInt4},
-          {"sv_active", kInt4},         {"sv_active_cancel", kInt4},
-          {"sv_being_canceled", kInt4}, {"sv_idle", kInt4},
-          {"sv_used", kInt4},           {"sv_tested", kInt4},
-          {"sv_login", kInt4},          {"maxwait", kInt4},
-          {"maxwait_us", kInt4},        {"pool_mode", kText},
-          {"load_balance_hosts", kText}, {"sv_closing", kInt4},
-          {"pool_size", kInt4},         {"max_waiting", kInt4},
+  return {{"database", kText},
+          {"user", kText},
+          {"cl_active", kInt4},
+          {"cl_waiting", kInt4},
+          {"cl_active_cancel_req", kInt4},
+          {"cl_waiting_cancel_req", kInt4},
+          {"sv_active", kInt4},
+          {"sv_active_cancel", kInt4},
+          {"sv_being_canceled", kInt4},
+          {"sv_idle", kInt4},
+          {"sv_used", kInt4},
+          {"sv_tested", kInt4},
+          {"sv_login", kInt4},
+          {"maxwait", kInt4},
+          {"maxwait_us", kInt4},
+          {"pool_mode", kText},
+          {"load_balance_hosts", kText},
+          {"sv_closing", kInt4},
+          {"pool_size", kInt4},
+          {"max_waiting", kInt4},
           {"trouble", kText}};
 }
 
@@ -62,14 +72,27 @@ std::vector<Row> PoolRows(const proxy::Snapshot& snapshot) {
   std::vector<Row> rows;
   for (const proxy::PoolRow& pool : snapshot.pools) {
     const conf::Database* database = FindDatabase(snapshot, pool.database);
-    rows.push_back({Printable(pool.database), Printable(pool.user), Number(pool.cl_active), Number(pool.cl_waiting),
-                    Number(pool.cl_active_cancel_req), Number(pool.cl_waiting_cancel_req), Number(pool.sv_active),
-                    Number(pool.sv_active_cancel), Number(pool.sv_being_canceled), Number(pool.sv_idle),
-                    Number(pool.sv_used), Number(pool.sv_tested), Number(pool.sv_login),
-                    Number(pool.max_wait_us / 1'000'000), Number(pool.max_wait_us % 1'000'000),
+    rows.push_back({Printable(pool.database),
+                    Printable(pool.user),
+                    Number(pool.cl_active),
+                    Number(pool.cl_waiting),
+                    Number(pool.cl_active_cancel_req),
+                    Number(pool.cl_waiting_cancel_req),
+                    Number(pool.sv_active),
+                    Number(pool.sv_active_cancel),
+                    Number(pool.sv_being_canceled),
+                    Number(pool.sv_idle),
+                    Number(pool.sv_used),
+                    Number(pool.sv_tested),
+                    Number(pool.sv_login),
+                    Number(pool.max_wait_us / 1'000'000),
+                    Number(pool.max_wait_us % 1'000'000),
                     std::string(conf::Name(pool.settings.pool_mode)),
-                    database == nullptr ? std::nullopt : LoadBalancing(*database), Number(pool.sv_closing),
-                    Number(pool.settings.pool_size), Number(pool.settings.max_waiting), TextOrNull(pool.trouble)});
+                    database == nullptr ? std::nullopt : LoadBalancing(*database),
+                    Number(pool.sv_closing),
+                    Number(pool.settings.pool_size),
+                    Number(pool.settings.max_waiting),
+                    TextOrNull(pool.trouble)});
   }
   return rows;
 }
@@ -168,8 +191,9 @@ std::vector<Row> ListRows(const proxy::Snapshot& snapshot) {
 std::vector<Row> ConfigRows(const conf::Config& config) {
   std::vector<Row> rows;
   for (const conf::KeyRow& row : config.rows) {
-    rows.push_back({row.key, Printable(row.value, kConfigValueBytesMax), Printable(row.default_value, kConfigValueBytesMax),
-                    YesOrNo(row.changeable), Printable(row.source)});
+    rows.push_back({row.key, Printable(row.value, kConfigValueBytesMax),
+                    Printable(row.default_value, kConfigValueBytesMax), YesOrNo(row.changeable),
+                    Printable(row.source)});
   }
   return rows;
 }
@@ -186,29 +210,42 @@ std::vector<Row> StateRows(proxy::RunState state) {
 Columns ColumnsOf(const Command& command) {
   if (command.verb == nullptr) return {};
   switch (command.verb->id) {
-    case VerbId::kShowPools: return PoolColumns();
-    case VerbId::kShowClients: return ClientColumns();
-    case VerbId::kShowServers: return ServerColumns();
-    case VerbId::kShowDatabases: return DatabaseColumns();
-    case VerbId::kShowUsers: return UserColumns();
+    case VerbId::kShowPools:
+      return PoolColumns();
+    case VerbId::kShowClients:
+      return ClientColumns();
+    case VerbId::kShowServers:
+      return ServerColumns();
+    case VerbId::kShowDatabases:
+      return DatabaseColumns();
+    case VerbId::kShowUsers:
+      return UserColumns();
     case VerbId::kShowStats:
     case VerbId::kShowStatsTotals:
     case VerbId::kShowStatsAverages:
-    case VerbId::kShowTotals: return StatsColumns(command.verb->id);
-    case VerbId::kShowLists: return {{"list", kText}, {"items", kInt4}};
+    case VerbId::kShowTotals:
+      return StatsColumns(command.verb->id);
+    case VerbId::kShowLists:
+      return {{"list", kText}, {"items", kInt4}};
     case VerbId::kShowConfig:
       return {{"key", kText}, {"value", kText}, {"default", kText}, {"changeable", kText}, {"source", kText}};
-    case VerbId::kShowState: return {{"key", kText}, {"value", kText}};
-    case VerbId::kShowVersion: return {{"version", kText}};
-    case VerbId::kShowDriverSetting: return {{command.argument, kText}};
-    default: return {};
+    case VerbId::kShowState:
+      return {{"key", kText}, {"value", kText}};
+    case VerbId::kShowVersion:
+      return {{"version", kText}};
+    case VerbId::kShowDriverSetting:
+      return {{command.argument, kText}};
+    default:
+      return {};
   }
 }
 
 std::optional<proxy::Collecting> NeededFor(VerbId verb) {
   switch (verb) {
-    case VerbId::kShowClients: return proxy::Collecting::kClients;
-    case VerbId::kShowServers: return proxy::Collecting::kServers;
+    case VerbId::kShowClients:
+      return proxy::Collecting::kClients;
+    case VerbId::kShowServers:
+      return proxy::Collecting::kServers;
     case VerbId::kShowPools:
     case VerbId::kShowDatabases:
     case VerbId::kShowUsers:
@@ -216,8 +253,10 @@ std::optional<proxy::Collecting> NeededFor(VerbId verb) {
     case VerbId::kShowStatsTotals:
     case VerbId::kShowStatsAverages:
     case VerbId::kShowTotals:
-    case VerbId::kShowLists: return proxy::Collecting::kTotals;
-    default: return std::nullopt;
+    case VerbId::kShowLists:
+      return proxy::Collecting::kTotals;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -225,21 +264,44 @@ Table MakeTable(const Command& command, const Facts& facts) {
   Table table{.columns = ColumnsOf(command)};
   const VerbId verb = command.verb->id;
   switch (verb) {
-    case VerbId::kShowPools: table.rows = PoolRows(facts.snapshot); break;
-    case VerbId::kShowClients: table.rows = ClientRows(facts.snapshot); break;
-    case VerbId::kShowServers: table.rows = ServerRows(facts.snapshot); break;
-    case VerbId::kShowDatabases: table.rows = DatabaseRows(facts.snapshot, facts.config); break;
-    case VerbId::kShowUsers: table.rows = UserRows(facts.snapshot); break;
+    case VerbId::kShowPools:
+      table.rows = PoolRows(facts.snapshot);
+      break;
+    case VerbId::kShowClients:
+      table.rows = ClientRows(facts.snapshot);
+      break;
+    case VerbId::kShowServers:
+      table.rows = ServerRows(facts.snapshot);
+      break;
+    case VerbId::kShowDatabases:
+      table.rows = DatabaseRows(facts.snapshot, facts.config);
+      break;
+    case VerbId::kShowUsers:
+      table.rows = UserRows(facts.snapshot);
+      break;
     case VerbId::kShowStats:
     case VerbId::kShowStatsTotals:
     case VerbId::kShowStatsAverages:
-    case VerbId::kShowTotals: table.rows = StatsRows(verb, facts.snapshot, facts.window); break;
-    case VerbId::kShowLists: table.rows = ListRows(facts.snapshot); break;
-    case VerbId::kShowConfig: table.rows = ConfigRows(facts.config); break;
-    case VerbId::kShowState: table.rows = StateRows(facts.run_state); break;
-    case VerbId::kShowVersion: table.rows = {{VersionText()}}; break;
-    case VerbId::kShowDriverSetting: table.rows = {{std::string(*DriverSetting(command.argument))}}; break;
-    default: std::abort();  // has no table: the caller asks ColumnsOf first
+    case VerbId::kShowTotals:
+      table.rows = StatsRows(verb, facts.snapshot, facts.window);
+      break;
+    case VerbId::kShowLists:
+      table.rows = ListRows(facts.snapshot);
+      break;
+    case VerbId::kShowConfig:
+      table.rows = ConfigRows(facts.config);
+      break;
+    case VerbId::kShowState:
+      table.rows = StateRows(facts.run_state);
+      break;
+    case VerbId::kShowVersion:
+      table.rows = {{VersionText()}};
+      break;
+    case VerbId::kShowDriverSetting:
+      table.rows = {{std::string(*DriverSetting(command.argument))}};
+      break;
+    default:
+      std::abort();  // has no table: the caller asks ColumnsOf first
   }
   return table;
 }

@@ -13,20 +13,24 @@ using Figure = uint64_t PoolTotals::*;
 
 // How an average is made: per second of the period, or per event of another figure.
 struct Stat {
-  std::string_view total, average;                 // in SHOW STATS
-  std::string_view bare_total, bare_average, row;  // in STATS_TOTALS, STATS_AVERAGES, TOTALS (there with total_ or avg_)
-  Figure figure;                                   // nullptr: always 0
-  Figure per;                                      // nullptr: per second
+  std::string_view total, average;  // in SHOW STATS
+  std::string_view bare_total, bare_average,
+      row;        // in STATS_TOTALS, STATS_AVERAGES, TOTALS (there with total_ or avg_)
+  Figure figure;  // nullptr: always 0
+  Figure per;     // nullptr: per second
 };
 
 constexpr size_t kPgBouncerStats = 11;  // the others are ours, and stand behind
 
 constexpr std::array<Stat, 12> kStats = {{
-    {"total_server_assignment_count", "avg_server_assignment_count", "server_assignment_count", "server_assignment_count",
-     "server_assignment_count", &PoolTotals::server_assignments, nullptr},
-    {"total_xact_count", "avg_xact_count", "xact_count", "xact_count", "xact_count", &PoolTotals::transactions, nullptr},
-    {"total_query_count", "avg_query_count", "query_count", "query_count", "query_count", &PoolTotals::queries, nullptr},
-    {"total_received", "avg_recv", "bytes_received", "bytes_received", "client_bytes", &PoolTotals::bytes_received, nullptr},
+    {"total_server_assignment_count", "avg_server_assignment_count", "server_assignment_count",
+     "server_assignment_count", "server_assignment_count", &PoolTotals::server_assignments, nullptr},
+    {"total_xact_count", "avg_xact_count", "xact_count", "xact_count", "xact_count", &PoolTotals::transactions,
+     nullptr},
+    {"total_query_count", "avg_query_count", "query_count", "query_count", "query_count", &PoolTotals::queries,
+     nullptr},
+    {"total_received", "avg_recv", "bytes_received", "bytes_received", "client_bytes", &PoolTotals::bytes_received,
+     nullptr},
     {"total_sent", "avg_sent", "bytes_sent", "bytes_sent", "server_bytes", &PoolTotals::bytes_sent, nullptr},
     {"total_xact_time", "avg_xact_time", "xact_time", "xact_time", "xact_time", &PoolTotals::transaction_us,
      &PoolTotals::transactions},
@@ -95,9 +99,10 @@ Columns StatsColumns(VerbId verb) {
 std::vector<Row> StatsRows(VerbId verb, const proxy::Snapshot& snapshot, const StatsWindow& window) {
   if (verb == VerbId::kShowTotals) return TotalsRows(snapshot, window);
   std::vector<Row> rows;
-  for (const auto& [database, totals] : TotalsByDatabase(snapshot)) {
-    const Growth growth = window.GrowthOf(database);
-    Row row = {Printable(database)};
+  for (const auto& entry : TotalsByDatabase(snapshot)) {
+    const PoolTotals& totals = entry.second;  // a name, not a binding: clang 14 captures no bindings in lambdas
+    const Growth growth = window.GrowthOf(entry.first);
+    Row row = {Printable(entry.first)};
     const auto add = [&](uint64_t value) { row.push_back(std::to_string(value)); };
     switch (verb) {
       case VerbId::kShowStats:
@@ -110,7 +115,8 @@ std::vector<Row> StatsRows(VerbId verb, const proxy::Snapshot& snapshot, const S
       case VerbId::kShowStatsAverages:
         for (const Stat& stat : kStats) add(Average(stat, growth));
         break;
-      default: std::abort();
+      default:
+        std::abort();
     }
     rows.push_back(std::move(row));
   }

@@ -1,9 +1,9 @@
 // Totals per database, and what they grew by in the last completed stats_period.
 //
-// What: two generations of totals, fed once per period; the averages of SHOW STATS are their difference. A database that
-// is new in the period counts from zero; a total that went backwards counts as no growth. No division by zero: without a
-// completed period, or without events, an average is 0.
-// Units: microseconds and bytes, as PoolTotals. Threads: the control thread; `now` is an argument.
+// What: two generations of totals, fed once per period; the averages of SHOW STATS are their difference. A database
+// that is new in the period counts from zero; a total that went backwards counts as no growth. No division by zero:
+// without a completed period, or without events, an average is 0. Units: microseconds and bytes, as PoolTotals.
+// Threads: the control thread; `now` is an argument.
 #pragma once
 
 #include <chrono>

@@ -29,8 +29,9 @@ class Page {
 std::string Milliseconds(uint64_t us) { return std::to_string(us / 1000) + " ms"; }
 
 void AddPools(Page& page, const std::vector<proxy::PoolRow>& pools) {
-  page.Raw("<h2>Pools</h2>\n<table><tr><th>database</th><th>user</th><th>mode</th><th>clients</th><th>waiting</th>"
-           "<th>longest wait</th><th>servers active</th><th>idle</th><th>opening</th><th>size</th><th>trouble</th></tr>\n");
+  page.Raw(
+      "<h2>Pools</h2>\n<table><tr><th>database</th><th>user</th><th>mode</th><th>clients</th><th>waiting</th>"
+      "<th>longest wait</th><th>servers active</th><th>idle</th><th>opening</th><th>size</th><th>trouble</th></tr>\n");
   for (const proxy::PoolRow& pool : pools) {
     page.Raw(pool.trouble.empty() && pool.cl_waiting == 0 ? "<tr>" : "<tr class=\"bad\">");
     page.Cell(pool.database);
@@ -54,8 +55,8 @@ void AddPools(Page& page, const std::vector<proxy::PoolRow>& pools) {
 std::string AgeText(std::chrono::seconds age) {
   const long long seconds = std::max<long long>(age.count(), 0);
   char text[64];
-  std::snprintf(text, sizeof text, "%lldd %02lld:%02lld:%02lld", seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60,
-                seconds % 60);
+  std::snprintf(text, sizeof text, "%lldd %02lld:%02lld:%02lld", seconds / 86400, seconds / 3600 % 24,
+                seconds / 60 % 60, seconds % 60);
   return text;
 }
 
@@ -78,8 +79,9 @@ std::string StatusPage(const proxy::Snapshot& snapshot, const ProcessFacts& fact
     if (database.paused) page.Raw("<p class=\"bad\">Database " + EscapeHtml(database.name) + " is paused.</p>\n");
   }
   AddPools(page, snapshot.pools);
-  page.Raw("<p><a href=\"/metrics\">/metrics</a> <a href=\"/livez\">/livez</a> <a href=\"/readyz\">/readyz</a> "
-           "<a href=\"/startupz\">/startupz</a></p>\n</body></html>\n");
+  page.Raw(
+      "<p><a href=\"/metrics\">/metrics</a> <a href=\"/livez\">/livez</a> <a href=\"/readyz\">/readyz</a> "
+      "<a href=\"/startupz\">/startupz</a></p>\n</body></html>\n");
   return page.Take();
 }
 

@@ -12,10 +12,13 @@ using protocol::MessageWriter;
 // pg_type.typlen; -1 = of varying length.
 int16_t TypeBytes(ColumnType type) {
   switch (type) {
-    case ColumnType::kInt4: return 4;
-    case ColumnType::kInt8: return 8;
+    case ColumnType::kInt4:
+      return 4;
+    case ColumnType::kInt8:
+      return 8;
     case ColumnType::kText:
-    case ColumnType::kNumeric: break;
+    case ColumnType::kNumeric:
+      break;
   }
   return -1;
 }

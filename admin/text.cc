@@ -18,8 +18,8 @@ size_t SequenceBytes(std::string_view text) {
   if (lead < 0x80) return 1;
   if (lead >= 0xc2 && lead <= 0xdf) return IsWithin(text, 1, 0x80, 0xbf) ? 2 : 0;
   if (lead >= 0xe0 && lead <= 0xef) {
-    const uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;    // no overlong forms
-    const uint8_t high = lead == 0xed ? 0x9f : 0xbf;   // no surrogates
+    const uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;   // no overlong forms
+    const uint8_t high = lead == 0xed ? 0x9f : 0xbf;  // no surrogates
     return IsWithin(text, 1, low, high) && IsWithin(text, 2, 0x80, 0xbf) ? 3 : 0;
   }
   if (lead >= 0xf0 && lead <= 0xf4) {
@@ -33,6 +33,8 @@ size_t SequenceBytes(std::string_view text) {
 }  // namespace
 
 std::string Printable(std::string_view text, size_t bytes_max) {
+  const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7f; };
+  if (text.size() <= bytes_max && std::all_of(text.begin(), text.end(), is_plain)) return std::string(text);
   std::string out;
   while (!text.empty()) {
     const size_t bytes = SequenceBytes(text);
@@ -53,12 +55,23 @@ std::string EscapeHtml(std::string_view text) {
   std::string out;
   for (const char c : Printable(text)) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out.push_back(c);
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out.push_back(c);
     }
   }
   return out;

@@ -30,8 +30,8 @@ size_t CommentBytes(std::string_view rest) {
 
 size_t WordBytes(std::string_view rest) {
   size_t end = 0;
-  while (end < rest.size() && !IsBlank(rest[end]) && std::string_view(";=,'\"").find(rest[end]) == std::string_view::npos &&
-         !StartsComment(rest.substr(end))) {
+  while (end < rest.size() && !IsBlank(rest[end]) &&
+         std::string_view(";=,'\"").find(rest[end]) == std::string_view::npos && !StartsComment(rest.substr(end))) {
     ++end;
   }
   return end;
@@ -70,9 +70,15 @@ tl::expected<std::vector<Token>, std::string> Tokenise(std::string_view sql) {
     }
     Token token{TokenKind::kWord, {}};
     switch (rest[0]) {
-      case ';': token.kind = TokenKind::kSemicolon; break;
-      case '=': token.kind = TokenKind::kEquals; break;
-      case ',': token.kind = TokenKind::kComma; break;
+      case ';':
+        token.kind = TokenKind::kSemicolon;
+        break;
+      case '=':
+        token.kind = TokenKind::kEquals;
+        break;
+      case ',':
+        token.kind = TokenKind::kComma;
+        break;
       case '\'':
       case '"':
         token.kind = TokenKind::kQuoted;

@@ -1,8 +1,9 @@
 // Cuts a console statement into words, quoted texts and signs.
 //
-// What: SQL's lexical rules as far as the console needs them: "..." and '...' with the quote doubled inside, -- and nested
-// /* */ comments. A bare word ends at a blank, a sign, a quote or a comment, so that names such as my-db.1 need no quotes.
-// Threads: pure function. Limits: kWordBytesMax, kTokensMax (command.h).
+// What: SQL's lexical rules as far as the console needs them: "..." and '...' with the quote doubled inside, -- and
+// nested
+// /* */ comments. A bare word ends at a blank, a sign, a quote or a comment, so that names such as my-db.1 need no
+// quotes. Threads: pure function. Limits: kWordBytesMax, kTokensMax (command.h).
 #pragma once
 
 #include <string>

@@ -66,9 +66,12 @@ const Verb* FindVerb(VerbId id) {
 bool IsAllowed(const Verb* verb, proxy::ConsoleAccess access) {
   if (verb == nullptr) return false;
   switch (verb->access) {
-    case proxy::ConsoleAccess::kNone: return false;
-    case proxy::ConsoleAccess::kStats: return access == proxy::ConsoleAccess::kStats || access == proxy::ConsoleAccess::kAdmin;
-    case proxy::ConsoleAccess::kAdmin: return access == proxy::ConsoleAccess::kAdmin;
+    case proxy::ConsoleAccess::kNone:
+      return false;
+    case proxy::ConsoleAccess::kStats:
+      return access == proxy::ConsoleAccess::kStats || access == proxy::ConsoleAccess::kAdmin;
+    case proxy::ConsoleAccess::kAdmin:
+      return access == proxy::ConsoleAccess::kAdmin;
   }
   return false;
 }

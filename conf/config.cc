@@ -77,7 +77,8 @@ std::string_view Name(Source source) {
 }
 
 Secret::~Secret() {
-  // A moved-from or shortened string keeps old bytes behind its end: wipe the whole buffer, by a call the compiler keeps.
+  // A moved-from or shortened string keeps old bytes behind its end: wipe the whole buffer, by a call the compiler
+  // keeps.
   value_.resize(value_.capacity());
   explicit_bzero(value_.data(), value_.size());
 }

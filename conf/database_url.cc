@@ -43,7 +43,8 @@ class UrlParser {
     const std::string_view authority = text.substr(0, slash);
     const std::string_view dbname = slash == std::string_view::npos ? std::string_view() : text.substr(slash + 1);
     // each step leaves its refusal in error_ and says whether to go on
-    if (TakeUser(authority) && TakeDatabase(dbname) && TakeParameters(query) && FinishHosts() && CheckNames()) return url_;
+    if (TakeUser(authority) && TakeDatabase(dbname) && TakeParameters(query) && FinishHosts() && CheckNames())
+        return url_;
     return Refuse(error_);
   }
 

@@ -70,7 +70,8 @@ class Draft {
   std::string url_user;  // of DATABASE_URL; known to the user list even without a password (auth_type trust)
 
  private:
-  // Makes a relative path of the file absolute to its folder, checks that it can be read, or replaces it by the content.
+  // Makes a relative path of the file absolute to its folder, checks that it can be read, or replaces it by the
+  // content.
   bool UseFiles(std::string_view key, FileUse use, Value& value, const Origin& origin);
 
   const LoadOptions& options_;

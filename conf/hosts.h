@@ -1,6 +1,7 @@
 // Server addresses as [databases.X] host and DATABASE_URL write them.
 //
-// What: pure functions. Forms: host, host:port, 10.0.0.1:5433, ::1, [::1]:5433, /folder, @abstract; several with commas.
+// What: pure functions. Forms: host, host:port, 10.0.0.1:5433, ::1, [::1]:5433, /folder, @abstract; several with
+// commas.
 // Port 0 in a parsed Host means "none given": the caller puts the section's port or 5432.
 // Limits: kMaxHosts entries, names of at most 255 bytes.
 // Threads: none; no name is looked up here.

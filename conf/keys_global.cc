@@ -81,10 +81,12 @@ class GlobalTable {
   void AddProcess() {
     Add("logfile", TextCodec{.allowed = "a path"}, &Global::logfile, "file of the log; empty = stderr").file_use =
         FileUse::kPath;
-    auto& pidfile = Add("pidfile", TextCodec{.allowed = "a path"}, &Global::pidfile, "file of the process id; empty = none");
+    auto& pidfile = Add("pidfile", TextCodec{.allowed = "a path"}, &Global::pidfile,
+        "file of the process id; empty = none");
     pidfile.file_use = FileUse::kPath;
     pidfile.change = Change::kRestart;
-    Add("log_format", WordCodec<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}}, &Global::log_format,
+    Add("log_format", WordCodec<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
+        &Global::log_format,
         "text for people, json for collectors");
     Add("log_level",
         WordCodec<LogLevel>{{{"debug", LogLevel::kDebug},
@@ -119,12 +121,16 @@ class GlobalTable {
   }
 
   void AddTcp() {
-    Add("tcp_keepalive", BoolCodec{}, &Global::tcp_keepalive, "let the system probe silent TCP connections, on both sides");
-    Add("tcp_keepcnt", Count(0, 127), &Global::tcp_keepcnt, "lost probes until the connection is dead; 0 = the system's");
-    Add("tcp_keepidle", Count(0, 32767), &Global::tcp_keepidle, "seconds of silence before the first probe; 0 = the system's");
+    Add("tcp_keepalive", BoolCodec{}, &Global::tcp_keepalive,
+        "let the system probe silent TCP connections, on both sides");
+    Add("tcp_keepcnt", Count(0, 127), &Global::tcp_keepcnt,
+        "lost probes until the connection is dead; 0 = the system's");
+    Add("tcp_keepidle", Count(0, 32767), &Global::tcp_keepidle,
+        "seconds of silence before the first probe; 0 = the system's");
     Add("tcp_keepintvl", Count(0, 32767), &Global::tcp_keepintvl, "seconds between probes; 0 = the system's");
     Add("tcp_user_timeout",
-        Time(Duration(0), std::chrono::hours(24), "a plain number is seconds here, not PgBouncer's milliseconds: write \"30s\""),
+        Time(Duration(0), std::chrono::hours(24),
+            "a plain number is seconds here, not PgBouncer's milliseconds: write \"30s\""),
         &Global::tcp_user_timeout, "longest time that sent bytes stay unacknowledged; 0 = the system's");
   }
 
@@ -164,7 +170,8 @@ class GlobalTable {
   }
 
   void AddClientTls() {
-    AddTls(&Global::client_tls, {"client_tls_sslmode", "client_tls_key_file", "client_tls_cert_file", "client_tls_ca_file",
+    AddTls(&Global::client_tls, {"client_tls_sslmode", "client_tls_key_file", "client_tls_cert_file",
+        "client_tls_ca_file",
                                  "client_tls_protocols", "client_tls_ciphers", "client_tls13_ciphers"},
            {"TLS from clients; require refuses plain connections, verify-full asks for a certificate of the user's name",
             "private key, PEM", "certificate with its chain, PEM", "authorities that sign client certificates, PEM"});
@@ -176,7 +183,8 @@ class GlobalTable {
   }
 
   void AddServerTls() {
-    AddTls(&Global::server_tls, {"server_tls_sslmode", "server_tls_key_file", "server_tls_cert_file", "server_tls_ca_file",
+    AddTls(&Global::server_tls, {"server_tls_sslmode", "server_tls_key_file", "server_tls_cert_file",
+        "server_tls_ca_file",
                                  "server_tls_protocols", "server_tls_ciphers", "server_tls13_ciphers"},
            {"TLS to servers, as libpq's sslmode", "private key of a client certificate, PEM", "client certificate, PEM",
             "authorities that sign the servers' certificates, PEM"});
@@ -222,7 +230,8 @@ class GlobalTable {
     Add(names.key_file, path, part(&TlsSettings::key_file), descriptions.key_file).file_use = FileUse::kReadable;
     Add(names.cert_file, path, part(&TlsSettings::cert_file), descriptions.cert_file).file_use = FileUse::kReadable;
     Add(names.ca_file, path, part(&TlsSettings::ca_file), descriptions.ca_file).file_use = FileUse::kReadable;
-    Add(names.protocols, TextCodec{.allowed = "TLS versions", .check = CheckTlsProtocols}, part(&TlsSettings::protocols),
+    Add(names.protocols, TextCodec{.allowed = "TLS versions", .check = CheckTlsProtocols},
+        part(&TlsSettings::protocols),
         "secure = tlsv1.2 and tlsv1.3; all = every version that OpenSSL has; or a list");
     Add(names.ciphers, TextCodec{.allowed = "a cipher list"}, part(&TlsSettings::ciphers),
         "ciphers up to TLS 1.2 in OpenSSL's syntax; default = OpenSSL's");

@@ -99,7 +99,8 @@ void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_
   add("max_parallel_connects", Count(1, 1000), &PoolKeys::max_parallel_connects,
       "servers of a pool that may be logging in at the same time");
   add("query_timeout", Time(), &PoolKeys::query_timeout, "a query that runs longer is cancelled; 0 = off");
-  add("transaction_timeout", Time(), &PoolKeys::transaction_timeout, "a transaction that lasts longer is ended; 0 = off");
+  add("transaction_timeout", Time(), &PoolKeys::transaction_timeout,
+      "a transaction that lasts longer is ended; 0 = off");
   add("idle_transaction_timeout", Time(), &PoolKeys::idle_transaction_timeout,
       "a client that idles inside a transaction longer is ended; 0 = off");
   add("client_idle_timeout", Time(), &PoolKeys::client_idle_timeout,

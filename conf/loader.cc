@@ -14,7 +14,8 @@ std::vector<KeyRow> MakeRows(const Draft& draft) {
                     .value = key.get(draft.config.global).value_or(""),
                     .default_value = key.get(DefaultGlobal()).value_or(""),
                     .changeable = key.change == Change::kReload,
-                    .source = draft.IsGiven(address) ? draft.OriginOf(address).ToText() : std::string(Name(Source::kDefault))});
+                    .source = draft.IsGiven(address) ? draft.OriginOf(address).ToText()
+                        : std::string(Name(Source::kDefault))});
   }
   return rows;
 }

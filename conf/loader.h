@@ -2,12 +2,15 @@
 //
 // Threads: none of its own; called at start, on reload and by `pgweir check`, never by a worker (it reads files).
 // Order: defaults < file < PGWEIR_<KEY> (and PGWEIR_<KEY>_FILE for a value kept in a file) < command line.
-// DATABASE_URL (or DATABASE_URL_FILE) = postgres://user:password@host:port/dbname?sslmode=... alone is complete: it makes
+// DATABASE_URL (or DATABASE_URL_FILE) = postgres://user:password@host:port/dbname?sslmode=... alone is complete: it
+// makes
 // the database of that name, the fallback "*" to the same hosts (unless the file has a "*"), and puts user and password
 // into the user list. Its ?sslmode= is server_tls_sslmode, which PGWEIR_SERVER_TLS_SSLMODE overrides.
-// PGWEIR_ADMIN_PASSWORD (or PGWEIR_ADMIN_PASSWORD_FILE) adds the user "admin" with that password to the user list and to
+// PGWEIR_ADMIN_PASSWORD (or PGWEIR_ADMIN_PASSWORD_FILE) adds the user "admin" with that password to the user list and
+// to
 // admin_users, so that a container without any file has a console. PGWEIR_CONFIG belongs to the command line (main).
-// Names that Kubernetes sets by itself for a service called pgweir (PGWEIR_SERVICE_HOST, PGWEIR_PORT=tcp://...) are passed over.
+// Names that Kubernetes sets by itself for a service called pgweir (PGWEIR_SERVICE_HOST, PGWEIR_PORT=tcp://...) are
+// passed over.
 // Paths in the file are relative to its folder, paths in the environment and on the command line to the working folder.
 #pragma once
 
@@ -44,7 +47,8 @@ using LoadResult = tl::expected<std::shared_ptr<const Config>, std::vector<Mista
 
 LoadResult Load(const LoadOptions&);
 
-// The same with the text of the configuration file at hand; options.file is its name in messages and for relative paths.
+// The same with the text of the configuration file at hand; options.file is its name in messages and for relative
+// paths.
 LoadResult LoadText(std::string_view text, const LoadOptions& options);
 
 // What a reload would change, a line each: "default_pool_size: 20 -> 40", "database shop: added". Secrets show only "changed".

@@ -1,6 +1,7 @@
 // "did you mean": the valid name nearest to a mistyped one.
 //
-// What: edit distance with neighbour swaps (optimal string alignment). Nothing is suggested when more than about a third
+// What: edit distance with neighbour swaps (optimal string alignment). Nothing is suggested when more than about a
+// third
 // of the name would have to change. Cost is product of lengths; names longer than 64 bytes get no suggestion.
 // Threads: none; no state.
 #pragma once

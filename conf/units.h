@@ -1,6 +1,7 @@
 // Text to base units and back: the spellings that TOML strings, the environment and the command line share.
 //
-// What: pure functions. Parse returns the value, or a text that completes "KEY ..." ("must be a time such as ..., not 'x'").
+// What: pure functions. Parse returns the value, or a text that completes "KEY ..." ("must be a time such as ..., not
+// 'x'").
 // Format gives the canonical spelling that SHOW CONFIG prints; Parse(Format(x)) == x for every value a key accepts.
 // Threads: none; no state, no locale (from_chars, never strtod).
 #pragma once

@@ -6,14 +6,14 @@ namespace pool {
 
 bool Budget::TryTake() {
   const int limit = limit_.load(std::memory_order_relaxed);
-  int used = used_.load(std::memory_order_relaxed);
+  int used = used_.load();
   do {
     if (limit > 0 && used >= limit) return false;
-  } while (!used_.compare_exchange_weak(used, used + 1, std::memory_order_relaxed));
+  } while (!used_.compare_exchange_weak(used, used + 1));
   return true;
 }
 
-void Budget::Give() { PGWEIR_CHECK(used_.fetch_sub(1, std::memory_order_relaxed) > 0); }
+void Budget::Give() { PGWEIR_CHECK(used_.fetch_sub(1) > 0); }
 
 void Budget::RememberHungry(const std::shared_ptr<Pool>& pool) {
   MutexLock lock(mutex_);
@@ -21,7 +21,7 @@ void Budget::RememberHungry(const std::shared_ptr<Pool>& pool) {
     if (entry.lock() == pool) return;
   }
   hungry_.push_back(pool);
-  hungry_count_.store(hungry_.size(), std::memory_order_relaxed);
+  hungry_count_.store(hungry_.size());
 }
 
 std::shared_ptr<Pool> Budget::TakeHungry() {
@@ -29,10 +29,16 @@ std::shared_ptr<Pool> Budget::TakeHungry() {
   while (!hungry_.empty()) {
     std::shared_ptr<Pool> pool = hungry_.front().lock();
     hungry_.erase(hungry_.begin());
-    hungry_count_.store(hungry_.size(), std::memory_order_relaxed);
+    hungry_count_.store(hungry_.size());
     if (pool) return pool;
   }
   return nullptr;
+}
+
+void Budget::ForgetHungry(const Pool& pool) {
+  MutexLock lock(mutex_);
+  std::erase_if(hungry_, [&](const auto& entry) { return entry.lock().get() == &pool; });
+  hungry_count_.store(hungry_.size());
 }
 
 }  // namespace pool

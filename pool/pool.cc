@@ -1,6 +1,7 @@
 #include "pool/pool.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace pool {
 
@@ -34,7 +35,7 @@ Pool::Acquired Pool::Acquire(Waiter& waiter, TimePoint now, Orders& orders) {
   PGWEIR_CHECK(waiter.state == WaiterState::kNone);
   if (mode_ == RunMode::kRemoved) return {Acquired::Kind::kRemoved};
   waiter.since = now;
-  waiter.ticket = 0;
+  waiter.ticket = 0;  // new: it has no place yet
   return TakeOrQueue(waiter, now, orders);
 }
 
@@ -47,6 +48,9 @@ Pool::Acquired Pool::AcquireAgain(Waiter& waiter, TimePoint now, Orders& orders)
 
 Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) {
   const bool running = mode_ == RunMode::kRunning;
+  const bool is_new = waiter.ticket == 0;
+  // Even when it is served at once: its server may turn out to be dead, then it has come before those that queued since.
+  if (is_new) queue_.GiveTicket(waiter);
   if (running && queue_.size() == 0) {
     IdleList& own = idle_[waiter.worker];
     if (Slot* slot = own.front()) {
@@ -54,20 +58,10 @@ Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) 
       SetState(*slot, SlotState::kActive);
       return {Acquired::Kind::kLeased, slot, now - slot->idle_since > limits_.check_delay};
     }
-    for (WorkerId other = 0; other < idle_.size(); ++other) {
-      Slot* slot = idle_[other].front();
-      if (slot == nullptr) continue;
-      idle_[other].Remove(*slot);
-      SetState(*slot, SlotState::kMoving);
-      slot->grant = &waiter;
-      waiter.grant = slot;
-      waiter.state = WaiterState::kGranted;
-      orders.move.push_back({slot->shared_from_this(), other, waiter.worker});
-      return {Acquired::Kind::kQueued};
-    }
-    if (Usable() == 0 && health_.RefusesNow(now)) return {Acquired::Kind::kRefused};
+    if (MoveIdleTo(waiter, orders)) return {Acquired::Kind::kQueued};
   }
-  if (waiter.ticket != 0) {
+  if (running && Usable() == 0 && health_.RefusesNow(now)) return {Acquired::Kind::kRefused};
+  if (!is_new) {
     queue_.PushAgain(waiter);
   } else {
     if (queue_.size() >= static_cast<size_t>(limits_.max_waiting)) return {Acquired::Kind::kQueueFull};
@@ -75,6 +69,21 @@ Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) 
   }
   Grow(now, orders);
   return {Acquired::Kind::kQueued};
+}
+
+bool Pool::MoveIdleTo(Waiter& waiter, Orders& orders) {
+  for (WorkerId from = 0; from < idle_.size(); ++from) {
+    Slot* slot = idle_[from].front();
+    if (slot == nullptr) continue;
+    idle_[from].Remove(*slot);
+    SetState(*slot, SlotState::kMoving);
+    slot->grant = &waiter;
+    waiter.grant = slot;
+    waiter.state = WaiterState::kGranted;
+    orders.move.push_back({slot->shared_from_this(), from, waiter.worker});
+    return true;
+  }
+  return false;
 }
 
 bool Pool::Cancel(Waiter& waiter, TimePoint, Orders&) {
@@ -128,7 +137,7 @@ Pool::Next Pool::Arrived(Slot& slot, TimePoint now, Orders&) {
     slot.grant = nullptr;
     waiter->grant = nullptr;
     waiter->state = WaiterState::kNone;
-    return {Next::Kind::kServe, waiter};
+    return {Next::Kind::kServe, waiter, 0, now - slot.idle_since > limits_.check_delay};
   }
   return Hand(slot, now);
 }
@@ -141,10 +150,11 @@ bool Pool::MayMove(Slot& slot, WorkerId from, WorkerId to) {
 }
 
 bool Pool::IsUnwanted(const Slot& slot) const {
-  return slot.close_needed || mode_ != RunMode::kRunning || Open() > limits_.size + limits_.reserve_size;
+  return slot.close_needed || mode_ != RunMode::kRunning || Staying() > limits_.size + limits_.reserve_size;
 }
 
 bool Pool::IsExpired(const Slot& slot, TimePoint now) const {
+  if (limits_.lifetime.count() == 0) return true;  // serves once, whoever waits
   if (now < slot.expires_at) return false;
   // At once when nobody waits, else one at a time, so that an old pool does not close all at once under load.
   return queue_.size() == 0 || CountOf(SlotState::kLogin) + CountOf(SlotState::kClosing) == 0;
@@ -170,9 +180,10 @@ Pool::Next Pool::Hand(Slot& slot, TimePoint now) {
     waiter->grant = &slot;
     waiter->state = WaiterState::kGranted;
     slot.worker = waiter->worker;
+    slot.idle_since = now;  // it was in use until now: no check
     return {Next::Kind::kMove, nullptr, waiter->worker};
   }
-  if (Open() > limits_.min_size && (database_->HasHungry() || user_->HasHungry())) {
+  if (Staying() > limits_.min_size && IsWantedElsewhere()) {
     SetState(slot, SlotState::kClosing);  // another pool waits for the place at a shared cap
     return {Next::Kind::kClose};
   }
@@ -182,13 +193,33 @@ Pool::Next Pool::Hand(Slot& slot, TimePoint now) {
   return {Next::Kind::kIdle};
 }
 
+// This pool needs nothing now, so its own hunger is forgotten first: it would close a server for itself.
+bool Pool::IsWantedElsewhere() {
+  for (Budget* budget : {database_.get(), user_.get()}) {
+    if (!budget->HasHungry()) continue;
+    budget->ForgetHungry(*this);
+    if (budget->HasHungry()) return true;
+  }
+  return false;
+}
+
 // --- open and close ------------------------------------------------------------------------------------------------------
+
+// Wherever a place may have become free, or the pool that was told of one did not need it.
+void Pool::PokeHungry(Budget& budget, Orders& orders) {
+  if (!budget.HasHungry() || !budget.HasRoom()) return;
+  if (auto hungry = budget.TakeHungry()) orders.poke.push_back(std::move(hungry));
+}
 
 bool Pool::TakePlace(Orders& orders) {
   for (const auto& budget : {database_, user_}) {
     if (budget->TryTake()) continue;
-    if (budget == user_) database_->Give();
+    if (budget == user_) {
+      database_->Give();
+      PokeHungry(*database_, orders);  // somebody was refused the place meanwhile, or was not told of it
+    }
     budget->RememberHungry(shared_from_this());
+    PokeHungry(*budget, orders);  // given back between the refusal and the remembering
     orders.evict = budget;
     return false;
   }
@@ -208,7 +239,7 @@ void Pool::Grow(TimePoint now, Orders& orders) {
     }
   }
   const int in_login = CountOf(SlotState::kLogin);
-  const int missing = limits_.min_size - (Open() - CountOf(SlotState::kClosing));
+  const int missing = limits_.min_size - Staying();
   int wanted = std::max(static_cast<int>(queue_.size()) - in_login, missing);
   wanted = std::min({wanted, most - Open(), (health_.proven() ? limits_.max_parallel_connects : 1) - in_login});
   if (wanted <= 0) return;
@@ -248,6 +279,13 @@ void Pool::OpenFailed(Slot& slot, OpenFailure failure, TimePoint now, Orders& or
 
 void Pool::FailWaiters(std::shared_ptr<OpenFailure> failure, Orders& orders) {
   MutexLock lock(mutex_);
+  for (const auto& slot : slots_) {
+    Waiter* waiter = std::exchange(slot->grant, nullptr);
+    if (waiter == nullptr) continue;
+    waiter->grant = nullptr;
+    waiter->state = WaiterState::kNone;
+    orders.failed.push_back({waiter->worker, waiter->owner_id});
+  }
   while (Waiter* waiter = queue_.Oldest()) {
     queue_.Remove(*waiter);
     orders.failed.push_back({waiter->worker, waiter->owner_id});
@@ -262,11 +300,7 @@ void Pool::BeginClose(Slot& slot, TimePoint now, Orders& orders) {
   if (Waiter* waiter = slot.grant) {
     slot.grant = nullptr;
     waiter->grant = nullptr;
-    if (waiter->ticket == 0) {
-      queue_.Push(*waiter);
-    } else {
-      queue_.PushAgain(*waiter);
-    }
+    if (!MoveIdleTo(*waiter, orders)) queue_.PushAgain(*waiter);
   }
   SetState(slot, SlotState::kClosing);
   Grow(now, orders);
@@ -274,6 +308,7 @@ void Pool::BeginClose(Slot& slot, TimePoint now, Orders& orders) {
 
 void Pool::Closed(Slot& slot, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
+  if (slot.state == SlotState::kClosed) return;
   PGWEIR_CHECK(slot.state == SlotState::kClosing);
   Remove(slot, orders);
   Grow(now, orders);
@@ -288,9 +323,9 @@ void Pool::Remove(Slot& slot, Orders& orders) {
     slots_[slot.index]->index = slot.index;
   }
   slots_.pop_back();
-  for (const auto& budget : {database_, user_}) {
+  for (Budget* budget : {database_.get(), user_.get()}) {
     budget->Give();
-    if (auto hungry = budget->TakeHungry()) orders.poke.push_back(std::move(hungry));
+    PokeHungry(*budget, orders);
   }
 }
 
@@ -311,7 +346,7 @@ void Pool::Trim(TimePoint now, Orders& orders) {
       Slot* before = slot->idle_links.previous;
       const bool expired = limits_.lifetime.count() > 0 && now >= slot->expires_at;
       const bool idle_too_long = limits_.idle_timeout.count() > 0 && now - slot->idle_since >= limits_.idle_timeout;
-      const int staying = Open() - CountOf(SlotState::kClosing);
+      const int staying = Staying();
       if (expired && expired_left > 0) {
         --expired_left;
         RetireIdle(*slot, orders);
@@ -327,6 +362,7 @@ void Pool::Tick(TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   if (mode_ == RunMode::kRunning) Trim(now, orders);
   Grow(now, orders);
+  for (Budget* budget : {database_.get(), user_.get()}) PokeHungry(*budget, orders);
 }
 
 bool Pool::EvictIdle(TimePoint, Orders& orders) {
@@ -336,7 +372,7 @@ bool Pool::EvictIdle(TimePoint, Orders& orders) {
     Slot* slot = list.back();
     if (slot != nullptr && (oldest == nullptr || slot->idle_since < oldest->idle_since)) oldest = slot;
   }
-  if (oldest == nullptr || Open() - CountOf(SlotState::kClosing) <= limits_.min_size) return false;
+  if (oldest == nullptr || Staying() <= limits_.min_size) return false;
   RetireIdle(*oldest, orders);
   return true;
 }
@@ -344,7 +380,7 @@ bool Pool::EvictIdle(TimePoint, Orders& orders) {
 TimePoint Pool::OldestIdleSince() const {
   MutexLock lock(mutex_);
   TimePoint oldest = kNever;
-  if (Open() - CountOf(SlotState::kClosing) <= limits_.min_size) return oldest;
+  if (Staying() <= limits_.min_size) return oldest;
   for (const auto& list : idle_) {
     if (const Slot* slot = list.back()) oldest = std::min(oldest, slot->idle_since);
   }

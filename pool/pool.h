@@ -65,6 +65,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     enum class Kind : uint8_t { kIdle, kServe, kMove, kClose } kind;
     Waiter* waiter = nullptr;  // kServe: on this worker, now leased
     WorkerId to = 0;           // kMove: the caller detaches the server and sends it there; then Arrived
+    bool check_first = false;  // kServe: it was idle for longer than check_delay before it moved
   };
   Next Release(Slot& slot, TimePoint now, Orders& orders);
   Next Opened(Slot& slot, TimePoint now, Orders& orders);   // logged in
@@ -74,9 +75,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool MayMove(Slot& slot, WorkerId from, WorkerId to);
 
   void OpenFailed(Slot& slot, OpenFailure failure, TimePoint now, Orders& orders);
-  // From any state to closing. A waiter that was promised this server goes back into the queue.
+  // From any state to closing. A waiter that was promised this server gets an idle one instead (an order to move it, perhaps
+  // to the worker where it is), or goes back to where it stood in the queue.
   void BeginClose(Slot& slot, TimePoint now, Orders& orders);
-  void Closed(Slot& slot, TimePoint now, Orders& orders);  // the socket is closed: the place is free
+  // The socket is closed: the place is free. Nothing happens when OpenFailed has freed it already.
+  void Closed(Slot& slot, TimePoint now, Orders& orders);
 
   // Growth, trimming, lifetimes: called about once a second, at wake_at, and when poked.
   void Tick(TimePoint now, Orders& orders);
@@ -86,7 +89,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void SetLimits(const PoolLimits& limits, TimePoint now, Orders& orders);
   void SetMode(RunMode mode, TimePoint now, Orders& orders);
   void CloseAll(TimePoint now, Orders& orders);  // RECONNECT: idle ones now, the others at release
-  void FailWaiters(std::shared_ptr<OpenFailure> failure, Orders& orders);
+  void FailWaiters(std::shared_ptr<OpenFailure> failure, Orders& orders);  // also those that were promised a server
 
   struct Counts {
     std::array<int, kSlotStates> by_state{};
@@ -108,18 +111,22 @@ class Pool : public std::enable_shared_from_this<Pool> {
   using IdleList = IntrusiveList<Slot, &Slot::idle_links>;
 
   Acquired TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  bool MoveIdleTo(Waiter& waiter, Orders& orders) PGWEIR_REQUIRES(mutex_);
   Next Hand(Slot& slot, TimePoint now) PGWEIR_REQUIRES(mutex_);
   Waiter* ChooseWaiter(WorkerId worker) PGWEIR_REQUIRES(mutex_);
   bool IsUnwanted(const Slot& slot) const PGWEIR_REQUIRES(mutex_);
+  bool IsWantedElsewhere() PGWEIR_REQUIRES(mutex_);
   bool IsExpired(const Slot& slot, TimePoint now) const PGWEIR_REQUIRES(mutex_);
   void Grow(TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
   bool TakePlace(Orders& orders) PGWEIR_REQUIRES(mutex_);
+  static void PokeHungry(Budget& budget, Orders& orders);
   void Trim(TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
   void RetireIdle(Slot& slot, Orders& orders) PGWEIR_REQUIRES(mutex_);
   void SetState(Slot& slot, SlotState state) PGWEIR_REQUIRES(mutex_);
   void Remove(Slot& slot, Orders& orders) PGWEIR_REQUIRES(mutex_);
   int CountOf(SlotState state) const PGWEIR_REQUIRES(mutex_) { return by_state_[static_cast<size_t>(state)]; }
   int Open() const PGWEIR_REQUIRES(mutex_) { return static_cast<int>(slots_.size()); }
+  int Staying() const PGWEIR_REQUIRES(mutex_) { return Open() - CountOf(SlotState::kClosing); }
   int Usable() const PGWEIR_REQUIRES(mutex_);
   double UnitRandom() PGWEIR_REQUIRES(mutex_);
 

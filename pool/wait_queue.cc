@@ -3,7 +3,7 @@
 namespace pool {
 
 void WaitQueue::Push(Waiter& waiter) {
-  waiter.ticket = next_ticket_++;
+  GiveTicket(waiter);
   waiter.state = WaiterState::kQueued;
   lists_[waiter.worker].PushBack(waiter);
   ++size_;

@@ -40,6 +40,8 @@ struct Waiter {
 class WaitQueue {
  public:
   explicit WaitQueue(uint32_t workers) : lists_(workers) {}
+  // A place in the order of arrival without standing in the queue, for PushAgain.
+  void GiveTicket(Waiter& waiter) { waiter.ticket = next_ticket_++; }
   void Push(Waiter& waiter);       // behind everybody, with a new ticket
   void PushAgain(Waiter& waiter);  // keeps its ticket: where it stood before
   void Remove(Waiter& waiter);

@@ -46,6 +46,9 @@ class ReplyTracker {
   Reply OnReply(char type);
   Reply OnReadyForQuery(char status);
 
+  // ReadyForQuery of an exchange that is not tracked (our own).
+  void SetStatus(char status) { status_ = status; }
+
   bool IsFree() const { return count_ == 0 && !skipping_ && !copy_in_ && status_ == 'I'; }
   bool owes_nothing() const { return count_ == 0 && !skipping_ && !copy_in_; }
   bool is_doubtful() const { return doubtful_; }

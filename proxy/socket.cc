@@ -66,6 +66,11 @@ IoResult Socket::Read(char* bytes, size_t capacity) {
   return {errno == ECONNRESET || errno == EPIPE ? IoStatus::kEof : IoStatus::kError, 0};
 }
 
+int Socket::Peek() const {
+  unsigned char byte = 0;
+  return recv(fd_, &byte, 1, MSG_PEEK) == 1 ? byte : -1;
+}
+
 IoResult Socket::Send(const char* bytes, size_t count) {
   if (tls_) {
     size_t sent = 0;

@@ -49,6 +49,8 @@ class Socket {
   void WatchConnect();   // OnWritable when the connect ended
   void StartReading();   // registers the read event
   IoResult Read(char* bytes, size_t capacity);
+  // The next byte without taking it (plain connections): -1 = none yet or the end.
+  int Peek() const;
   // False: the connection is broken; the caller closes it.
   bool Write(std::string_view bytes);
   size_t unsent() const { return unsent_.size() - unsent_from_; }

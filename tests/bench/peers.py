@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -192,6 +193,8 @@ class Stage:
         self.fd_limit = raise_fd_limit()
 
     def __enter__(self):
+        for end in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(end, lambda number, _: sys.exit(128 + number))  # so that __exit__ ends the children
         self.folder = tempfile.mkdtemp(prefix="pgweir-bench-")
         try:
             self._choose_user()

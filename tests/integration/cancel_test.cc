@@ -1,8 +1,8 @@
 // Cancel requests, and clients that vanish: the right query ends, nobody else's, and the server is kept.
-#include "tests/integration/environment.h"
-
 #include <atomic>
 #include <thread>
+
+#include "tests/integration/environment.h"
 
 namespace integration {
 namespace {
@@ -13,8 +13,10 @@ class CancelTest : public IntegrationTest {
  protected:
   static int Running(const std::string& marker) {
     Connection superuser(SharedCluster().SuperuserString());
-    return std::stoi(superuser.Value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() "
-                                     "AND query LIKE '%" + marker + "%'"));
+    return std::stoi(
+        superuser.Value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() "
+                        "AND query LIKE '%" +
+                        marker + "%'"));
   }
   static bool WaitRunning(const std::string& marker, int count = 1) {
     return Eventually([&] { return Running(marker) == count; });
@@ -57,7 +59,9 @@ TEST_F(CancelTest, IdleClientIsNotDisturbed) {
     ASSERT_TRUE(Cancel(client).Send());
   }
   // A late cancel may still hit a direct connection's next query; through pgweir it must not.
-  if (!IsDirect()) { EXPECT_EQ(client.Value("SELECT 'undisturbed'"), "undisturbed"); }
+  if (!IsDirect()) {
+    EXPECT_EQ(client.Value("SELECT 'undisturbed'"), "undisturbed");
+  }
 }
 
 TEST_F(CancelTest, WaitingQueryEndsAtOnceAndTheSessionLives) {
@@ -83,8 +87,9 @@ TEST_F(CancelTest, WrongKeysDoNothing) {
   ASSERT_TRUE(WaitRunning("wrong keys"));
   std::string wrong = client.key();
   wrong[0] = static_cast<char>(wrong[0] ^ 1);
-  const std::string packets[] = {CancelBytes(client.process_id(), wrong), CancelBytes(client.process_id() + 1, client.key()),
-                                 CancelBytes(client.process_id(), ""), CancelBytes(client.process_id(), std::string(256, 'x'))};
+  const std::string packets[] = {
+      CancelBytes(client.process_id(), wrong), CancelBytes(client.process_id() + 1, client.key()),
+      CancelBytes(client.process_id(), ""), CancelBytes(client.process_id(), std::string(256, 'x'))};
   for (const std::string& packet : packets) {
     WireSocket request = ConnectTcp(target_port());
     request.Send(packet);

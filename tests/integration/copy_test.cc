@@ -74,14 +74,16 @@ TEST_P(CopyTest, FailureInsideATransaction) {
 }
 
 TEST_P(CopyTest, OutFailsInTheMiddle) {
-  ASSERT_EQ(connection_.Query("COPY (SELECT 1/(5000 - i) FROM generate_series(1, 10000) i) TO STDOUT").status(), PGRES_COPY_OUT);
+  ASSERT_EQ(connection_.Query("COPY (SELECT 1/(5000 - i) FROM generate_series(1, 10000) i) TO STDOUT").status(),
+            PGRES_COPY_OUT);
   while (connection_.GetCopy()) continue;
   EXPECT_EQ(connection_.Collect().at(0).sqlstate(), "22012");
   ExpectUsable();
 }
 
 TEST_P(CopyTest, SeveralInOneQuery) {
-  ASSERT_EQ(connection_.Query("COPY copied FROM STDIN; COPY copied FROM STDIN; SELECT count(*) FROM copied").status(), PGRES_COPY_IN);
+  ASSERT_EQ(connection_.Query("COPY copied FROM STDIN; COPY copied FROM STDIN; SELECT count(*) FROM copied").status(),
+            PGRES_COPY_IN);
   connection_.PutCopy("1\ta\n");
   EXPECT_EQ(connection_.EndCopy().status(), PGRES_COPY_IN);
   connection_.PutCopy("2\tb\n");
@@ -89,7 +91,8 @@ TEST_P(CopyTest, SeveralInOneQuery) {
   ExpectUsable();
 }
 
-// The Sync that ends an extended COPY may be sent before the data (libpq does it); PostgreSQL ignores Syncs during COPY in.
+// The Sync that ends an extended COPY may be sent before the data (libpq does it); PostgreSQL ignores Syncs during COPY
+// in.
 TEST_P(CopyTest, ExtendedWithEarlySync) {
   WireClient wire = ConnectWire();
   wire.Send(Parse("", "COPY copied FROM STDIN") + Bind("", "") + Execute("") + Sync());
@@ -128,8 +131,10 @@ TEST_P(CopyTest, SimpleFailureThenLateCopyDone) {
 }
 
 TEST_P(CopyTest, BinaryFormat) {
-  ASSERT_EQ(connection_.Query("COPY (SELECT i, repeat('z', 100) FROM generate_series(1, 100) i) TO STDOUT (FORMAT binary)").status(),
-            PGRES_COPY_OUT);
+  ASSERT_EQ(
+      connection_.Query("COPY (SELECT i, repeat('z', 100) FROM generate_series(1, 100) i) TO STDOUT (FORMAT binary)")
+          .status(),
+      PGRES_COPY_OUT);
   std::vector<std::string> chunks;
   while (auto chunk = connection_.GetCopy()) chunks.push_back(*chunk);
   connection_.Collect();

@@ -31,8 +31,21 @@ void MakeRolesAndDatabases(const PostgresCluster& cluster) {
     if (!result.ok()) throw std::runtime_error(result.error());
   }
   Connection in_app(cluster.SuperuserString("app"));
-  const Result result = in_app.Query("GRANT ALL ON SCHEMA public TO PUBLIC; GRANT pg_signal_backend, pg_read_all_stats TO app");
+  const Result result =
+      in_app.Query("GRANT ALL ON SCHEMA public TO PUBLIC; GRANT pg_signal_backend, pg_read_all_stats TO app");
   if (!result.ok()) throw std::runtime_error(result.error());
+}
+
+// A test that failed may have left queries running; the next one counts servers.
+static void EndLeftovers() {
+  Connection superuser(SharedCluster().SuperuserString());
+  const bool ended = Eventually([&] {
+    return superuser
+               .Query(
+                   "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ('app', 'other', 'client')")
+               .rows() == 0;
+  });
+  if (!ended) throw std::runtime_error("PostgreSQL does not end the connections of the test before");
 }
 
 bool IsDirect() {
@@ -44,7 +57,8 @@ IntegrationTest::~IntegrationTest() = default;
 
 PgweirProcess& IntegrationTest::StartPgweir(PgweirConfig config) {
   if (config.sections.find("[databases.") == std::string::npos) config.sections += DatabaseSection("*");
-  SharedCluster();
+  pgweir_.reset();
+  EndLeftovers();
   if (!IsDirect()) pgweir_ = std::make_unique<PgweirProcess>(config);
   return *pgweir_;
 }
@@ -62,11 +76,13 @@ std::string IntegrationTest::ConnectionString(const std::string& user, const std
   return IsDirect() ? SharedCluster().ConnectionString(user, database) : pgweir_->ConnectionString(user, database);
 }
 
-Connection IntegrationTest::TryConnect(const std::string& user, const std::string& database, const std::string& extra) const {
+Connection IntegrationTest::TryConnect(const std::string& user, const std::string& database,
+                                       const std::string& extra) const {
   return Connection(ConnectionString(user, database) + " " + extra);
 }
 
-Connection IntegrationTest::Connect(const std::string& user, const std::string& database, const std::string& extra) const {
+Connection IntegrationTest::Connect(const std::string& user, const std::string& database,
+                                    const std::string& extra) const {
   Connection connection = TryConnect(user, database, extra);
   if (!connection.ok()) throw std::runtime_error("login: " + connection.error());
   return connection;
@@ -111,12 +127,14 @@ bool IntegrationTest::WaitForPool(Connection& admin, const std::string& column, 
 
 int IntegrationTest::ServersOf(const std::string& user) const {
   Connection superuser(SharedCluster().SuperuserString());
-  return std::stoi(superuser.Value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename = '" +
-                                   user + "' AND pid <> pg_backend_pid()"));
+  return std::stoi(
+      superuser.Value("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename = '" +
+                      user + "' AND pid <> pg_backend_pid()"));
 }
 
 std::string DatabaseSection(const std::string& name, const PostgresCluster& cluster, const std::string& more) {
-  return "[databases.\"" + name + "\"]\nhost = \"127.0.0.1\"\nport = " + std::to_string(cluster.port()) + "\n" + more + "\n";
+  return "[databases.\"" + name + "\"]\nhost = \"127.0.0.1\"\nport = " + std::to_string(cluster.port()) + "\n" + more +
+         "\n";
 }
 
 std::string DatabaseSection(const std::string& name, const std::string& more) {

@@ -1,9 +1,9 @@
 // What the integration tests stand on: one PostgreSQL for the whole program, a pgweir of its own for each test.
 //
 // The cluster has the databases "app" and "second", and the roles "app", "other" and "client" (login, no password).
-// PGWEIR_TEST_DIRECT=1 runs without pgweir: the tests that describe PostgreSQL's own behaviour talk to it directly (which proves the
-// tests), those that start with NEEDS_PGWEIR() are skipped.
-// Threads: tests start processes from the main thread only.
+// PGWEIR_TEST_DIRECT=1 runs without pgweir: the tests that describe PostgreSQL's own behaviour talk to it directly
+// (which proves the tests), those that start with NEEDS_PGWEIR() are skipped. Threads: tests start processes from the
+// main thread only.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -49,7 +49,8 @@ class IntegrationTest : public testing::Test {
 
   std::string ConnectionString(const std::string& user = "app", const std::string& database = "app") const;
   // Fails the test when the login is refused. extra: further libpq words, which win.
-  Connection Connect(const std::string& user = "app", const std::string& database = "app", const std::string& extra = "") const;
+  Connection Connect(const std::string& user = "app", const std::string& database = "app",
+                     const std::string& extra = "") const;
   Connection TryConnect(const std::string& user, const std::string& database, const std::string& extra = "") const;
   // A raw client, logged in.
   WireClient ConnectWire(const std::string& user = "app", const std::string& database = "app") const;

@@ -1,8 +1,9 @@
-// Start, reload, drain, pause by signal, the command line, the HTTP endpoints, and a PostgreSQL that goes and comes back.
-#include "tests/integration/environment.h"
-
+// Start, reload, drain, pause by signal, the command line, the HTTP endpoints, and a PostgreSQL that goes and comes
+// back.
 #include <atomic>
 #include <thread>
+
+#include "tests/integration/environment.h"
 
 namespace integration {
 namespace {
@@ -52,7 +53,9 @@ TEST_F(LifecycleTest, BrokenReloadIsRefusedWhole) {
   Connection admin = Admin();
   const Result config = admin.Query("SHOW CONFIG");
   for (int row = 0; row < config.rows(); ++row) {
-    if (config.Value(row, 0) == "default_pool_size") { EXPECT_EQ(config.Value(row, 1), "3"); }
+    if (config.Value(row, 0) == "default_pool_size") {
+      EXPECT_EQ(config.Value(row, 1), "3");
+    }
   }
   EXPECT_EQ(Connect().Value("SELECT 1"), "1");
 }
@@ -168,7 +171,8 @@ TEST_F(LifecycleTest, HttpEndpoints) {
 TEST_F(LifecycleTest, CheckReportsEveryMistakeWithItsLine) {
   const TemporaryFolder folder;
   WriteFile(folder.File("bad.toml"),
-            "[pgweir]\nlisten_port = 6432\ndefault_pool_sise = 5\nquery_wait_timeout = \"soon\"\n[databases.x]\nhosst = \"h\"\n");
+            "[pgweir]\nlisten_port = 6432\ndefault_pool_sise = 5\nquery_wait_timeout = \"soon\"\n[databases.x]\nhosst "
+            "= \"h\"\n");
   const FinishedProcess bad = RunProgram({.arguments = {PgweirProcess::Binary(), "check", folder.File("bad.toml")}});
   EXPECT_NE(bad.exit_code, 0);
   EXPECT_LT(bad.exit_code, 128) << bad.output;
@@ -186,7 +190,9 @@ TEST_F(LifecycleTest, CheckReportsEveryMistakeWithItsLine) {
 TEST_F(LifecycleTest, HealthProbeFollowsReadiness) {
   StartPgweir();
   const std::vector<std::string> environment = {"PGWEIR_HTTP_LISTEN_PORT=" + std::to_string(pgweir().http_port())};
-  const auto health = [&] { return RunProgram({.arguments = {PgweirProcess::Binary(), "health"}, .environment = environment}); };
+  const auto health = [&] {
+    return RunProgram({.arguments = {PgweirProcess::Binary(), "health"}, .environment = environment});
+  };
   EXPECT_EQ(health().exit_code, 0) << health().output;
   pgweir().process().Signal(SIGTERM);
   pgweir().process().WaitExit();
@@ -256,13 +262,15 @@ TEST_F(LifecycleTest, DatabaseGoesAndComesBackUnderTraffic) {
 TEST_F(LifecycleTest, DatabaseDownIsTold) {
   PostgresCluster cluster;
   MakeRolesAndDatabases(cluster);
-  StartPgweir("default_pool_size = 1\nquery_wait_timeout = \"1s\"\nserver_login_retry = \"200ms\"\n", DatabaseSection("*", cluster));
+  StartPgweir("default_pool_size = 1\nquery_wait_timeout = \"1s\"\nserver_login_retry = \"200ms\"\n",
+              DatabaseSection("*", cluster));
   Connection client = Connect();
   EXPECT_EQ(client.Value("SELECT 1"), "1");
   cluster.Stop(StopMode::kFast);
   const Result refused = client.Query("SELECT 2");
   ASSERT_FALSE(refused.ok());
-  EXPECT_TRUE(refused.sqlstate() == "57P03" || refused.sqlstate() == "53300") << refused.sqlstate() << " " << refused.error();
+  EXPECT_TRUE(refused.sqlstate() == "57P03" || refused.sqlstate() == "53300")
+      << refused.sqlstate() << " " << refused.error();
   EXPECT_EQ(refused.severity(), "ERROR");
   cluster.Start();
   EXPECT_TRUE(Eventually([&] { return client.Query("SELECT 3").Value() == "3"; }, Milliseconds(20'000)))

@@ -1,7 +1,7 @@
-// Login on both sides: every method against every form of secret, refusals, protocol negotiation, Unix sockets, several hosts.
-#include "tests/integration/environment.h"
-
+// Login on both sides: every method against every form of secret, refusals, protocol negotiation, Unix sockets, several
+// hosts.
 #include "protocol/scram.h"
+#include "tests/integration/environment.h"
 
 namespace integration {
 namespace {
@@ -51,7 +51,9 @@ TEST_P(ClientLoginTest, RightAndWrongPassword) {
   const bool can_work = !(method == "scram-sha-256" && form == "md5");
   Connection right = TryConnect("app", "app", std::string("password='") + kPassword + "'");
   EXPECT_EQ(right.ok(), can_work) << right.error();
-  if (right.ok()) { EXPECT_EQ(right.Value("SELECT 1"), "1"); }
+  if (right.ok()) {
+    EXPECT_EQ(right.Value("SELECT 1"), "1");
+  }
   WireClient raw(pgweir().port());
   EXPECT_EQ(raw.Login({{"user", "app"}, {"database", "app"}}, kPassword), can_work);
 
@@ -62,9 +64,12 @@ TEST_P(ClientLoginTest, RightAndWrongPassword) {
   const std::string wrong = Refusal(pgweir().port(), "app", "app", "wrong");
   EXPECT_EQ(wrong.substr(0, 12), "FATAL 28P01 ");
   EXPECT_EQ(Refusal(pgweir().port(), "nobody_known", "app", "wrong"), wrong) << "an unknown user is told apart";
-  EXPECT_EQ(Refusal(pgweir().port(), "app", "unknown_database", "wrong"), wrong) << "an unknown database is told before the login";
+  EXPECT_EQ(Refusal(pgweir().port(), "app", "unknown_database", "wrong"), wrong)
+      << "an unknown database is told before the login";
   EXPECT_NE(Refusal(pgweir().port(), "app", "app", ""), "let in");
-  if (can_work) { EXPECT_EQ(Refusal(pgweir().port(), "app", "unknown_database", kPassword).substr(0, 11), "FATAL 3D000"); }
+  if (can_work) {
+    EXPECT_EQ(Refusal(pgweir().port(), "app", "unknown_database", kPassword).substr(0, 11), "FATAL 3D000");
+  }
 }
 
 TEST_P(ClientLoginTest, PasswordsAreNotInTheLog) {
@@ -100,7 +105,8 @@ TEST_F(LoginTest, GssEncryptionIsDeclinedPolitely) {
 TEST_F(LoginTest, NewerMinorVersionIsNegotiatedDown) {
   StartPgweir();
   WireClient client(target_port());
-  ASSERT_TRUE(client.Login({{"user", "app"}, {"database", "app"}, {"_pq_.weir", "1"}, {"_pq_.dam", "2"}}, "", 0x0003270f));
+  ASSERT_TRUE(
+      client.Login({{"user", "app"}, {"database", "app"}, {"_pq_.weir", "1"}, {"_pq_.dam", "2"}}, "", 0x0003270f));
   ASSERT_FALSE(client.login_messages().empty());
   const Message& first = client.login_messages()[0];
   ASSERT_EQ(first.type, 'v');
@@ -118,7 +124,9 @@ TEST_F(LoginTest, KnownVersionsAreNotNegotiated) {
     ASSERT_TRUE(client.Login({{"user", "app"}, {"database", "app"}}, "", version));
     EXPECT_EQ(client.login_messages()[0].type, 'R');
     EXPECT_GE(client.key().size(), 4u);
-    if (version == kVersion30) { EXPECT_EQ(client.key().size(), 4u); }
+    if (version == kVersion30) {
+      EXPECT_EQ(client.key().size(), 4u);
+    }
   }
 }
 
@@ -153,7 +161,8 @@ TEST_F(LoginTest, DatabaseDefaultsToTheUser) {
 TEST_F(LoginTest, UnixSocketOnBothSides) {
   NEEDS_PGWEIR();
   const PostgresCluster& cluster = SharedCluster();
-  StartPgweir("", "[databases.app]\nhost = \"" + cluster.socket_folder() + "\"\nport = " + std::to_string(cluster.port()) + "\n");
+  StartPgweir("", "[databases.app]\nhost = \"" + cluster.socket_folder() +
+                      "\"\nport = " + std::to_string(cluster.port()) + "\n");
   Connection client = TryConnect("app", "app", "host=" + pgweir().socket_folder());
   ASSERT_TRUE(client.ok()) << client.error();
   EXPECT_EQ(client.Value("SELECT inet_server_addr() IS NULL"), "t");
@@ -173,9 +182,9 @@ class ServerLoginTest : public IntegrationTest {
  protected:
   static void SetUpTestSuite() {
     if (IsDirect()) return;
-    cluster_ = new PostgresCluster({.hba_lines = {"host app clear_role 127.0.0.1/32 password", "host app md5_role 127.0.0.1/32 md5",
-                                                  "host app scram_role 127.0.0.1/32 scram-sha-256",
-                                                  "host all app 127.0.0.1/32 trust"}});
+    cluster_ = new PostgresCluster(
+        {.hba_lines = {"host app clear_role 127.0.0.1/32 password", "host app md5_role 127.0.0.1/32 md5",
+                       "host app scram_role 127.0.0.1/32 scram-sha-256", "host all app 127.0.0.1/32 trust"}});
     MakeRolesAndDatabases(*cluster_);
     Connection superuser(cluster_->SuperuserString());
     for (const std::string role : {"clear", "md5", "scram"}) {
@@ -192,7 +201,8 @@ class ServerLoginTest : public IntegrationTest {
     verifier_ = nullptr;
   }
   void SetUp() override { NEEDS_PGWEIR(); }
-  void Start(const std::string& auth_type, const std::map<std::string, std::string>& users, const std::string& more = "") {
+  void Start(const std::string& auth_type, const std::map<std::string, std::string>& users,
+             const std::string& more = "") {
     PgweirConfig config;
     config.global = "auth_type = \"" + auth_type + "\"\nquery_wait_timeout = \"3s\"\n";
     config.users = users;

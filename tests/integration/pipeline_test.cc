@@ -19,12 +19,22 @@ class PipelineTest : public IntegrationTest, public testing::WithParamInterface<
       const Result result = connection_.Next();
       if (!result) return answer;
       switch (result.status()) {
-        case PGRES_TUPLES_OK: answer += "row:" + result.Value(); break;
-        case PGRES_COMMAND_OK: answer += "command:" + result.tag(); break;
-        case PGRES_FATAL_ERROR: answer += "error:" + result.sqlstate(); break;
-        case PGRES_PIPELINE_ABORTED: answer += "aborted"; break;
-        case PGRES_PIPELINE_SYNC: return "sync";
-        default: answer += "?";
+        case PGRES_TUPLES_OK:
+          answer += "row:" + result.Value();
+          break;
+        case PGRES_COMMAND_OK:
+          answer += "command:" + result.tag();
+          break;
+        case PGRES_FATAL_ERROR:
+          answer += "error:" + result.sqlstate();
+          break;
+        case PGRES_PIPELINE_ABORTED:
+          answer += "aborted";
+          break;
+        case PGRES_PIPELINE_SYNC:
+          return "sync";
+        default:
+          answer += "?";
       }
     }
   }
@@ -40,7 +50,9 @@ TEST_P(PipelineTest, ManyQueriesBeforeTheFirstAnswer) {
   }
   for (int i = 0; i < 500; ++i) {
     ASSERT_EQ(NextAnswer(), "row:" + std::to_string(i));
-    if (i % 50 == 49) { ASSERT_EQ(NextAnswer(), "sync"); }
+    if (i % 50 == 49) {
+      ASSERT_EQ(NextAnswer(), "sync");
+    }
   }
 }
 

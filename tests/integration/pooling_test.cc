@@ -1,7 +1,7 @@
 // Pools: multiplexing, modes, waiting, caps, reserve, minimum, lifetime, overrides.
-#include "tests/integration/environment.h"
-
 #include <set>
+
+#include "tests/integration/environment.h"
 
 namespace integration {
 namespace {
@@ -13,8 +13,10 @@ class PoolingTest : public IntegrationTest {
   static bool WaitRunning(const std::string& like) {
     Connection superuser(SharedCluster().SuperuserString());
     return Eventually([&] {
-      return superuser.Value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE '" +
-                             like + "'") != "0";
+      return superuser.Value(
+                 "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query "
+                 "LIKE '" +
+                 like + "'") != "0";
     });
   }
 };
@@ -34,7 +36,7 @@ TEST_F(PoolingTest, TransactionModeMultiplexesOneServer) {
 TEST_F(PoolingTest, TenClientsWaitForOneServerAndAllAreServedInOrder) {
   StartPgweir("default_pool_size = 1\nquery_wait_timeout = \"10s\"\n");
   Connection admin = Admin(), holder = Connect();
-  ASSERT_TRUE(holder.Query("BEGIN; CREATE TEMP TABLE IF NOT EXISTS unused (i int); CREATE SEQUENCE served").ok());
+  ASSERT_TRUE(holder.Query("DROP SEQUENCE IF EXISTS served; CREATE SEQUENCE served; BEGIN").ok());
   std::vector<Connection> clients;
   for (int i = 0; i < 10; ++i) {
     clients.push_back(Connect());
@@ -43,7 +45,6 @@ TEST_F(PoolingTest, TenClientsWaitForOneServerAndAllAreServedInOrder) {
   }
   ASSERT_TRUE(holder.Query("COMMIT").ok());
   for (int i = 0; i < 10; ++i) EXPECT_EQ(clients[static_cast<size_t>(i)].Next().Value(), std::to_string(i + 1));
-  holder.Query("DROP SEQUENCE served; DISCARD TEMP");
 }
 
 TEST_F(PoolingTest, SessionModeKeepsTheServer) {
@@ -63,7 +64,9 @@ TEST_F(PoolingTest, SessionModeResetsTheServerForTheNextClient) {
   {
     Connection first = Connect();
     pid = first.Value("SELECT pg_backend_pid()");
-    ASSERT_TRUE(first.Query("SET work_mem = '77MB'; CREATE TEMP TABLE left_behind (i int); PREPARE left_over AS SELECT 1").ok());
+    ASSERT_TRUE(
+        first.Query("SET work_mem = '77MB'; CREATE TEMP TABLE left_behind (i int); PREPARE left_over AS SELECT 1")
+            .ok());
   }
   Connection second = Connect();
   EXPECT_EQ(second.Value("SELECT pg_backend_pid()"), pid);
@@ -162,8 +165,9 @@ TEST_F(PoolingTest, ClientCapsPerDatabaseAndUser) {
 
 // Many clients at once; the number of servers that PostgreSQL sees is watched all the time.
 TEST_F(PoolingTest, ServerCapsAreNeverPassed) {
-  StartPgweir("default_pool_size = 10\nmax_db_connections = 3\nquery_wait_timeout = \"30s\"\nserver_idle_timeout = \"1s\"\n",
-              DatabaseSection("*") + "[users.other]\nmax_user_connections = 2\n");
+  StartPgweir(
+      "default_pool_size = 10\nmax_db_connections = 3\nquery_wait_timeout = \"30s\"\nserver_idle_timeout = \"1s\"\n",
+      DatabaseSection("*") + "[users.other]\nmax_user_connections = 2\n");
   std::vector<Connection> clients;
   for (int i = 0; i < 12; ++i) clients.push_back(Connect(i % 2 == 0 ? "app" : "other", i % 3 == 0 ? "second" : "app"));
   for (Connection& client : clients) client.Send("SELECT pg_sleep(0.1)");
@@ -172,7 +176,8 @@ TEST_F(PoolingTest, ServerCapsAreNeverPassed) {
   std::vector<bool> done(clients.size());
   const bool all_done = Eventually([&] {
     const Result counts = superuser.Query(
-        "SELECT count(*) FILTER (WHERE datname = 'app'), count(*) FILTER (WHERE usename = 'other') FROM pg_stat_activity "
+        "SELECT count(*) FILTER (WHERE datname = 'app'), count(*) FILTER (WHERE usename = 'other') FROM "
+        "pg_stat_activity "
         "WHERE backend_type = 'client backend' AND usename IN ('app', 'other')");
     most_in_app = std::max(most_in_app, std::stoi(counts.Value(0, 0)));
     most_of_other = std::max(most_of_other, std::stoi(counts.Value(0, 1)));
@@ -191,7 +196,8 @@ TEST_F(PoolingTest, ServerCapsAreNeverPassed) {
 }
 
 TEST_F(PoolingTest, ReservePoolHelpsAfterItsTimeout) {
-  StartPgweir("default_pool_size = 1\nreserve_pool_size = 1\nreserve_pool_timeout = \"200ms\"\nquery_wait_timeout = \"20s\"\n");
+  StartPgweir(
+      "default_pool_size = 1\nreserve_pool_size = 1\nreserve_pool_timeout = \"200ms\"\nquery_wait_timeout = \"20s\"\n");
   Connection holder = Connect(), second = Connect(), third = Connect(), admin = Admin();
   ASSERT_TRUE(holder.Query("BEGIN").ok());
   ASSERT_TRUE(second.Query("BEGIN").ok()) << "the reserve did not open";
@@ -271,8 +277,10 @@ TEST_F(PoolingTest, ServerLostInTheMiddleOfAQueryIsTold) {
   Connection client = Connect(), superuser(SharedCluster().SuperuserString());
   client.Send("SELECT pg_sleep(600), 'to be lost'");
   ASSERT_TRUE(WaitRunning("%to be lost%"));
-  ASSERT_TRUE(superuser.Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%to be lost%' AND "
-                              "pid <> pg_backend_pid()").ok());
+  ASSERT_TRUE(superuser
+                  .Query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%to be lost%' AND "
+                         "pid <> pg_backend_pid()")
+                  .ok());
   const Result lost = client.Next();
   // Either the server's own last word, or ours.
   EXPECT_TRUE(lost.sqlstate() == "57P01" || lost.sqlstate() == "08006") << lost.sqlstate() << " " << lost.error();

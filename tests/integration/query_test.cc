@@ -43,7 +43,8 @@ TEST_P(QueryTest, ErrorKeepsTheSession) {
 
 TEST_P(QueryTest, ErrorFieldsArriveWhole) {
   const std::string sql =
-      "DO $$ BEGIN RAISE EXCEPTION 'the message' USING DETAIL = 'the detail', HINT = 'the hint', ERRCODE = 'XX123'; END $$";
+      "DO $$ BEGIN RAISE EXCEPTION 'the message' USING DETAIL = 'the detail', HINT = 'the hint', ERRCODE = 'XX123'; "
+      "END $$";
   const Result failed = connection_.Query(sql);
   EXPECT_EQ(failed.sqlstate(), "XX123");
   EXPECT_EQ(failed.message(), "the message");

@@ -11,13 +11,18 @@ class SettingsTest : public IntegrationTest {
   void SetUp() override { StartPgweir("pool_mode = \"transaction\"\ndefault_pool_size = 1\n"); }
   // Direct clients never share a server, so the check of sharing is only for pgweir.
   void ExpectShared(Connection& a, Connection& b) {
-    if (!IsDirect()) { EXPECT_EQ(a.Value("SELECT pg_backend_pid()"), b.Value("SELECT pg_backend_pid()")); }
+    if (!IsDirect()) {
+      EXPECT_EQ(a.Value("SELECT pg_backend_pid()"), b.Value("SELECT pg_backend_pid()"));
+    }
   }
 };
 
 TEST_F(SettingsTest, StartupParametersFollowTheClient) {
-  Connection a = Connect("app", "app", "application_name=first client_encoding=LATIN1 options='-c TimeZone=Asia/Tokyo -c DateStyle=German'");
-  Connection b = Connect("app", "app", "application_name=second options='-c TimeZone=UTC -c standard_conforming_strings=off'");
+  Connection a =
+      Connect("app", "app",
+              "application_name=first client_encoding=LATIN1 options='-c TimeZone=Asia/Tokyo -c DateStyle=German'");
+  Connection b =
+      Connect("app", "app", "application_name=second options='-c TimeZone=UTC -c standard_conforming_strings=off'");
   ExpectShared(a, b);
   for (int round = 0; round < 4; ++round) {
     EXPECT_EQ(a.Value("SHOW application_name"), "first");
@@ -125,7 +130,11 @@ TEST_F(SettingsTest, ParameterStatusEqualsDirect) {
   const Names startups[] = {
       {{"user", "app"}, {"database", "app"}},
       {{"user", "app"}, {"database", "app"}, {"application_name", "compare"}, {"client_encoding", "latin1"}},
-      {{"user", "app"}, {"database", "app"}, {"datestyle", "german"}, {"timezone", "asia/tokyo"}, {"IntervalStyle", "iso_8601"}},
+      {{"user", "app"},
+       {"database", "app"},
+       {"datestyle", "german"},
+       {"timezone", "asia/tokyo"},
+       {"IntervalStyle", "iso_8601"}},
   };
   for (const Names& startup : startups) {
     WireClient direct(SharedCluster().port()), through(target_port());

@@ -74,7 +74,8 @@ TEST_F(TimeoutTest, IdleTransactionTimeoutRollsBackAndKeepsTheServer) {
   ASSERT_EQ(last->type, 'E');
   EXPECT_EQ(test_support::ErrorField(*last, 'C'), "25P03");
   EXPECT_EQ(setup.Value("SELECT count(*) FROM idle_rows"), "0");
-  EXPECT_EQ(setup.Value("SELECT pg_backend_pid()"), pid) << "the server was clean after ROLLBACK and should have been kept";
+  EXPECT_EQ(setup.Value("SELECT pg_backend_pid()"), pid)
+      << "the server was clean after ROLLBACK and should have been kept";
 }
 
 TEST_F(TimeoutTest, ClientIdleTimeout) {
@@ -99,7 +100,9 @@ TEST_F(TimeoutTest, ClientLoginTimeout) {
   StartPgweir("client_login_timeout = \"300ms\"\n");
   WireClient silent(pgweir().port());
   const auto messages = silent.ReadToEnd();  // ends: that is what is tested
-  if (!messages.empty()) { EXPECT_EQ(messages[0].type, 'E'); }
+  if (!messages.empty()) {
+    EXPECT_EQ(messages[0].type, 'E');
+  }
   WireClient half(pgweir().port());
   half.Send(test_support::StartupBytes({{"user", "app"}}).substr(0, 9));
   half.ReadToEnd();

@@ -21,12 +21,10 @@ class TlsTest : public IntegrationTest {
   void SetUp() override { NEEDS_PGWEIR(); }
 
   static std::string ClientSide(const std::string& mode) {
-    return "client_tls_sslmode = \"" + mode + "\"\nclient_tls_key_file = \"" + files_->server_key + "\"\nclient_tls_cert_file = \"" +
-           files_->server_cert + "\"\nclient_tls_ca_file = \"" + files_->ca + "\"\n";
+    return "client_tls_sslmode = \"" + mode + "\"\nclient_tls_key_file = \"" + files_->server_key +
+           "\"\nclient_tls_cert_file = \"" + files_->server_cert + "\"\nclient_tls_ca_file = \"" + files_->ca + "\"\n";
   }
-  static std::string Certificate() {
-    return " sslcert=" + files_->client_cert + " sslkey=" + files_->client_key;
-  }
+  static std::string Certificate() { return " sslcert=" + files_->client_cert + " sslkey=" + files_->client_key; }
   // "clear", "tls" or "refused"
   std::string Try(const std::string& words) const {
     Connection client = TryConnect("client", "app", words);
@@ -121,8 +119,9 @@ TEST_F(TlsTest, CancelThroughTls) {
   client.Send("SELECT pg_sleep(600), 'cancel me by tls'");
   Connection superuser(SharedCluster().SuperuserString());
   ASSERT_TRUE(Eventually([&] {
-    return superuser.Value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%cancel me by tls%' AND "
-                           "pid <> pg_backend_pid()") == "1";
+    return superuser.Value(
+               "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%cancel me by tls%' AND "
+               "pid <> pg_backend_pid()") == "1";
   }));
   ASSERT_TRUE(Cancel(client).Send());
   EXPECT_EQ(client.Next().sqlstate(), "57014");
@@ -145,11 +144,13 @@ class ServerTlsTest : public TlsTest {
   // "tls", "clear", or an error: what the connection from pgweir to PostgreSQL is.
   std::string Server(const PostgresCluster& cluster, const std::string& mode, const std::string& more = "",
                      const std::string& host = "127.0.0.1") {
-    StartPgweir("server_tls_sslmode = \"" + mode + "\"\nquery_wait_timeout = \"1s\"\nserver_login_retry = \"1s\"\n" + more,
-                "[databases.app]\nhost = \"" + host + "\"\nport = " + std::to_string(cluster.port()) + "\n");
+    StartPgweir(
+        "server_tls_sslmode = \"" + mode + "\"\nquery_wait_timeout = \"1s\"\nserver_login_retry = \"1s\"\n" + more,
+        "[databases.app]\nhost = \"" + host + "\"\nport = " + std::to_string(cluster.port()) + "\n");
     Connection client = TryConnect("app", "app");
     if (!client.ok()) return "refused";
-    const Result result = client.Query("SELECT CASE WHEN ssl THEN 'tls' ELSE 'clear' END FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
+    const Result result =
+        client.Query("SELECT CASE WHEN ssl THEN 'tls' ELSE 'clear' END FROM pg_stat_ssl WHERE pid = pg_backend_pid()");
     return result.ok() ? result.Value() : "refused";
   }
   static std::string Ca(const std::string& file) { return "server_tls_ca_file = \"" + file + "\"\n"; }
@@ -187,10 +188,12 @@ TEST_F(ServerTlsTest, ExpiredCertificate) {
 }
 
 TEST_F(ServerTlsTest, ClientCertificateTowardTheServer) {
-  const auto cluster = Cluster(files_->server_cert, files_->server_key, "hostssl all all 127.0.0.1/32 trust clientcert=verify-ca");
+  const auto cluster =
+      Cluster(files_->server_cert, files_->server_key, "hostssl all all 127.0.0.1/32 trust clientcert=verify-ca");
   EXPECT_EQ(Server(*cluster, "require"), "refused");
-  EXPECT_EQ(Server(*cluster, "require", "server_tls_cert_file = \"" + files_->client_cert + "\"\nserver_tls_key_file = \"" +
-                                            files_->client_key + "\"\n"),
+  EXPECT_EQ(Server(*cluster, "require",
+                   "server_tls_cert_file = \"" + files_->client_cert + "\"\nserver_tls_key_file = \"" +
+                       files_->client_key + "\"\n"),
             "tls");
 }
 
@@ -200,7 +203,8 @@ TEST_F(ServerTlsTest, CancelIsForwardedOverTls) {
   Connection client = Connect(), superuser(cluster->SuperuserString());
   client.Send("SELECT pg_sleep(600)");
   ASSERT_TRUE(Eventually([&] {
-    return superuser.Value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'") == "1";
+    return superuser.Value(
+               "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'") == "1";
   }));
   ASSERT_TRUE(Cancel(client).Send());
   EXPECT_EQ(client.Next().sqlstate(), "57014");

@@ -109,6 +109,7 @@ void PoolWorld::EndTransaction(Client& client) {
   GoAway(client);
   Orders orders;
   const Pool::Next next = place.pool->Release(*server.slot, now_, orders);
+  Require(place.limits.lifetime.count() > 0 || next.kind == Pool::Next::Kind::kClose, "lifetime 0, but served twice");
   HandleNext(server, next, pool::SlotState::kActive, orders);
   CarryOut(client.pool, orders);
 }

@@ -1,6 +1,7 @@
 // Seeded simulation of pools under faults. A failing run prints its seed.
 //
-//   PGWEIR_SIM_SEED=n    only this seed          PGWEIR_SIM_STEPS=n   so many steps a seed
+//   PGWEIR_SIM_SEED=n    only this seed, or the first of PGWEIR_SIM_RUNS
+//   PGWEIR_SIM_RUNS=n    so many seeds      PGWEIR_SIM_STEPS=n   so many steps a seed
 //   PGWEIR_SIM_TRACE=1   every event to stderr
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -34,9 +35,11 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 TEST(PoolSim, KeepsItsLawsUnderFaults) {
   std::signal(SIGABRT, SayTheSeed);
   const uint64_t only = FromEnvironment("PGWEIR_SIM_SEED", 0);
+  const uint64_t first = only > 0 ? only : 1;
+  const uint64_t runs = FromEnvironment("PGWEIR_SIM_RUNS", only > 0 ? 1 : kSeeds);
   const uint64_t steps = FromEnvironment("PGWEIR_SIM_STEPS", kStepsPerSeed);
   uint64_t done = 0, served = 0;
-  for (uint64_t seed = only > 0 ? only : 1; seed <= (only > 0 ? only : kSeeds); ++seed) {
+  for (uint64_t seed = first; seed < first + runs; ++seed) {
     current_seed = static_cast<std::sig_atomic_t>(seed);
     PoolWorld world(seed, steps);
     try {

@@ -6,6 +6,8 @@
 
 namespace sim {
 
+using pool::SlotState;
+
 namespace {
 
 constexpr Duration kTickEvery{1'000'000};
@@ -138,9 +140,7 @@ void PoolWorld::Run() {
 // Everything is well again, nobody comes any more: whoever waits must be served, in bounded time, without a time-out's help.
 void PoolWorld::DrainClients() {
   is_draining_ = true;
-  for (const auto& budgets : {databases_, users_}) {
-    for (const auto& budget : budgets) budget->SetLimit(std::max(budget->limit(), 1));
-  }
+  RaiseBudgets();
   for (size_t i = 0; i < places_.size(); ++i) {
     places_[i].backend = Backend::kHealthy;
     SetMode(i, pool::RunMode::kRunning);
@@ -158,10 +158,24 @@ void PoolWorld::DrainClients() {
   for (const Place& place : places_) {
     const auto counts = place.pool->Count(now_);
     Require(counts.waiting == 0, "somebody still waits after everybody has gone");
-    const int idle = counts.by_state[static_cast<size_t>(pool::SlotState::kIdle)];
+    const int idle = counts.by_state[static_cast<size_t>(SlotState::kIdle)];
     Require(idle == counts.open, "a server that nobody uses is not idle");
-    const bool is_capped = databases_[place.database]->limit() > 0 || users_[place.user]->limit() > 0;
-    Require(is_capped || idle >= std::min(place.limits.min_size, place.limits.size), "min_size was not kept");
+    Require(idle >= std::min(place.limits.min_size, place.limits.size), "min_size was not kept");
+  }
+}
+
+// min_size is guaranteed even against waiters of other pools: a cap must hold all of that and one more, as the configuration
+// check demands.
+void PoolWorld::RaiseBudgets() {
+  for (const auto& budgets : {databases_, users_}) {
+    for (const auto& budget : budgets) {
+      int guaranteed = 0;
+      for (const Place& place : places_) {
+        const bool is_its_pool = databases_[place.database] == budget || users_[place.user] == budget;
+        guaranteed += is_its_pool ? place.limits.min_size : 0;
+      }
+      if (budget->limit() > 0) budget->SetLimit(std::max(budget->limit(), guaranteed + 1));
+    }
   }
 }
 
@@ -195,7 +209,22 @@ size_t PoolWorld::IndexOf(const pool::Pool& pool) const {
 }
 
 void PoolWorld::Fail(const std::string& what) const {
-  throw Broken("step " + std::to_string(step_) + " at " + std::to_string(now_.time_since_epoch().count()) + " us: " + what);
+  std::string text = "step " + std::to_string(step_) + " at " + std::to_string(now_.time_since_epoch().count()) + " us: " + what;
+  for (size_t i = 0; i < places_.size(); ++i) {
+    const Place& place = places_[i];
+    const auto counts = place.pool->Count(now_);
+    text += "\n  pool " + std::to_string(i) + (place.mode == pool::RunMode::kRunning ? " running" : " not running") + " size " +
+            std::to_string(place.limits.size) + "+" + std::to_string(place.limits.reserve_size) + " min " +
+            std::to_string(place.limits.min_size) + (counts.is_down ? " down" : "") + " waiting " +
+            std::to_string(counts.waiting) + " login, idle, active, moving, closing";
+    for (size_t state = 0; state < static_cast<size_t>(SlotState::kClosed); ++state) {
+      text += " " + std::to_string(counts.by_state[state]);
+    }
+    for (const auto& budget : {databases_[place.database], users_[place.user]}) {
+      text += ", budget " + std::to_string(budget->used()) + "/" + std::to_string(budget->limit());
+    }
+  }
+  throw Broken(text);
 }
 
 }  // namespace sim

@@ -107,6 +107,7 @@ class PoolWorld {
   void Step();
   void Dispatch(Event& event);
   void DrainClients();
+  void RaiseBudgets();
   void CloseEverything();
   void RunUntilQuiet();
   [[noreturn]] void Fail(const std::string& what) const;

@@ -71,7 +71,8 @@ ChildProcess::ChildProcess(const ChildOptions& options) {
 
   const int input = open("/dev/null", O_RDONLY);
   const int file = open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
-  if (input < 0 || file < 0 || dup2(input, 0) < 0 || dup2(file, 1) < 0 || dup2(file, 2) < 0) FailInChild(output.c_str());
+  if (input < 0 || file < 0 || dup2(input, 0) < 0 || dup2(file, 1) < 0 || dup2(file, 2) < 0)
+    FailInChild(output.c_str());
   close_range(3, ~0U, 0);
   if (identity && (setgroups(0, nullptr) != 0 || setgid(identity->gid) != 0 || setuid(identity->uid) != 0)) {
     FailInChild("setuid");

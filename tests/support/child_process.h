@@ -1,7 +1,7 @@
 // A child process of a test: started with fork and exec, its output in a file, killed when the object or the test ends.
 //
-// Threads: start it from a thread that lives as long as the child should (PR_SET_PDEATHSIG is sent when the *thread* that
-// forked ends); in tests that is the main thread. The other functions may be called from any one thread at a time.
+// Threads: start it from a thread that lives as long as the child should (PR_SET_PDEATHSIG is sent when the *thread*
+// that forked ends); in tests that is the main thread. The other functions may be called from any one thread at a time.
 // Ownership: kills only the pid that it started.
 #pragma once
 

@@ -1,7 +1,7 @@
 // How tests wait: for a condition, until an overall deadline, never for a guess of time.
 //
-// Eventually polls every few milliseconds and says whether the condition came true; blocking calls of the fixtures throw
-// TimedOut, which GoogleTest reports as a failure. Threads of a test catch it themselves.
+// Eventually polls every few milliseconds and says whether the condition came true; blocking calls of the fixtures
+// throw TimedOut, which GoogleTest reports as a failure. Threads of a test catch it themselves.
 #pragma once
 
 #include <algorithm>

@@ -13,6 +13,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/postgres.sh"
 binary=${PGWEIR_BINARY:-$here/../../build/pgweir}
 wanted_port=${PGWEIR_DEMO_PORT:-6432}
+# pgweir takes settings from its environment and refuses names it does not know: the demo's own, and whatever the shell of
+# the person holds, are not for it.
+for name in "${!PGWEIR_@}" DATABASE_URL DATABASE_URL_FILE; do unset "$name"; done
 pgbench=$(postgres_bin)/pgbench
 if [[ ! -x $binary ]]; then
   echo "demo: there is no program $binary: run 'make build' first" >&2

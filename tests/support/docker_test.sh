@@ -16,7 +16,7 @@ if ! command -v docker >/dev/null || ! timeout 20 docker version --format '{{.Se
 fi
 
 project=pgweir-test-$$
-export PGWEIR_IMAGE=pgweir-test:$$
+export WEIR_IMAGE=pgweir-test:$$
 folder=$(mktemp -d "${TMPDIR:-/tmp}/pgweir-docker.XXXXXX")
 made_images=()
 made_base=
@@ -50,7 +50,7 @@ clean_up() {
     timeout 180 "${compose[@]}" down -v --remove-orphans -t 5 >"$folder/down.log" 2>&1 || cat "$folder/down.log" >&2
   fi
   if [[ ${PGWEIR_DOCKER_KEEP:-} == 1 ]]; then
-    made_images=("$PGWEIR_IMAGE")
+    made_images=("$WEIR_IMAGE")
   fi
   for ((i = ${#made_images[@]} - 1; i >= 0; --i)); do
     image=${made_images[i]}
@@ -128,19 +128,19 @@ if ! has_image pgweir-test-build:latest || [[ ${PGWEIR_DOCKER_KEEP:-} != 1 ]]; t
   made_images+=(pgweir-test-build:latest)
 fi
 quietly build_stage.log 1200 docker build --force-rm -f "$root/docker/Dockerfile" --target build -t pgweir-test-build:latest "$root"
-made_images+=("$PGWEIR_IMAGE")
+made_images+=("$WEIR_IMAGE")
 quietly image.log 600 "${compose[@]}" build pgweir
 
 say "starting PostgreSQL and pgweir"
-export PGWEIR_SECRETS=$folder/secrets PGWEIR_PORT=0 PGWEIR_HTTP_PORT=0  # 0: the engine takes free ports
-mkdir "$PGWEIR_SECRETS"
+export WEIR_SECRETS=$folder/secrets WEIR_PORT=0 WEIR_HTTP_PORT=0  # 0: the engine takes free ports
+mkdir "$WEIR_SECRETS"
 app_password=app-$(openssl rand -hex 12)
 admin_password=admin-$(openssl rand -hex 12)
-echo "$app_password" >"$PGWEIR_SECRETS/postgres_password"
-echo "postgres://app:$app_password@postgres:5432/app" >"$PGWEIR_SECRETS/database_url"
-echo "\"admin\" \"$admin_password\"" >"$PGWEIR_SECRETS/pgweir_users"
-chmod 755 "$folder" "$PGWEIR_SECRETS"  # the services read them as users of their own
-chmod 644 "$PGWEIR_SECRETS"/*
+echo "$app_password" >"$WEIR_SECRETS/postgres_password"
+echo "postgres://app:$app_password@postgres:5432/app" >"$WEIR_SECRETS/database_url"
+echo "$admin_password" >"$WEIR_SECRETS/pgweir_admin_password"
+chmod 755 "$folder" "$WEIR_SECRETS"  # the services read them as users of their own
+chmod 644 "$WEIR_SECRETS"/*
 is_up=true
 quietly up.log 300 "${compose[@]}" up -d
 container=$("${compose[@]}" ps -q pgweir)

@@ -41,7 +41,8 @@ FakeServer::Script FakeServer::EchoScript() {
   };
 }
 
-FakeServer::FakeServer(Script script, FakeServerOptions options) : script_(std::move(script)), options_(std::move(options)) {
+FakeServer::FakeServer(Script script, FakeServerOptions options)
+    : script_(std::move(script)), options_(std::move(options)) {
   listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;

@@ -1,8 +1,8 @@
-// A scripted PostgreSQL server for tests: accepts on a free port of 127.0.0.1, does the trust login, and hands each connection
-// to a script, which speaks bytes as it likes. Records what every connection received.
+// A scripted PostgreSQL server for tests: accepts on a free port of 127.0.0.1, does the trust login, and hands each
+// connection to a script, which speaks bytes as it likes. Records what every connection received.
 //
-// Threads: one thread accepts, each connection's script runs on its own; a script that throws ends its connection and the
-// reason is kept in Problems(). The destructor closes every connection and joins.
+// Threads: one thread accepts, each connection's script runs on its own; a script that throws ends its connection and
+// the reason is kept in Problems(). The destructor closes every connection and joins.
 #pragma once
 
 #include <atomic>
@@ -39,13 +39,21 @@ class FakeConnection : public WireSocket {
 };
 
 struct FakeServerOptions {
-  Names parameters = {{"server_version", "15.0"}, {"server_encoding", "UTF8"}, {"client_encoding", "UTF8"},
-                      {"DateStyle", "ISO, MDY"}, {"TimeZone", "UTC"}, {"integer_datetimes", "on"},
-                      {"standard_conforming_strings", "on"}, {"is_superuser", "off"}, {"IntervalStyle", "postgres"},
-                      {"session_authorization", "app"}, {"application_name", ""}, {"in_hot_standby", "off"},
+  Names parameters = {{"server_version", "15.0"},
+                      {"server_encoding", "UTF8"},
+                      {"client_encoding", "UTF8"},
+                      {"DateStyle", "ISO, MDY"},
+                      {"TimeZone", "UTC"},
+                      {"integer_datetimes", "on"},
+                      {"standard_conforming_strings", "on"},
+                      {"is_superuser", "off"},
+                      {"IntervalStyle", "postgres"},
+                      {"session_authorization", "app"},
+                      {"application_name", ""},
+                      {"in_hot_standby", "off"},
                       {"default_transaction_read_only", "off"}};
   std::string key = std::string("\x11\x22\x33\x44", 4);
-  std::string welcome;     // when set: sent instead of the whole login answer
+  std::string welcome;  // when set: sent instead of the whole login answer
 };
 
 class FakeServer {
@@ -56,10 +64,10 @@ class FakeServer {
   ~FakeServer();
   int port() const { return port_; }
 
-  int accepted() const { return accepted_; }                  // connections that sent a StartupMessage
+  int accepted() const { return accepted_; }  // connections that sent a StartupMessage
   int open_connections() const { return open_; }
-  std::vector<std::string> Problems() const;                  // what scripts threw
-  std::vector<Message> Received(int connection) const;        // copies, after the script has ended
+  std::vector<std::string> Problems() const;            // what scripts threw
+  std::vector<Message> Received(int connection) const;  // copies, after the script has ended
   std::vector<FakeStartup> Startups() const;
   std::vector<std::pair<uint32_t, std::string>> Cancels() const;  // process id and key of CancelRequests
 

@@ -37,7 +37,8 @@ PgweirProcess::PgweirProcess(const PgweirConfig& config, const Options& options)
       log_file_(folder_.File("log")),
       port_(FreePort()),
       http_port_(FreePort()) {
-  if (!std::filesystem::exists(Binary())) throw std::runtime_error("no binary " + Binary() + ": build the target pgweir");
+  if (!std::filesystem::exists(Binary()))
+    throw std::runtime_error("no binary " + Binary() + ": build the target pgweir");
   GiveToUnprivilegedUser(folder_.path());
   WriteConfig(config);
   ChildOptions child;

@@ -1,8 +1,8 @@
-// A pgweir of a test's own: writes its configuration into a temporary folder, picks free ports, starts the binary, waits until it
-// listens, keeps its log, and prints that log when the test has failed.
+// A pgweir of a test's own: writes its configuration into a temporary folder, picks free ports, starts the binary,
+// waits until it listens, keeps its log, and prints that log when the test has failed.
 //
-// The binary is the one of this build; PGWEIR_TEST_BINARY names another. Runs as an unprivileged user when the test is root.
-// Threads: start and destroy from one thread that lives as long as the process (see child_process.h).
+// The binary is the one of this build; PGWEIR_TEST_BINARY names another. Runs as an unprivileged user when the test is
+// root. Threads: start and destroy from one thread that lives as long as the process (see child_process.h).
 #pragma once
 
 #include <map>
@@ -15,13 +15,14 @@
 namespace test_support {
 
 struct PgweirConfig {
-  // Lines for [pgweir], on top of the fixture's own: listen_addr, listen_port, unix_socket_dir, http_listen_port, auth_type = trust,
-  // auth_file, admin_users = ["admin"], stats_users = ["watcher"], drain_delay = "0s", workers = 2. A line here replaces the
-  // fixture's line for the same key.
+  // Lines for [pgweir], on top of the fixture's own: listen_addr, listen_port, unix_socket_dir, http_listen_port,
+  // auth_type = trust, auth_file, admin_users = ["admin"], stats_users = ["watcher"], drain_delay = "0s", workers = 2.
+  // A line here replaces the fixture's line for the same key.
   std::string global;
   std::string sections;  // [databases.X], [users.X]
   // The auth_file. With trust the secret does not matter.
-  std::map<std::string, std::string> users = {{"postgres", ""}, {"app", ""}, {"other", ""}, {"admin", ""}, {"watcher", ""}};
+  std::map<std::string, std::string> users = {
+      {"postgres", ""}, {"app", ""}, {"other", ""}, {"admin", ""}, {"watcher", ""}};
 };
 
 class PgweirProcess {
@@ -51,7 +52,8 @@ class PgweirProcess {
   bool IsListening() const;
 
   std::string ConnectionString(const std::string& user, const std::string& database) const;
-  std::string AdminString(const std::string& user = "admin") const { return ConnectionString(user, "pgweir"); }
+  // The console; it has two names, and under this one the fixtures can also be proven against PgBouncer.
+  std::string AdminString(const std::string& user = "admin") const { return ConnectionString(user, "pgbouncer"); }
 
   static std::string Binary();
 

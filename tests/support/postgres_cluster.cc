@@ -7,11 +7,22 @@
 namespace test_support {
 namespace {
 
-// Beyond initdb's: nothing that a crash of the machine must survive, nothing that runs by itself in the middle of a test.
+// Beyond initdb's: nothing that a crash of the machine must survive, nothing that runs by itself in the middle of a
+// test.
 const std::vector<std::string> kFixedSettings = {
-    "fsync=off",      "full_page_writes=off",          "synchronous_commit=off", "autovacuum=off", "shared_buffers=32MB",
-    "wal_level=minimal", "max_wal_senders=0",             "log_line_prefix=%m [%p] ", "logging_collector=off",
-    "listen_addresses=127.0.0.1", "max_wal_size=2GB", "log_min_messages=warning", "jit=off",
+    "fsync=off",
+    "full_page_writes=off",
+    "synchronous_commit=off",
+    "autovacuum=off",
+    "shared_buffers=32MB",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "log_line_prefix=%m [%p] ",
+    "logging_collector=off",
+    "listen_addresses=127.0.0.1",
+    "max_wal_size=2GB",
+    "log_min_messages=warning",
+    "jit=off",
 };
 
 void RunOrThrow(std::vector<std::string> arguments) {
@@ -56,8 +67,9 @@ PostgresCluster::PostgresCluster(PostgresOptions options) : options_(std::move(o
   log_file_ = folder_.File("log");
   RunOrThrow({"/bin/cp", "-a", Template().File("data"), data_folder_});
   if (!options_.tls_cert_file.empty()) {
-    const std::pair<std::string, std::string> files[] = {
-        {options_.tls_cert_file, "server.crt"}, {options_.tls_key_file, "server.key"}, {options_.tls_ca_file, "root.crt"}};
+    const std::pair<std::string, std::string> files[] = {{options_.tls_cert_file, "server.crt"},
+                                                         {options_.tls_key_file, "server.key"},
+                                                         {options_.tls_ca_file, "root.crt"}};
     for (const auto& [from, name] : files) {
       if (from.empty()) continue;
       const std::string to = data_folder_ + "/" + name;
@@ -88,7 +100,8 @@ void PostgresCluster::WriteHba(const std::vector<std::string>& lines) const {
 
 void PostgresCluster::Start() {
   ChildOptions child;
-  child.arguments = {BinaryFolder() + "/postgres", "-D", data_folder_, "-p", std::to_string(port_), "-k", sockets_.path()};
+  child.arguments = {BinaryFolder() + "/postgres", "-D", data_folder_,   "-p",
+                     std::to_string(port_),        "-k", sockets_.path()};
   auto set = [&](const std::string& setting) { child.arguments.insert(child.arguments.end(), {"-c", setting}); };
   for (const std::string& setting : kFixedSettings) set(setting);
   set("max_connections=" + std::to_string(options_.max_connections));

@@ -1,9 +1,9 @@
-// A real PostgreSQL for a test: the newest installed version, in a temporary folder, on a free TCP port (127.0.0.1) and a
-// Unix socket in that folder. Runs as an unprivileged user when the test is root.
+// A real PostgreSQL for a test: the newest installed version, in a temporary folder, on a free TCP port (127.0.0.1) and
+// a Unix socket in that folder. Runs as an unprivileged user when the test is root.
 //
-// initdb runs once per test program; each cluster is a copy of that template. The superuser is "postgres" with trust login
-// unless hba lines say otherwise (a first line always lets "postgres" in over the Unix socket, for the fixture itself).
-// Threads: Start and Restart from a thread that lives as long as the server (see child_process.h).
+// initdb runs once per test program; each cluster is a copy of that template. The superuser is "postgres" with trust
+// login unless hba lines say otherwise (a first line always lets "postgres" in over the Unix socket, for the fixture
+// itself). Threads: Start and Restart from a thread that lives as long as the server (see child_process.h).
 #pragma once
 
 #include <memory>
@@ -17,8 +17,8 @@ namespace test_support {
 
 struct PostgresOptions {
   int max_connections = 100;
-  std::vector<std::string> settings;   // "work_mem=8MB"
-  std::vector<std::string> hba_lines;  // empty: trust for everyone on local and 127.0.0.1
+  std::vector<std::string> settings;                     // "work_mem=8MB"
+  std::vector<std::string> hba_lines;                    // empty: trust for everyone on local and 127.0.0.1
   std::string tls_cert_file, tls_key_file, tls_ca_file;  // copied into the data folder; empty = no TLS
 };
 

@@ -91,7 +91,8 @@ void Connection::Send(const std::string& sql) { Check(PQsendQuery(get(), sql.c_s
 
 void Connection::SendParams(const std::string& sql, const std::vector<Parameter>& parameters) {
   const int count = static_cast<int>(parameters.size());
-  Check(PQsendQueryParams(get(), sql.c_str(), count, nullptr, Pointers(parameters).data(), nullptr, nullptr, 0), "send");
+  Check(PQsendQueryParams(get(), sql.c_str(), count, nullptr, Pointers(parameters).data(), nullptr, nullptr, 0),
+        "send");
 }
 
 void Connection::SendPrepare(const std::string& name, const std::string& sql) {

@@ -1,7 +1,7 @@
 // libpq for tests: RAII, and every wait with a deadline (TimedOut is thrown when it passes).
 //
-// A Result holds rows or an error; nothing throws on an SQL error. Threads: a Connection belongs to one thread at a time,
-// except its Cancel, which any thread may send.
+// A Result holds rows or an error; nothing throws on an SQL error. Threads: a Connection belongs to one thread at a
+// time, except its Cancel, which any thread may send.
 #pragma once
 
 #include <libpq-fe.h>
@@ -27,7 +27,7 @@ class Result {
   std::string Name(int column) const { return PQfname(result_.get(), column); }
   Oid Type(int column) const { return PQftype(result_.get(), column); }
   std::vector<std::string> Names() const;
-  std::string Value(int row = 0, int column = 0) const;     // "" for NULL and for what is not there
+  std::string Value(int row = 0, int column = 0) const;       // "" for NULL and for what is not there
   std::string Value(int row, const std::string& name) const;  // throws when there is no such column
   bool IsNull(int row, int column) const { return PQgetisnull(result_.get(), row, column) == 1; }
   std::string tag() const { return PQcmdStatus(result_.get()); }
@@ -78,9 +78,9 @@ class Connection {
   void SendExecute(const std::string& name, const std::vector<Parameter>& parameters = {});
   Result Next();
   std::vector<Result> Collect();
-  void Flush();          // until libpq has sent everything
-  bool HasResult();      // without waiting
-  bool WaitClosed();     // until the other side has ended the connection
+  void Flush();       // until libpq has sent everything
+  bool HasResult();   // without waiting
+  bool WaitClosed();  // until the other side has ended the connection
 
   // COPY. PutCopy sends, EndCopy ends it (with an error for the server when given) and returns the result.
   void PutCopy(const std::string& bytes);

@@ -1,10 +1,9 @@
 #include "tests/support/wire_client.h"
 
-#include "protocol/scram.h"
-
 namespace test_support {
 namespace {
-constexpr uint32_t kAuthOk = 0, kAuthClear = 3, kAuthMd5 = 5, kAuthSasl = 10, kAuthSaslContinue = 11, kAuthSaslFinal = 12;
+constexpr uint32_t kAuthOk = 0, kAuthClear = 3, kAuthMd5 = 5, kAuthSasl = 10, kAuthSaslContinue = 11,
+                   kAuthSaslFinal = 12;
 }  // namespace
 
 bool WireClient::Login(const Names& parameters, const std::string& password, uint32_t version) {
@@ -45,24 +44,19 @@ std::string WireClient::AnswerTo(const Message& authentication, const std::strin
     const std::string salt = authentication.body.substr(4, 4);
     return Password(Text(protocol::Md5Response(protocol::Md5Secret(user, password), salt)));
   }
-  if (kind == kAuthSasl) return AnswerToSasl(password);
+  if (kind == kAuthSasl) {
+    scram_.emplace("bm9uY2VzIGluIHRlc3RzIG5lZWQgbm90IGJlIHJhbmRvbQ");
+    const std::string first = scram_->First();
+    return Password(Text("SCRAM-SHA-256") + Int32Bytes(static_cast<int64_t>(first.size())) + first);
+  }
+  if (kind == kAuthSaslContinue && scram_) {
+    const auto challenge = scram_->OnServerFirst(authentication.body.substr(4));
+    if (!challenge) throw std::runtime_error("SASL challenge: " + challenge.error());
+    const std::string prepared = protocol::PreparePassword(password);
+    return Password(scram_->Final(protocol::DeriveKeys(prepared, challenge->salt, challenge->iterations)));
+  }
   if (kind == kAuthOk || kind == kAuthSaslFinal) return "";
   throw std::runtime_error("authentication request " + std::to_string(kind));
-}
-
-// The whole exchange up to SASLFinal: client-first goes out, server-first comes in, client-final is the return value.
-std::string WireClient::AnswerToSasl(const std::string& password) {
-  protocol::ScramClient scram("a nonce need not be random in a test");
-  const std::string first = scram.First();
-  if (!Send(Password(Text("SCRAM-SHA-256") + Int32Bytes(static_cast<int64_t>(first.size())) + first))) return "";
-  const auto message = ReadMessage();
-  if (!message || message->type != 'R' || Int32At(message->body, 0) != kAuthSaslContinue) {
-    throw std::runtime_error("no SASL challenge");
-  }
-  login_messages_.push_back(*message);
-  const auto challenge = scram.OnServerFirst(message->body.substr(4));
-  if (!challenge) throw std::runtime_error("SASL challenge: " + challenge.error());
-  return Password(scram.Final(protocol::DeriveKeys(protocol::PreparePassword(password), challenge->salt, challenge->iterations)));
 }
 
 std::vector<Message> WireClient::Ask(std::string_view bytes) {

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "protocol/scram.h"
 #include "tests/support/wire_socket.h"
 
 namespace test_support {
@@ -14,8 +15,8 @@ class WireClient : public WireSocket {
   explicit WireClient(int port) : WireSocket(ConnectTcp(port)) {}
   explicit WireClient(WireSocket socket) : WireSocket(std::move(socket)) {}
 
-  // Sends the StartupMessage and logs in with trust, password, md5 or SCRAM, whatever is asked. True at ReadyForQuery; false at an
-  // ErrorResponse (kept in error()) or the end of the connection.
+  // Sends the StartupMessage and logs in with trust, password, md5 or SCRAM, whatever is asked. True at ReadyForQuery;
+  // false at an ErrorResponse (kept in error()) or the end of the connection.
   bool Login(const Names& parameters, const std::string& password = "", uint32_t version = kVersion30);
   // The same after the StartupMessage went out by other means.
   bool FinishLogin(const std::string& user, const std::string& password);
@@ -33,12 +34,12 @@ class WireClient : public WireSocket {
 
  private:
   std::string AnswerTo(const Message& authentication, const std::string& user, const std::string& password);
-  std::string AnswerToSasl(const std::string& password);
 
   std::map<std::string, std::string> parameters_;
   uint32_t process_id_ = 0;
   std::string key_;
   Message error_;
+  std::optional<protocol::ScramClient> scram_;
   std::vector<Message> login_messages_;
 };
 

@@ -7,9 +7,7 @@ namespace {
 std::string Typed(char type, std::string body) { return Message{type, std::move(body)}.bytes(); }
 }  // namespace
 
-std::string Int16Bytes(int value) {
-  return {static_cast<char>(value >> 8 & 0xff), static_cast<char>(value & 0xff)};
-}
+std::string Int16Bytes(int value) { return {static_cast<char>(value >> 8 & 0xff), static_cast<char>(value & 0xff)}; }
 
 std::string Int32Bytes(int64_t value) {
   return Int16Bytes(static_cast<int>(value >> 16 & 0xffff)) + Int16Bytes(static_cast<int>(value & 0xffff));
@@ -78,7 +76,9 @@ std::string CopyDone() { return Typed('c', ""); }
 std::string CopyFail(std::string_view why) { return Typed('f', Text(why)); }
 
 std::string AuthenticationOk() { return Typed('R', Int32Bytes(0)); }
-std::string ParameterStatus(std::string_view name, std::string_view value) { return Typed('S', Text(name) + Text(value)); }
+std::string ParameterStatus(std::string_view name, std::string_view value) {
+  return Typed('S', Text(name) + Text(value));
+}
 std::string BackendKeyData(uint32_t process_id, std::string_view key) {
   return Typed('K', Int32Bytes(process_id) + std::string(key));
 }
@@ -88,7 +88,8 @@ std::string CommandComplete(std::string_view tag) { return Typed('C', Text(tag))
 std::string RowDescription(const std::vector<std::string>& names) {
   std::string body = Int16Bytes(static_cast<int>(names.size()));
   for (const std::string& name : names) {
-    body += Text(name) + Int32Bytes(0) + Int16Bytes(0) + Int32Bytes(25) + Int16Bytes(-1) + Int32Bytes(-1) + Int16Bytes(0);
+    body +=
+        Text(name) + Int32Bytes(0) + Int16Bytes(0) + Int32Bytes(25) + Int16Bytes(-1) + Int32Bytes(-1) + Int16Bytes(0);
   }
   return Typed('T', body);
 }

@@ -1,4 +1,5 @@
-// A connected stream socket that speaks protocol messages as bytes, blocking with a deadline; shared by WireClient and FakeServer.
+// A connected stream socket that speaks protocol messages as bytes, blocking with a deadline; shared by WireClient and
+// FakeServer.
 //
 // Reading past the end of the connection is an answer (nullopt), not an exception; waiting too long is TimedOut.
 // TLS: StartTls turns the client side into TLS, with or without a preceding SSLRequest. Threads: one at a time.

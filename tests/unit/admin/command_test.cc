@@ -12,10 +12,10 @@ using ShutdownKind = proxy::Control::ShutdownKind;
 
 // Every verb that a stats user may use; all others are for administrators. Written here a second time on purpose.
 const std::set<VerbId> kStatsVerbs = {
-    VerbId::kShowPools,  VerbId::kShowClients,    VerbId::kShowServers,       VerbId::kShowDatabases,     VerbId::kShowUsers,
-    VerbId::kShowStats,  VerbId::kShowStatsTotals, VerbId::kShowStatsAverages, VerbId::kShowTotals,        VerbId::kShowLists,
-    VerbId::kShowConfig, VerbId::kShowState,      VerbId::kShowVersion,       VerbId::kShowHelp,
-    VerbId::kShowDriverSetting, VerbId::kSetDriverSetting};
+    VerbId::kShowPools,   VerbId::kShowClients, VerbId::kShowServers,       VerbId::kShowDatabases,
+    VerbId::kShowUsers,   VerbId::kShowStats,   VerbId::kShowStatsTotals,   VerbId::kShowStatsAverages,
+    VerbId::kShowTotals,  VerbId::kShowLists,   VerbId::kShowConfig,        VerbId::kShowState,
+    VerbId::kShowVersion, VerbId::kShowHelp,    VerbId::kShowDriverSetting, VerbId::kSetDriverSetting};
 
 TEST(Verbs, EveryVerbHasOneRowAndAnAccess) {
   EXPECT_EQ(Verbs().size(), static_cast<size_t>(VerbId::kCount_));
@@ -62,21 +62,23 @@ TEST_P(GoodCommand, IsParsed) {
 
 INSTANTIATE_TEST_SUITE_P(
     Statements, GoodCommand,
-    testing::Values(
-        Good{"SHOW POOLS", VerbId::kShowPools}, Good{"show pools;", VerbId::kShowPools},
-        Good{"  ShOw\n\tpools ; ; ", VerbId::kShowPools}, Good{"/* a /* nested */ one */ SHOW--x\nPOOLS", VerbId::kShowPools},
-        Good{"SHOW \"pools\"", VerbId::kShowPools}, Good{"SHOW STATS_TOTALS -- end", VerbId::kShowStatsTotals},
-        Good{"SHOW Client_Encoding", VerbId::kShowDriverSetting, "client_encoding"},
-        Good{"SHOW \"DateStyle\"", VerbId::kShowDriverSetting, "datestyle"}, Good{"PAUSE", VerbId::kPause},
-        Good{"pause Shop", VerbId::kPause, "Shop"}, Good{"PAUSE \"a;b \"\"c\"", VerbId::kPause, "a;b \"c"},
-        Good{"KILL 'it''s'", VerbId::kKill, "it's"}, Good{"RESUME my-db.1", VerbId::kResume, "my-db.1"},
-        Good{"RECONNECT shop/* c */", VerbId::kReconnect, "shop"}, Good{"RELOAD", VerbId::kReload},
-        Good{"SET client_encoding TO 'UTF8'", VerbId::kSetDriverSetting, "client_encoding", "UTF8"},
-        Good{"SET extra_float_digits=3", VerbId::kSetDriverSetting, "extra_float_digits", "3"},
-        Good{"SET SESSION DateStyle = ISO, DMY", VerbId::kSetDriverSetting, "datestyle", "ISO, DMY"},
-        Good{"set default_pool_size = 40", VerbId::kSetKey, "default_pool_size", "40"},
-        Good{"set session = 40", VerbId::kSetKey, "session", "40"}, Good{"SET application_name = ''",
-        VerbId::kSetDriverSetting, "application_name", ""}, Good{"SHUTDOWN", VerbId::kShutdown}));
+    testing::Values(Good{"SHOW POOLS", VerbId::kShowPools}, Good{"show pools;", VerbId::kShowPools},
+                    Good{"  ShOw\n\tpools ; ; ", VerbId::kShowPools},
+                    Good{"/* a /* nested */ one */ SHOW--x\nPOOLS", VerbId::kShowPools},
+                    Good{"SHOW \"pools\"", VerbId::kShowPools},
+                    Good{"SHOW STATS_TOTALS -- end", VerbId::kShowStatsTotals},
+                    Good{"SHOW Client_Encoding", VerbId::kShowDriverSetting, "client_encoding"},
+                    Good{"SHOW \"DateStyle\"", VerbId::kShowDriverSetting, "datestyle"}, Good{"PAUSE", VerbId::kPause},
+                    Good{"pause Shop", VerbId::kPause, "Shop"}, Good{"PAUSE \"a;b \"\"c\"", VerbId::kPause, "a;b \"c"},
+                    Good{"KILL 'it''s'", VerbId::kKill, "it's"}, Good{"RESUME my-db.1", VerbId::kResume, "my-db.1"},
+                    Good{"RECONNECT shop/* c */", VerbId::kReconnect, "shop"}, Good{"RELOAD", VerbId::kReload},
+                    Good{"SET client_encoding TO 'UTF8'", VerbId::kSetDriverSetting, "client_encoding", "UTF8"},
+                    Good{"SET extra_float_digits=3", VerbId::kSetDriverSetting, "extra_float_digits", "3"},
+                    Good{"SET SESSION DateStyle = ISO, DMY", VerbId::kSetDriverSetting, "datestyle", "ISO, DMY"},
+                    Good{"set default_pool_size = 40", VerbId::kSetKey, "default_pool_size", "40"},
+                    Good{"set session = 40", VerbId::kSetKey, "session", "40"},
+                    Good{"SET application_name = ''", VerbId::kSetDriverSetting, "application_name", ""},
+                    Good{"SHUTDOWN", VerbId::kShutdown}));
 
 TEST(ParseCommand, EmptyStatements) {
   for (const char* sql : {"", " ", ";", ";;", "-- nothing", "/* nothing */;"}) {
@@ -120,22 +122,27 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Bad{"SHOW POLS", "\"SHOW POLS\"", "Did you mean SHOW POOLS?"}, Bad{"PAUZE", "\"PAUZE\"", "Did you mean PAUSE?"},
         Bad{"SELECT 1", "\"SELECT\"", ""}, Bad{"SHOW", "SHOW needs to know what", ""},
-        Bad{"SHOW ;", "SHOW needs to know what", ""}, Bad{"SHOW *", "\"SHOW *\"", ""}, Bad{"SET *", "SET needs a name and a value", ""},
+        Bad{"SHOW ;", "SHOW needs to know what", ""}, Bad{"SHOW *", "\"SHOW *\"", ""},
+        Bad{"SET *", "SET needs a name and a value", ""},
         Bad{"SHOW POOLS x", "unexpected \"x\" after SHOW POOLS", "Usage: SHOW POOLS."},
-        Bad{"SHOW timezone x", "unexpected \"x\"", "Usage"}, Bad{"PAUSE a b", "unexpected \"b\" after PAUSE", "PAUSE [database]"},
+        Bad{"SHOW timezone x", "unexpected \"x\"", "Usage"},
+        Bad{"PAUSE a b", "unexpected \"b\" after PAUSE", "PAUSE [database]"},
         Bad{"PAUSE \"\"", "an empty database name", ""}, Bad{"PAUSE; RESUME", "more than one statement in a query", ""},
         Bad{"KILL_CLIENT", "KILL_CLIENT needs an argument", "Usage: KILL_CLIENT id."},
-        Bad{"KILL_CLIENT x", "\"x\" is not the id of a client", ""}, Bad{"KILL_CLIENT -1", "\"-1\" is not the id of a client", ""},
+        Bad{"KILL_CLIENT x", "\"x\" is not the id of a client", ""},
+        Bad{"KILL_CLIENT -1", "\"-1\" is not the id of a client", ""},
         Bad{"KILL_CLIENT 0x", "\"0x\" is not the id of a client", ""},
         Bad{"KILL_CLIENT 18446744073709551616", "\"18446744073709551616\" is not the id of a client", ""},
-        Bad{"SHUTDOWN NOW", "unknown way of SHUTDOWN \"NOW\"", "WAIT_FOR_SERVERS"}, Bad{"SET", "SET needs a name and a value", ""},
-        Bad{"SET x", "SET needs a name and a value", ""}, Bad{"SET x =", "SET needs a name and a value", ""},
-        Bad{"SET x y z", "SET needs a name and a value", ""},
-        Bad{"SET x = a b", "unexpected \"b\" in the value of SET", ""}, Bad{"SET x = a,", "unexpected \"\" in the value of SET", ""},
-        Bad{"SET x = ,", "unexpected \"\" in the value of SET", ""}, Bad{"PAUSE $1", "the console takes no parameters (\"$1\")", ""},
+        Bad{"SHUTDOWN NOW", "unknown way of SHUTDOWN \"NOW\"", "WAIT_FOR_SERVERS"},
+        Bad{"SET", "SET needs a name and a value", ""}, Bad{"SET x", "SET needs a name and a value", ""},
+        Bad{"SET x =", "SET needs a name and a value", ""}, Bad{"SET x y z", "SET needs a name and a value", ""},
+        Bad{"SET x = a b", "unexpected \"b\" in the value of SET", ""},
+        Bad{"SET x = a,", "unexpected \"\" in the value of SET", ""},
+        Bad{"SET x = ,", "unexpected \"\" in the value of SET", ""},
+        Bad{"PAUSE $1", "the console takes no parameters (\"$1\")", ""},
         Bad{"KILL 'open", "unterminated quoted text", ""}, Bad{"KILL \"open\"\"", "unterminated quoted text", ""},
-        Bad{"PAUSE /* open /* */", "unterminated comment", ""}, Bad{"\"PAUSE\"", "\"PAUSE\"", ""}, Bad{"= 1", "\"\"", ""},
-        Bad{"\x01\xff", "\"??\"", ""},
+        Bad{"PAUSE /* open /* */", "unterminated comment", ""}, Bad{"\"PAUSE\"", "\"PAUSE\"", ""},
+        Bad{"= 1", "\"\"", ""}, Bad{"\x01\xff", "\"??\"", ""},
         Bad{"KILL " + std::string(kWordBytesMax + 1, 'x'), "a word of more than 255 bytes", ""}));
 
 TEST(ParseCommand, LimitsOfWords) {

@@ -1,0 +1,269 @@
+#include "proxy/client.h"
+
+#include "protocol/message_writer.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+std::string_view Name(ClientState state) {
+  switch (state) {
+    case ClientState::kStartup:
+    case ClientState::kTls:
+    case ClientState::kLogin: return "login";
+    case ClientState::kAttach:
+    case ClientState::kWaiting: return "waiting";
+    case ClientState::kIdle: return "idle";
+    case ClientState::kLinking:
+    case ClientState::kActive:
+    case ClientState::kConsole: return "active";
+    case ClientState::kCancel: return "waiting_cancel_req";
+    case ClientState::kClosing: return "closing";
+  }
+  return "?";
+}
+
+Client::Client(Worker& worker, int fd, PeerKind peer)
+    : worker_(worker), id_(worker.shared().NextId()), peer_(peer), socket_(std::make_unique<Socket>(worker.loop(), fd, *this)) {
+  waiter_.worker = worker.number();
+  waiter_.owner = this;
+  waiter_.owner_id = id_;
+  connect_time_ = std::chrono::system_clock::now();
+  worker_.AddClients(1);
+  SetClock(Clock::kLogin, worker_.config().global.client_login_timeout);
+  socket_->StartReading();
+}
+
+Client::~Client() { worker_.AddClients(-1); }
+
+// --- reading and writing -------------------------------------------------------------------------------------------------
+
+void Client::OnReadable() {
+  if (state_ == ClientState::kTls) return ContinueTls();
+  if (state_ == ClientState::kStartup && socket_->tls() == nullptr && input_.empty() && socket_->Peek() == 0x16) {
+    return StartTls(true);
+  }
+  char* buffer = worker_.ReadBuffer();
+  const IoResult result = socket_->Read(buffer, kReadBytes);
+  if (result.status == IoStatus::kEof) return Close("client close request");
+  if (result.status == IoStatus::kError) return Close("client connection broke");
+  if (result.bytes == 0 || state_ == ClientState::kClosing) return;
+  const size_t kept = input_.size();
+  if (kept > 0) {
+    buffer -= kept;  // into the headroom
+    input_.copy(buffer, kept);
+  }
+  const std::string_view chunk(buffer, kept + result.bytes);
+  KeepInput(chunk.substr(Input(chunk)));
+}
+
+void Client::KeepInput(std::string_view rest) {
+  if (state_ == ClientState::kClosing) return input_.clear();
+  input_.assign(rest);
+  if (input_.size() >= kPendingBytesMax) {
+    socket_->Pause(PauseReason::kInputFull);
+  } else {
+    socket_->Resume(PauseReason::kInputFull);
+  }
+}
+
+void Client::RunPending() {
+  if (input_.empty()) return;
+  std::string pending;
+  pending.swap(input_);
+  const size_t used = Input(pending);
+  KeepInput(std::string_view(pending).substr(used));
+}
+
+void Client::OnWritable() {
+  if (state_ == ClientState::kTls) ContinueTls();
+}
+
+void Client::OnDrained() {
+  if (state_ == ClientState::kClosing) {
+    if (socket_->unsent() == 0) socket_->Shutdown();
+    return;
+  }
+  if (server_ != nullptr) server_->socket().Resume(PauseReason::kPeerFull);
+}
+
+void Client::OnBroken() { Close("client connection broke"); }
+
+void Client::OnServerDrained() { socket_->Resume(PauseReason::kPeerFull); }
+
+bool Client::SendBytes(std::string_view bytes) {
+  if (socket_->Write(bytes)) return true;
+  Close("client connection broke");
+  return false;
+}
+
+bool Client::SendFromServer(std::string_view bytes) {
+  pool_->counters(worker_.number()).bytes_sent.Add(bytes.size());
+  return SendBytes(bytes);
+}
+
+// --- clocks --------------------------------------------------------------------------------------------------------------
+
+void Client::SetClock(Clock clock, pool::Duration after) {
+  clock_ = clock;
+  timeout_.Arm(worker_.timeouts(), after, &Client::OnClock, this);
+}
+
+void Client::OnClock(void* self) {
+  auto& client = *static_cast<Client*>(self);
+  using protocol::ErrorCode;
+  switch (client.clock_) {
+    case Clock::kNone: return;
+    case Clock::kLogin:
+      if (client.state_ == ClientState::kTls) return client.Close("client_login_timeout");
+      return client.Fatal(protocol::MakeError(ErrorCode::kLoginTimeout));
+    case Clock::kWait: {
+      const pool::TimePoint now = Now();
+      const protocol::ErrorReport report = client.WaitReport(ErrorCode::kQueryWaitTimeout, now);
+      pool::Orders orders;
+      if (!client.pool_->Cancel(client.waiter_, now, orders)) return;
+      return client.RefuseLater(report);
+    }
+    case Clock::kQuery: return client.OnQueryTimeout();
+    case Clock::kGrace: return client.Fatal(*client.timeout_report_);
+    case Clock::kIdle: return client.EndByClock(ErrorCode::kClientIdleTimeout);
+    case Clock::kIdleInTransaction: return client.EndByClock(ErrorCode::kIdleTransactionTimeout);
+    case Clock::kLinger: return client.Finish();
+  }
+}
+
+void Client::OnTransactionClock(void* self) { static_cast<Client*>(self)->EndByClock(protocol::ErrorCode::kTransactionTimeout); }
+
+void Client::EndByClock(protocol::ErrorCode code) { Fatal(protocol::MakeError(code)); }
+
+void Client::OnQueryTimeout() {
+  if (server_ == nullptr || server_->tracker().owes_nothing()) return;
+  timeout_report_ = protocol::MakeError(protocol::ErrorCode::kQueryTimeout);
+  worker_.CountError(protocol::ErrorCode::kQueryTimeout);
+  server_->Cancel([] {});
+  SetClock(Clock::kGrace, worker_.config().global.cancel_grace);
+}
+
+// --- the end -------------------------------------------------------------------------------------------------------------
+
+void Client::End(protocol::ErrorCode code) {
+  if (state_ == ClientState::kClosing) return;
+  // Before the startup message nobody can understand an error; inside the handshake neither.
+  if (state_ == ClientState::kStartup || state_ == ClientState::kTls || state_ == ClientState::kCancel) return Close("ended");
+  Fatal(protocol::MakeError(code));
+}
+
+void Client::Drain() {
+  drain_ = true;
+  if (state_ == ClientState::kConsole || state_ == ClientState::kClosing) return;
+  const bool session_idle = state_ == ClientState::kActive && !in_transaction_ && server_->tracker().owes_nothing();
+  const bool runs = state_ == ClientState::kActive || state_ == ClientState::kWaiting || state_ == ClientState::kLinking;
+  if (!runs || session_idle) End(protocol::ErrorCode::kShuttingDown);
+}
+
+void Client::Fatal(const protocol::ErrorReport& report) {
+  if (state_ == ClientState::kClosing) return;
+  worker_.CountError(report.code);
+  protocol::ErrorReport fatal = report;
+  fatal.severity = protocol::Severity::kFatal;
+  std::string bytes;
+  protocol::WriteError(bytes, fatal);
+  FatalBytes(bytes, protocol::Row(report.code).name);
+}
+
+void Client::FatalBytes(const std::string& bytes, std::string_view reason) {
+  // Inside a half-sent message an error would be read as its content: then the end of the connection must do.
+  const bool can_speak = server_ == nullptr || !server_->is_mid_message();
+  LetGo();
+  close_reason_ = reason;
+  if (!can_speak || !socket_->Write(bytes)) return Finish();
+  // Closing with unread input would reset the connection and could take the last words with it.
+  state_ = ClientState::kClosing;
+  input_.clear();
+  socket_->Resume(PauseReason::kInputFull);
+  socket_->Resume(PauseReason::kPeerFull);
+  socket_->Resume(PauseReason::kOwed);
+  socket_->Resume(PauseReason::kConsole);
+  if (socket_->unsent() == 0) socket_->Shutdown();
+  SetClock(Clock::kLinger, kLingerAfterFatal);
+}
+
+void Client::ProtocolError(std::string_view what) { Fatal(protocol::MakeError(protocol::ErrorCode::kProtocolViolation, what)); }
+
+void Client::Close(std::string_view reason) {
+  if (close_reason_.empty()) close_reason_ = reason;
+  LetGo();
+  Finish();
+}
+
+// Ends everything that others hold of this client: its place in a queue, its server, its shares of the caps, its cancel key.
+void Client::LetGo() {
+  timeout_.Disarm();
+  clock_ = Clock::kNone;
+  transaction_timeout_.Disarm();
+  if (waiter_.state != pool::WaiterState::kNone) {
+    pool::Orders orders;
+    pool_->Cancel(waiter_, Now(), orders);
+    worker_.CarryOut(*pool_, orders);
+  }
+  if (Server* server = std::exchange(server_, nullptr)) {
+    const bool inside = stream_left_ > 0 && !stream_drop_;
+    const bool is_clean = state_ == ClientState::kActive && !inside && server->tracker().IsFree() && !server->is_mid_message();
+    if (is_clean) {
+      auto lease = std::move(lease_);
+      lease.Return();
+    } else {
+      lease_.Forget();
+      server->Abandon(inside ? Server::Left::kMidMessage : Server::Left::kBetweenMessages);
+    }
+  }
+  if (cancel_process_id_ != 0) worker_.shared().cancels.Remove(std::exchange(cancel_process_id_, 0u));
+  if (auto budget = std::exchange(database_clients_, nullptr)) budget->Give();
+  if (auto budget = std::exchange(user_clients_, nullptr)) budget->Give();
+  if (std::exchange(counted_, false)) worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
+  if (pool_ && !login_) pool_->counters(worker_.number()).clients.Subtract(1);
+  if (console_access_ != ConsoleAccess::kNone) {
+    worker_.shared().control_loop.Post([console = worker_.shared().console, id = id_] { console->OnClosed(id); });
+    console_access_ = ConsoleAccess::kNone;
+  }
+  if (state_ != ClientState::kClosing && !user_.empty() && worker_.config().global.log_disconnections) {
+    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now() - connect_time_);
+    Log(Level::kInfo, "client_close",
+        {{"client", id_}, {"database", database_}, {"user", user_}, {"age_ms", age.count()}, {"reason", close_reason_},
+         {"received", socket_->bytes_in()}, {"sent", socket_->bytes_out()}});
+  }
+  pool_.reset();
+  login_.reset();
+}
+
+void Client::Finish() {
+  state_ = ClientState::kClosing;
+  timeout_.Disarm();
+  socket_->Pause(PauseReason::kHelper);
+  worker_.Bury(*this);
+}
+
+ClientRow Client::Row() const {
+  ClientRow row;
+  row.id = id_;
+  row.user = user_;
+  row.database = database_;
+  row.state = Name(state_);
+  const PeerName remote = RemoteName(socket_->fd()), local = LocalName(socket_->fd());
+  row.addr = remote.address;
+  row.port = remote.port;
+  row.local_addr = local.address;
+  row.local_port = local.port;
+  row.connect_time = connect_time_;
+  row.request_time = request_time_ == WallTime{} ? connect_time_ : request_time_;
+  if (waiter_.state != pool::WaiterState::kNone) row.wait_us = static_cast<uint64_t>((Now() - waiter_.since).count());
+  row.link_id = server_ != nullptr ? server_->id() : 0;
+  if (socket_->tls() != nullptr && state_ != ClientState::kTls) row.tls = socket_->tls()->Description();
+  if (settings_) {
+    if (const std::string* name = settings_->Find("application_name")) row.application_name = *name;
+  }
+  row.worker = static_cast<int>(worker_.number());
+  return row;
+}
+
+}  // namespace proxy

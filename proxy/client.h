@@ -1,0 +1,204 @@
+// One client connection: startup, login, then its transactions over servers that are lent to it.
+//
+//   state      means                                                  leaves by
+//   startup    first bytes: SSLRequest, CancelRequest, StartupMessage  tls, login, closing
+//   tls        handshake                                               startup
+//   login      authentication as a step object                         attach, console, closing
+//   attach     waits for the welcome of its pool, or for a server to   idle, closing
+//              prove its startup values on
+//   idle       nothing runs                                            waiting, linking, active
+//   waiting    in the pool's queue; its messages are kept              linking, active; refused -> idle
+//   linking    has a server that is checked or gets its settings       active, waiting again, idle
+//   active     linked: messages go through                             idle (released), closing
+//   console    talks to the admin console                              closing
+//   cancel     asked for a cancel; waits for it to have been sent      closing
+//   closing    last words sent; waits for the peer's end               closed
+//
+// Law: messages are forwarded only in `active`; an answer is taken only from the server in server_. Whoever closes the client
+// ends its waiter and its lease first.
+// Threads: one worker for life. Ownership: the worker's list; never deleted inside its own callbacks.
+// Limits: kPendingBytesMax of input kept while it cannot be sent on; then reading pauses. An idle client keeps no buffer.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "pool/lease.h"
+#include "pool/wait_queue.h"
+#include "protocol/client_login.h"
+#include "protocol/error_catalog.h"
+#include "protocol/frame.h"
+#include "protocol/session_settings.h"
+#include "protocol/startup.h"
+#include "proxy/backend_pool.h"
+#include "proxy/cancel_registry.h"
+#include "proxy/control.h"
+#include "proxy/server.h"
+#include "proxy/shared.h"
+#include "proxy/socket.h"
+#include "proxy/timeout_queue.h"
+
+namespace proxy {
+
+inline constexpr size_t kPendingBytesMax = 64 * 1024;
+inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
+
+enum class ClientState : uint8_t {
+  kStartup, kTls, kLogin, kAttach, kIdle, kWaiting, kLinking, kActive, kConsole, kCancel, kClosing
+};
+std::string_view Name(ClientState);  // the words of SHOW CLIENTS
+
+enum class PeerKind : uint8_t { kTcp, kUnix };
+
+class Client final : public SocketHandler {
+ public:
+  Client(Worker& worker, int fd, PeerKind peer);
+  ~Client();
+
+  // From the pool (through the worker): a server for this waiter.
+  void OnGranted(Server& server, pool::TimePoint now, bool check_first);
+  void OnWaitFailed(const pool::OpenFailure& failure);
+  // From its server.
+  void OnServerReady();
+  void OnServerUnfit();                                   // failed its check: ask again
+  void OnSettingsRefused(const std::string& error_body);  // the replay failed with the server's own error
+  bool SendFromServer(std::string_view bytes);            // false: this client is closing now
+  void OnUnitAnswered(char status, pool::TimePoint now);  // ReadyForQuery goes by
+  // After each batch of answers; `answered` = some of it belongs to a unit that is not complete.
+  enum class Answered : uint8_t { kNothingOpen, kPartly };
+  void OnAnswerForwarded(Answered answered);
+  void OnServerFree(pool::TimePoint now);                 // nothing is owed and PostgreSQL said 'I'
+  // `fatal_body`: what the server said before it went, or empty.
+  void OnServerLost(std::string_view cause, const std::string& fatal_body);
+  void OnReportedSetting(std::string_view name, std::string_view value);
+  void OnServerDrained();
+  // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
+  const protocol::ErrorReport* timeout_report() const { return timeout_report_ ? &*timeout_report_ : nullptr; }
+
+  void OnCancelRequest(std::function<void()> done);
+  void OnConsoleReply(std::string bytes);
+  void OnVerifierDerived(protocol::ScramVerifier verifier);
+  void OnCancelSent();
+  // Ends it with a FATAL, between messages; used by KILL, drain, removed databases.
+  void End(protocol::ErrorCode code);
+  // Drain: ends it now when nothing runs; otherwise it ends at its next transaction end.
+  void Drain();
+
+  uint64_t id() const { return id_; }
+  ClientState state() const { return state_; }
+  BackendPool* pool() const { return pool_.get(); }
+  const protocol::SettingsRef& settings() const { return settings_; }
+  Socket& socket() { return *socket_; }
+  ClientRow Row() const;
+  const std::string& database() const { return database_; }
+  bool is_console() const { return state_ == ClientState::kConsole; }
+
+  void OnReadable() override;
+  void OnWritable() override;
+  void OnDrained() override;
+  void OnBroken() override;
+
+ private:
+  enum class Clock : uint8_t { kNone, kLogin, kWait, kQuery, kGrace, kIdle, kIdleInTransaction, kLinger };
+
+  // client_login.cc
+  size_t StartupInput(std::string_view chunk);
+  void OnSslRequest(std::string_view rest);
+  void StartTls(bool direct);
+  void ContinueTls();
+  void OnStartup(protocol::StartupMessage startup);
+  void OnCancelMessage(uint32_t process_id, const std::string& key);
+  void StartLogin();
+  void BeginExchange(std::optional<protocol::ScramVerifier> derived);
+  size_t LoginInput(std::string_view chunk);
+  void OnLoginStep(protocol::ClientLogin::Step step, const std::string& out);
+  void OnAuthenticated();
+  void EnterConsole();
+  void Attach();
+  void SendWelcome();
+  protocol::SettingsRef VerifiedSettings() const;
+  bool IsConsoleDatabase() const;
+
+  // client_query.cc
+  size_t Input(std::string_view chunk);
+  size_t Relay(std::string_view chunk);
+  size_t ConsoleInput(std::string_view chunk);
+  void RunPending();
+  void KeepInput(std::string_view rest);
+  enum class Taken : uint8_t { kActive, kLater, kRefused, kClosed };
+  Taken TakeServer();
+  Taken UseAcquired(const pool::Pool::Acquired& acquired, pool::TimePoint now);
+  void AskAgain();
+  Taken LinkTo(Server& server, pool::TimePoint now, bool check_first);
+  void RefuseLater(protocol::ErrorReport report);
+  size_t AnswerUnlinked(const protocol::Frame& frame);
+  size_t AnswerRefused(const protocol::Frame& frame);
+  void StartUnit(pool::TimePoint now);
+  void ReleaseServer();
+  void BecomeIdle();
+  protocol::ErrorReport WaitReport(protocol::ErrorCode code, pool::TimePoint now) const;
+  static protocol::ErrorReport ReportOf(const pool::OpenFailure& failure);
+
+  // client.cc
+  void Fatal(const protocol::ErrorReport& report);
+  void FatalBytes(const std::string& bytes, std::string_view reason);
+  void EndByClock(protocol::ErrorCode code);
+  void ProtocolError(std::string_view what);
+  void Close(std::string_view reason);
+  void LetGo();  // ends waiter, lease, budgets, registry: everything but the socket
+  void Finish();
+  bool SendBytes(std::string_view bytes);
+  void SetClock(Clock clock, pool::Duration after);
+  static void OnClock(void* self);
+  static void OnTransactionClock(void* self);
+  void OnQueryTimeout();
+
+  Worker& worker_;
+  const uint64_t id_;
+  ClientState state_ = ClientState::kStartup;
+  const PeerKind peer_;
+  bool stream_drop_ = false;
+  bool skip_until_sync_ = false;
+  bool answer_started_ = false;
+  bool in_transaction_ = false;  // the last ReadyForQuery said T or E
+  bool unit_open_ = false;
+  bool drain_ = false;
+  bool counted_ = false;
+  Clock clock_ = Clock::kNone;
+  std::unique_ptr<Socket> socket_;
+  std::shared_ptr<BackendPool> pool_;
+  Server* server_ = nullptr;
+  pool::ServerLease lease_;
+  pool::Waiter waiter_;
+  protocol::SettingsRef settings_;
+  std::string input_;
+  size_t stream_left_ = 0;
+  Timeout timeout_, transaction_timeout_;
+  pool::TimePoint unit_start_{}, transaction_start_{};
+  WallTime connect_time_, request_time_;
+  uint32_t cancel_process_id_ = 0;
+  std::string user_, database_;
+  std::shared_ptr<pool::Budget> database_clients_, user_clients_;
+  pool::Duration client_idle_timeout_{};
+  std::optional<protocol::ErrorReport> timeout_report_;  // our clock asked for the cancel that is under way
+  std::optional<protocol::ErrorReport> refusal_;         // for the first message in input_
+
+  // Only until the client is logged in.
+  struct Login {
+    protocol::StartupMessage startup;
+    std::shared_ptr<protocol::ClientLogin> exchange;  // shared with a helper thread while a slow step runs there
+    bool step_runs = false;
+    std::optional<std::string> secret;
+    RuntimeRef runtime;                       // keeps `section` alive over a reload
+    const conf::Database* section = nullptr;  // nullptr: unknown database, told after authentication
+    std::vector<protocol::Setting> wanted;    // startup values to prove and to follow
+  };
+  std::unique_ptr<Login> login_;
+  ConsoleAccess console_access_ = ConsoleAccess::kNone;
+  bool console_busy_ = false;
+  std::string close_reason_;
+};
+
+}  // namespace proxy

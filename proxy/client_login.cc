@@ -1,0 +1,365 @@
+// Client, from its first byte to its welcome.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "protocol/message_writer.h"
+#include "proxy/client.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+namespace {
+
+bool IsRejectedAddress(int fd, const std::vector<conf::AddressRange>& ranges) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  if (ranges.empty() || getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return false;
+  const bool is_v6 = address.ss_family == AF_INET6;
+  if (!is_v6 && address.ss_family != AF_INET) return false;
+  const uint8_t* bytes = is_v6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_addr.s6_addr
+                               : reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in&>(address).sin_addr);
+  if (is_v6 && IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr)) {
+    return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.Contains(bytes + 12, false); });
+  }
+  return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.Contains(bytes, is_v6); });
+}
+
+protocol::LoginMethod MethodOf(conf::AuthType type) {
+  switch (type) {
+    case conf::AuthType::kTrust: return protocol::LoginMethod::kTrust;
+    case conf::AuthType::kPassword: return protocol::LoginMethod::kPassword;
+    case conf::AuthType::kMd5: return protocol::LoginMethod::kMd5;
+    case conf::AuthType::kScramSha256: return protocol::LoginMethod::kScramSha256;
+  }
+  return protocol::LoginMethod::kScramSha256;
+}
+
+bool Contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+// --- before the startup message ------------------------------------------------------------------------------------------
+
+size_t Client::StartupInput(std::string_view chunk) {
+  protocol::StartupResult result = protocol::ParseStartup(chunk);
+  switch (result.kind) {
+    case protocol::StartupKind::kIncomplete: return 0;
+    case protocol::StartupKind::kTlsHello: ProtocolError("TLS inside of TLS"); return 0;
+    case protocol::StartupKind::kSslRequest: OnSslRequest(chunk.substr(result.consumed)); return result.consumed;
+    case protocol::StartupKind::kGssEncRequest: SendBytes("N"); return result.consumed;
+    case protocol::StartupKind::kCancelRequest:
+      OnCancelMessage(result.cancel_process_id, result.cancel_key);
+      return result.consumed;
+    case protocol::StartupKind::kStartup: OnStartup(std::move(result.startup)); return result.consumed;
+    case protocol::StartupKind::kMalformed: Fatal(result.error); return 0;
+  }
+  return 0;
+}
+
+void Client::OnSslRequest(std::string_view rest) {
+  if (socket_->tls() != nullptr) return ProtocolError("SSLRequest inside of TLS");
+  if (!worker_.runtime().client_tls || peer_ == PeerKind::kUnix) {
+    SendBytes("N");
+    return;
+  }
+  // What arrived in clear behind the request could have been put there by anyone.
+  if (!rest.empty()) return Fatal(protocol::MakeError(protocol::ErrorCode::kClearAfterTls));
+  if (SendBytes("S")) StartTls(false);
+}
+
+void Client::StartTls(bool direct) {
+  if (!worker_.runtime().client_tls || peer_ == PeerKind::kUnix) return Close("direct TLS, but client_tls_sslmode is disable");
+  state_ = ClientState::kTls;
+  socket_->StartTls(TlsStream::Accept(*worker_.runtime().client_tls, socket_->fd(), direct));
+  ContinueTls();
+}
+
+void Client::ContinueTls() {
+  switch (socket_->Handshake()) {
+    case IoStatus::kOk: state_ = ClientState::kStartup; return;
+    case IoStatus::kEof: return Close("closed during the TLS handshake");
+    case IoStatus::kError:
+      Log(Level::kInfo, "client_tls_failed", {{"client", id_}, {"cause", socket_->tls()->error_text()}});
+      return Close("TLS handshake failed");
+    default: return;
+  }
+}
+
+void Client::OnCancelMessage(uint32_t process_id, const std::string& key) {
+  state_ = ClientState::kCancel;
+  SetClock(Clock::kLogin, worker_.config().global.cancel_wait_timeout);
+  const auto owner = worker_.shared().cancels.Find(process_id, key);
+  if (!owner) return Close("cancel request with an unknown key");
+  Worker* theirs = worker_.shared().workers[owner->worker].get();
+  theirs->Post([theirs, client_id = owner->client_id, mine = &worker_, id = id_] {
+    auto done = [mine, id] {
+      mine->Post([mine, id] {
+        if (Client* client = mine->FindClient(id)) client->OnCancelSent();
+      });
+    };
+    if (Client* client = theirs->FindClient(client_id)) client->OnCancelRequest(std::move(done));
+    else done();
+  });
+}
+
+void Client::OnCancelSent() { Close("cancel request sent"); }
+
+// --- startup message -----------------------------------------------------------------------------------------------------
+
+bool Client::IsConsoleDatabase() const { return database_ == "pgweir" || database_ == "pgbouncer"; }
+
+void Client::OnStartup(protocol::StartupMessage startup) {
+  using protocol::ErrorCode;
+  const conf::Global& global = worker_.config().global;
+  user_ = startup.user;
+  database_ = startup.database;
+  login_ = std::make_unique<Login>();
+  login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
+  const bool needs_tls = worker_.runtime().client_tls && worker_.runtime().client_tls->mode() >= conf::TlsMode::kRequire;
+  if (needs_tls && socket_->tls() == nullptr && peer_ == PeerKind::kTcp) return Fatal(protocol::MakeError(ErrorCode::kTlsRequired));
+  if (Contains(global.reject_users, user_) || IsRejectedAddress(socket_->fd(), global.reject_addresses)) {
+    return Fatal(protocol::MakeError(ErrorCode::kRejected, user_));
+  }
+  if (!startup.replication.empty()) return Fatal(protocol::MakeError(ErrorCode::kReplicationUnsupported));
+  if (!IsConsoleDatabase()) {
+    if (worker_.shared().run_state.load(std::memory_order_relaxed) == RunState::kDraining) {
+      return Fatal(protocol::MakeError(ErrorCode::kShuttingDown));
+    }
+    counted_ = true;
+    const int clients = worker_.shared().clients.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (clients > global.max_client_conn) {
+      return Fatal(protocol::MakeError(ErrorCode::kTooManyClients, {}, "max_client_conn is " + std::to_string(global.max_client_conn)));
+    }
+    login_->section = login_->runtime->config->FindDatabase(database_);
+  }
+  for (const auto& [name, value] : startup.settings) {
+    if (Contains(global.ignore_startup_parameters, name)) continue;
+    login_->wanted.emplace_back(name, value);
+  }
+  if (login_->wanted.size() > protocol::kSettingsMax) {
+    return Fatal(protocol::MakeError(ErrorCode::kUnsupportedStartupParameter, login_->wanted.back().first,
+                                     "at most " + std::to_string(protocol::kSettingsMax) + " startup parameters"));
+  }
+  if (protocol::NeedsNegotiation(startup)) {
+    std::string bytes;
+    protocol::WriteNegotiateProtocolVersion(bytes, startup);
+    if (!SendBytes(bytes)) return;
+  }
+  login_->startup = std::move(startup);
+  state_ = ClientState::kLogin;
+  StartLogin();
+}
+
+// --- authentication ------------------------------------------------------------------------------------------------------
+
+void Client::StartLogin() {
+  const conf::Config& config = *login_->runtime->config;
+  if (const conf::Secret* secret = config.FindSecret(user_)) login_->secret = secret->Reveal();
+  const auto method = MethodOf(config.global.auth_type);
+  if (!protocol::ClientLogin::NeedsDerivation(method, login_->secret)) return BeginExchange(std::nullopt);
+  const int iterations = config.global.scram_iterations;
+  if (auto known = worker_.shared().verifiers.Find(user_, *login_->secret, iterations)) return BeginExchange(std::move(known));
+  const bool queued = worker_.shared().helpers.Run(
+      [worker = &worker_, id = id_, user = user_, secret = *login_->secret, iterations, salt = RandomBytes(16)] {
+        const auto verifier = protocol::VerifierOf(protocol::DeriveKeys(protocol::PreparePassword(secret), salt, iterations));
+        worker->shared().verifiers.Put(user, secret, verifier);
+        worker->Post([worker, id, verifier] {
+          if (Client* client = worker->FindClient(id)) client->OnVerifierDerived(verifier);
+        });
+      });
+  if (!queued) Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyClients, {}, "too many logins at once"));
+}
+
+void Client::OnVerifierDerived(protocol::ScramVerifier verifier) {
+  if (state_ == ClientState::kLogin && login_ && !login_->exchange) BeginExchange(std::move(verifier));
+}
+
+void Client::BeginExchange(std::optional<protocol::ScramVerifier> derived) {
+  protocol::ClientLoginOptions options;
+  options.method = MethodOf(login_->runtime->config->global.auth_type);
+  options.user = user_;
+  options.secret = login_->secret;
+  options.derived = std::move(derived);
+  options.random = RandomBytes(protocol::kLoginRandomBytes);
+  options.process_secret = worker_.shared().process_secret;
+  options.scram_iterations = login_->runtime->config->global.scram_iterations;
+  login_->exchange = std::make_shared<protocol::ClientLogin>(std::move(options));
+  std::string out;
+  const auto step = login_->exchange->Start(out);
+  OnLoginStep(step, out);
+}
+
+size_t Client::LoginInput(std::string_view chunk) {
+  if (!login_->exchange || login_->step_runs) return 0;  // a helper thread is at work for it
+  protocol::Frame frame;
+  const auto status = protocol::ReadClientFrame(chunk, frame);
+  if (status == protocol::FrameStatus::kIncomplete) return 0;
+  if (status == protocol::FrameStatus::kFrame && frame.type == 'X') {
+    Close("client close request");
+    return 0;
+  }
+  if (status != protocol::FrameStatus::kFrame || frame.type != 'p' || frame.total > protocol::kPasswordBytesMax) {
+    ProtocolError("expected a password or SASL message");
+    return 0;
+  }
+  if (!frame.IsWhole()) return 0;
+  if (login_->exchange->IsNextStepSlow()) {
+    login_->step_runs = true;
+    const bool queued = worker_.shared().helpers.Run(
+        [worker = &worker_, id = id_, exchange = login_->exchange, body = std::string(frame.body())] {
+          std::string out;
+          const auto step = exchange->OnPasswordMessage(body, out);
+          worker->Post([worker, id, step, out = std::move(out)] {
+            Client* client = worker->FindClient(id);
+            if (client == nullptr || client->state_ != ClientState::kLogin) return;
+            client->login_->step_runs = false;
+            client->OnLoginStep(step, out);
+            client->RunPending();
+          });
+        });
+    if (!queued) Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyClients, {}, "too many logins at once"));
+    return frame.total;
+  }
+  std::string out;
+  const auto step = login_->exchange->OnPasswordMessage(frame.body(), out);
+  OnLoginStep(step, out);
+  return frame.total;
+}
+
+void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& out) {
+  using Step = protocol::ClientLogin::Step;
+  if (!out.empty() && !SendBytes(out)) return;
+  switch (step) {
+    case Step::kContinue: return;
+    case Step::kAccepted: return OnAuthenticated();
+    case Step::kMalformed:
+    case Step::kRefused:
+      Log(Level::kWarning, "login_failed",
+          {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", RemoteName(socket_->fd()).address},
+           {"cause", login_->exchange->why()}});
+      if (step == Step::kMalformed) return ProtocolError("malformed password or SASL message");
+      return Fatal(protocol::MakeError(protocol::ErrorCode::kPasswordFailed, user_));
+  }
+}
+
+void Client::OnAuthenticated() {
+  using protocol::ErrorCode;
+  const conf::Config& config = *login_->runtime->config;
+  if (IsConsoleDatabase()) return EnterConsole();
+  if (login_->section == nullptr) return Fatal(protocol::MakeError(ErrorCode::kUnknownDatabase, database_));
+  auto& pools = worker_.shared().pools;
+  auto database_clients = pools.DatabaseClients(config, *login_->section, database_);
+  if (!database_clients->TryTake()) {
+    return Fatal(protocol::MakeError(ErrorCode::kTooManyDatabaseClients, {},
+                                     "max_db_client_connections is " + std::to_string(database_clients->limit())));
+  }
+  database_clients_ = std::move(database_clients);
+  auto user_clients = pools.UserClients(config, user_);
+  if (!user_clients->TryTake()) {
+    return Fatal(protocol::MakeError(ErrorCode::kTooManyUserClients, {},
+                                     "max_user_client_connections is " + std::to_string(user_clients->limit())));
+  }
+  user_clients_ = std::move(user_clients);
+  pool_ = pools.FindOrMake(config, *login_->section, database_, user_);
+  if (!pool_) return Fatal(protocol::MakeError(ErrorCode::kTooManyClients, {}, "too many pools: " + std::to_string(kPoolsMax)));
+  pool_->OfferCredentials(login_->exchange->scram_keys(), login_->exchange->cleartext());
+  client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;
+  Attach();
+}
+
+void Client::EnterConsole() {
+  const conf::Config& config = worker_.config();
+  const auto access = config.IsAdmin(user_) ? ConsoleAccess::kAdmin : config.IsStats(user_) ? ConsoleAccess::kStats : ConsoleAccess::kNone;
+  if (access == ConsoleAccess::kNone || worker_.shared().console == nullptr) {
+    return Fatal(protocol::MakeError(protocol::ErrorCode::kConsoleForbidden));
+  }
+  console_access_ = access;
+  const auto& settings = login_->startup.settings;
+  settings_ = protocol::Settings::From(settings);
+  std::string bytes;
+  protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
+  for (const auto& [name, value] : worker_.shared().console->Welcome()) {
+    // application_name and client_encoding are the client's own; the console speaks UTF-8 and ASCII only.
+    protocol::WriteParameterStatus(bytes, name, value);
+  }
+  const size_t key_bytes = protocol::NegotiatedVersion(login_->startup) >= protocol::kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30;
+  const auto key = worker_.shared().cancels.Register({worker_.number(), id_}, key_bytes);
+  cancel_process_id_ = key.process_id;
+  protocol::WriteBackendKeyData(bytes, key.process_id, key.key);
+  protocol::WriteReadyForQuery(bytes, 'I');
+  login_.reset();
+  state_ = ClientState::kConsole;
+  SetClock(Clock::kNone, pool::Duration(0));
+  SendBytes(bytes);
+}
+
+// --- the welcome ---------------------------------------------------------------------------------------------------------
+
+// The client's startup values in the server's spelling, or nullptr when a server must be asked first.
+protocol::SettingsRef Client::VerifiedSettings() const {
+  std::vector<protocol::Setting> values;
+  for (const auto& setting : login_->wanted) {
+    auto canonical = pool_->Verified(setting);
+    if (!canonical) return nullptr;
+    values.emplace_back(setting.first, std::move(*canonical));
+  }
+  return protocol::Settings::From(values);
+}
+
+void Client::Attach() {
+  state_ = ClientState::kAttach;
+  if (pool_->welcome()) {
+    if (auto verified = VerifiedSettings()) {
+      settings_ = std::move(verified);
+      return SendWelcome();
+    }
+  }
+  // A server is needed: for the values of the welcome, and to prove the client's startup values on.
+  settings_ = protocol::Settings::From(login_->wanted);
+  const pool::TimePoint now = Now();
+  pool::Orders orders;
+  const auto acquired = pool_->Acquire(waiter_, now, orders);
+  worker_.CarryOut(*pool_, orders);
+  switch (UseAcquired(acquired, now)) {
+    case Taken::kActive: return OnServerReady();
+    case Taken::kRefused: return Fatal(*refusal_);
+    case Taken::kLater:
+    case Taken::kClosed: return;
+  }
+}
+
+void Client::SendWelcome() {
+  std::string bytes;
+  protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
+  for (const auto& [name, value] : *pool_->welcome()) {
+    const std::string_view tracked = protocol::TrackedName(name);
+    const std::string* own = tracked.empty() ? nullptr : settings_->Find(tracked);
+    protocol::WriteParameterStatus(bytes, name, own != nullptr ? *own : value);
+  }
+  const size_t key_bytes = protocol::NegotiatedVersion(login_->startup) >= protocol::kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30;
+  const auto key = worker_.shared().cancels.Register({worker_.number(), id_}, key_bytes);
+  cancel_process_id_ = key.process_id;
+  protocol::WriteBackendKeyData(bytes, key.process_id, key.key);
+  protocol::WriteReadyForQuery(bytes, 'I');
+  if (worker_.config().global.log_connections) {
+    const PeerName peer = RemoteName(socket_->fd());
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - connect_time_);
+    Log(Level::kInfo, "client_login",
+        {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port},
+         {"login_us", took.count()}});
+  }
+  auto& counters = pool_->counters(worker_.number());
+  counters.client_logins.Add(1);
+  counters.clients.Add(1);
+  login_.reset();
+  if (!SendBytes(bytes)) return;
+  BecomeIdle();
+  if (drain_) End(protocol::ErrorCode::kShuttingDown);
+}
+
+}  // namespace proxy

@@ -1,0 +1,442 @@
+// Client, logged in: what it sends, where it goes, and what it hears when it cannot go there.
+#include "protocol/message_writer.h"
+#include "proxy/client.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+using protocol::ErrorCode;
+using protocol::Frame;
+using protocol::FrameStatus;
+
+// Eats what can be dealt with now; the rest is kept by the caller and comes again.
+size_t Client::Input(std::string_view chunk) {
+  size_t used = 0;
+  for (;;) {
+    const ClientState before = state_;
+    const std::string_view rest = chunk.substr(used);
+    size_t step = 0;
+    switch (state_) {
+      case ClientState::kStartup: step = StartupInput(rest); break;
+      case ClientState::kLogin: step = LoginInput(rest); break;
+      case ClientState::kIdle:
+      case ClientState::kActive: step = Relay(rest); break;
+      case ClientState::kConsole: step = ConsoleInput(rest); break;
+      case ClientState::kCancel:
+      case ClientState::kClosing: return chunk.size();
+      case ClientState::kTls:
+      case ClientState::kAttach:
+      case ClientState::kWaiting:
+      case ClientState::kLinking: return used;
+    }
+    used += step;
+    if (used == chunk.size() || (step == 0 && state_ == before)) return used;
+  }
+}
+
+// The hot path: frames are judged by their heads, and everything that goes to the server leaves in one write.
+size_t Client::Relay(std::string_view chunk) {
+  size_t pos = 0, run = 0;
+  if (stream_left_ > 0) {
+    pos = std::min(stream_left_, chunk.size());
+    stream_left_ -= pos;
+    if (stream_drop_) run = pos;
+    if (stream_left_ == 0) stream_drop_ = false;
+  }
+  const auto flush = [&] {
+    if (pos == run || server_ == nullptr) return;
+    pool_->counters(worker_.number()).bytes_received.Add(pos - run);
+    if (server_->Send(chunk.substr(run, pos - run)) && server_->socket().unsent() > kHighWater) {
+      socket_->Pause(PauseReason::kPeerFull);
+    }
+    run = pos;
+  };
+  while (pos < chunk.size()) {
+    Frame frame;
+    const FrameStatus status = protocol::ReadClientFrame(chunk.substr(pos), frame);
+    if (status == FrameStatus::kIncomplete) break;
+    if (status != FrameStatus::kFrame || frame.type == 'p') {
+      flush();
+      ProtocolError(status == FrameStatus::kBadLength ? "invalid message length" : "invalid frontend message type");
+      return chunk.size();
+    }
+    if (frame.type == 'X') {
+      flush();
+      Close("client close request");
+      return chunk.size();
+    }
+    if (state_ == ClientState::kIdle) {
+      const size_t skipped = AnswerUnlinked(frame);
+      if (state_ == ClientState::kClosing) return chunk.size();
+      if (skipped > 0) {
+        pos += skipped;
+        run = pos;
+        continue;
+      }
+      switch (refusal_ ? Taken::kRefused : TakeServer()) {
+        case Taken::kActive: break;
+        case Taken::kLater: return pos;
+        case Taken::kClosed: return chunk.size();
+        case Taken::kRefused:
+          pos += AnswerRefused(frame);
+          if (state_ == ClientState::kClosing) return chunk.size();
+          run = pos;
+          continue;
+      }
+      run = pos;
+    }
+    if (!unit_open_) StartUnit(Now());
+    server_->tracker().OnSent(frame.type);
+    pos += frame.here.size();
+    stream_left_ = frame.total - frame.here.size();
+  }
+  flush();
+  if (server_ != nullptr && server_->tracker().owed() >= protocol::kOwedMax) socket_->Pause(PauseReason::kOwed);
+  return pos;
+}
+
+// Messages that need no server. Returns how much of the frame was eaten, 0 = it needs one.
+size_t Client::AnswerUnlinked(const Frame& frame) {
+  if (skip_until_sync_) {
+    if (frame.type == 'S') {
+      skip_until_sync_ = false;
+      std::string ready;
+      protocol::WriteReadyForQuery(ready, 'I');
+      SendBytes(ready);
+    }
+  } else if (frame.type == 'S') {
+    std::string ready;
+    protocol::WriteReadyForQuery(ready, 'I');
+    SendBytes(ready);
+  } else if (std::string_view("dcfH").find(frame.type) == std::string_view::npos) {
+    return 0;  // what remains of a failed COPY is dropped, as PostgreSQL does
+  }
+  stream_left_ = frame.total - frame.here.size();
+  stream_drop_ = stream_left_ > 0;
+  return frame.here.size();
+}
+
+// The error for a message that got no server, in the form that its protocol wants.
+size_t Client::AnswerRefused(const Frame& frame) {
+  protocol::ErrorReport report = std::move(*refusal_);
+  refusal_.reset();
+  worker_.CountError(report.code);
+  report.severity = protocol::Severity::kError;  // the session lives on
+  std::string bytes;
+  protocol::WriteError(bytes, report);
+  const bool simple = frame.type == 'Q' || frame.type == 'F';
+  if (simple) protocol::WriteReadyForQuery(bytes, 'I');
+  else skip_until_sync_ = true;
+  stream_left_ = frame.total - frame.here.size();
+  stream_drop_ = stream_left_ > 0;
+  const size_t eaten = frame.here.size();
+  SendBytes(bytes);
+  return eaten;
+}
+
+// --- a server ------------------------------------------------------------------------------------------------------------
+
+Client::Taken Client::TakeServer() {
+  const pool::TimePoint now = Now();
+  pool::Orders orders;
+  const auto acquired = pool_->Acquire(waiter_, now, orders);
+  const Taken taken = UseAcquired(acquired, now);
+  if (!orders.empty()) worker_.CarryOut(*pool_, orders);
+  return taken;
+}
+
+Client::Taken Client::UseAcquired(const pool::Pool::Acquired& acquired, pool::TimePoint now) {
+  using Kind = pool::Pool::Acquired::Kind;
+  switch (acquired.kind) {
+    case Kind::kLeased: return LinkTo(*static_cast<Server*>(acquired.slot->server), now, acquired.check_first);
+    case Kind::kQueued: {
+      if (state_ != ClientState::kAttach) state_ = ClientState::kWaiting;
+      const pool::Duration wait = pool_->query_wait_timeout();
+      clock_ = Clock::kWait;
+      timeout_.ArmAt(worker_.timeouts(), wait, waiter_.since + wait, &Client::OnClock, this);
+      return Taken::kLater;
+    }
+    case Kind::kQueueFull: refusal_ = WaitReport(ErrorCode::kQueueFull, now); return Taken::kRefused;
+    case Kind::kRefused: refusal_ = ReportOf(pool_->LastFailure()); return Taken::kRefused;
+    case Kind::kRemoved: Fatal(protocol::MakeError(ErrorCode::kDatabaseRemoved)); return Taken::kClosed;
+  }
+  return Taken::kClosed;
+}
+
+Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_first) {
+  server_ = &server;
+  lease_ = pool::ServerLease(server);
+  timeout_.Disarm();
+  clock_ = Clock::kNone;
+  const auto waited = static_cast<uint64_t>((now - waiter_.since).count());
+  auto& counters = pool_->counters(worker_.number());
+  counters.server_assignments.Add(1);
+  counters.wait_us.Add(waited);
+  counters.wait.Observe(waited);
+  if (state_ != ClientState::kAttach) state_ = ClientState::kLinking;
+  if (!server.Lend(*this, now, check_first)) return Taken::kLater;
+  if (state_ == ClientState::kLinking) state_ = ClientState::kActive;
+  return Taken::kActive;
+}
+
+void Client::OnGranted(Server& server, pool::TimePoint now, bool check_first) {
+  if (LinkTo(server, now, check_first) == Taken::kActive) OnServerReady();
+}
+
+void Client::OnServerReady() {
+  if (state_ == ClientState::kAttach) {
+    // The server has taken the startup values: from here on they are known in its spelling.
+    for (const auto& [name, value] : login_->wanted) {
+      const std::string_view tracked = protocol::TrackedName(name);
+      const std::string* canonical = tracked.empty() ? nullptr : server_->settings().Reported(tracked);
+      pool_->RememberVerified({name, value}, canonical != nullptr ? *canonical : value);
+    }
+    auto verified = VerifiedSettings();
+    if (verified) settings_ = std::move(verified);
+    // A session keeps the server that it will need anyway.
+    const bool keeps = pool_->mode() == conf::PoolMode::kSession;
+    if (!keeps) ReleaseServer();
+    SendWelcome();
+    if (keeps && state_ == ClientState::kIdle) state_ = ClientState::kActive;
+  } else {
+    state_ = ClientState::kActive;
+  }
+  RunPending();
+}
+
+void Client::OnServerUnfit() {
+  server_ = nullptr;
+  lease_.Forget();
+  AskAgain();
+}
+
+void Client::AskAgain() {
+  if (state_ != ClientState::kAttach) state_ = ClientState::kIdle;
+  const pool::TimePoint now = Now();
+  pool::Orders orders;
+  const auto acquired = pool_->AcquireAgain(waiter_, now, orders);
+  const Taken taken = UseAcquired(acquired, now);
+  if (!orders.empty()) worker_.CarryOut(*pool_, orders);
+  if (taken == Taken::kActive) OnServerReady();
+  if (taken == Taken::kRefused) RefuseLater(std::move(*refusal_));
+}
+
+void Client::OnSettingsRefused(const std::string& error_body) {
+  const auto fields = protocol::ParseErrorFields(error_body);
+  protocol::ErrorReport report;
+  report.code = ErrorCode::kUnsupportedStartupParameter;
+  report.severity = protocol::Severity::kFatal;
+  report.sqlstate = fields.sqlstate.empty() ? "XX000" : fields.sqlstate;
+  report.message = fields.message;
+  report.detail = fields.detail;
+  report.hint = fields.hint;
+  Fatal(report);
+}
+
+void Client::OnWaitFailed(const pool::OpenFailure& failure) {
+  const bool waits = state_ == ClientState::kWaiting || state_ == ClientState::kAttach;
+  // The word may be late: this client may have asked anew, or have been served, since.
+  if (!waits || waiter_.state != pool::WaiterState::kNone || server_ != nullptr) return;
+  RefuseLater(ReportOf(failure));
+}
+
+void Client::RefuseLater(protocol::ErrorReport report) {
+  timeout_.Disarm();
+  clock_ = Clock::kNone;
+  if (state_ == ClientState::kAttach) return Fatal(report);
+  refusal_ = std::move(report);
+  state_ = ClientState::kIdle;
+  RunPending();
+  if (state_ == ClientState::kIdle && drain_) End(ErrorCode::kShuttingDown);
+}
+
+protocol::ErrorReport Client::ReportOf(const pool::OpenFailure& failure) {
+  if (failure.server_error.empty()) return protocol::MakeError(ErrorCode::kBackendDown, {}, failure.cause);
+  const auto fields = protocol::ParseErrorFields(failure.server_error);
+  protocol::ErrorReport report;
+  report.code = ErrorCode::kServerLogin;
+  report.sqlstate = fields.sqlstate.empty() ? "08006" : fields.sqlstate;
+  report.message = fields.message;
+  report.detail = fields.detail;
+  report.hint = fields.hint;
+  return report;
+}
+
+protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) const {
+  const pool::Pool::Counts counts = pool_->Count(now);
+  const auto count = [&counts](pool::SlotState state) { return std::to_string(counts.by_state[static_cast<size_t>(state)]); };
+  if (counts.mode == pool::RunMode::kPaused) code = ErrorCode::kPaused;
+  if (counts.is_down && counts.open == counts.by_state[static_cast<size_t>(pool::SlotState::kLogin)]) {
+    const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now - counts.down_since);
+    return protocol::MakeError(ErrorCode::kBackendDown, {},
+                               counts.last_failure.cause + "; down for " + std::to_string(since.count()) + " ms");
+  }
+  const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - waiter_.since);
+  std::string detail = "pool " + pool_->key().database + "/" + pool_->key().user + ": size " + std::to_string(pool_->limits().size) +
+                       ", active " + count(pool::SlotState::kActive) + ", idle " + count(pool::SlotState::kIdle) + ", in login " +
+                       count(pool::SlotState::kLogin) + ", waiting " + std::to_string(counts.waiting) + ", waited " +
+                       std::to_string(code == ErrorCode::kQueueFull ? 0 : waited.count()) + " ms";
+  return protocol::MakeError(code, {}, std::move(detail));
+}
+
+// --- while linked --------------------------------------------------------------------------------------------------------
+
+void Client::StartUnit(pool::TimePoint now) {
+  unit_open_ = true;
+  unit_start_ = now;
+  request_time_ = std::chrono::system_clock::now();
+  if (!in_transaction_) {
+    transaction_start_ = now;
+    transaction_timeout_.Arm(worker_.timeouts(), pool_->transaction_timeout(), &Client::OnTransactionClock, this);
+  }
+  SetClock(Clock::kQuery, pool_->query_timeout());
+}
+
+void Client::OnUnitAnswered(char status, pool::TimePoint now) {
+  auto& counters = pool_->counters(worker_.number());
+  const auto took = static_cast<uint64_t>((now - unit_start_).count());
+  counters.queries.Add(1);
+  counters.query_us.Add(took);
+  counters.query.Observe(took);
+  in_transaction_ = status != 'I';
+  answer_started_ = false;
+  timeout_report_.reset();
+  unit_open_ = server_->tracker().owed() > 0;
+  unit_start_ = now;
+  if (!in_transaction_) {
+    const auto transaction = static_cast<uint64_t>((now - transaction_start_).count());
+    counters.transactions.Add(1);
+    counters.transaction_us.Add(transaction);
+    counters.transaction.Observe(transaction);
+    transaction_timeout_.Disarm();
+    transaction_start_ = now;
+  }
+  if (unit_open_) SetClock(Clock::kQuery, pool_->query_timeout());
+  else if (in_transaction_) SetClock(Clock::kIdleInTransaction, pool_->idle_transaction_timeout());
+  else SetClock(Clock::kIdle, client_idle_timeout_);
+}
+
+void Client::OnAnswerForwarded(Answered answered) {
+  answer_started_ = answered == Answered::kPartly;
+  if (socket_->is_paused() && server_->tracker().owed() < protocol::kOwedMax / 2) socket_->Resume(PauseReason::kOwed);
+  if (in_transaction_ && pool_->mode() == conf::PoolMode::kStatement) {
+    Fatal(protocol::MakeError(ErrorCode::kTransactionInStatementMode));
+  }
+}
+
+void Client::OnServerFree(pool::TimePoint) {
+  if (pool_->mode() != conf::PoolMode::kSession) ReleaseServer();
+  if (drain_) End(ErrorCode::kShuttingDown);
+}
+
+void Client::ReleaseServer() {
+  const ClientState before = state_;
+  server_ = nullptr;
+  unit_open_ = false;
+  socket_->Resume(PauseReason::kPeerFull);
+  if (before == ClientState::kActive) BecomeIdle();
+  auto lease = std::move(lease_);
+  lease.Return();
+}
+
+void Client::BecomeIdle() {
+  state_ = ClientState::kIdle;
+  SetClock(Clock::kIdle, client_idle_timeout_);
+}
+
+void Client::OnReportedSetting(std::string_view name, std::string_view value) {
+  const std::string* now = settings_->Find(protocol::TrackedName(name));
+  if (now != nullptr && *now == value) return;
+  settings_ = settings_->With(name, value);
+  server_->settings().OnFollowed(settings_);
+}
+
+void Client::OnServerLost(std::string_view cause, const std::string& fatal_body) {
+  Server* server = std::exchange(server_, nullptr);
+  lease_.Forget();
+  const auto& tracker = server->tracker();
+  const bool runs = !tracker.owes_nothing();
+  const size_t units = tracker.units_owed();
+  const bool can_live = runs && pool_->mode() != conf::PoolMode::kSession && !in_transaction_ && !answer_started_ && units <= 1;
+  const bool inside = server->is_mid_message();
+  const auto fields = protocol::ParseErrorFields(fatal_body);
+  std::string detail(fatal_body.empty() ? cause : fields.message);
+  if (!fields.sqlstate.empty()) detail += " (SQLSTATE " + std::string(fields.sqlstate) + ")";
+  if (!can_live) {
+    if (inside) return Close("server lost inside of an answer");
+    if (!fatal_body.empty() && !fields.sqlstate.empty()) {
+      // Its session ends with the server's own words, as on a direct connection.
+      worker_.CountError(ErrorCode::kServerLostFatal);
+      std::string bytes;
+      protocol::MessageWriter(bytes).Begin('E').Bytes(fatal_body).End();
+      return FatalBytes(bytes, protocol::Row(ErrorCode::kServerLostFatal).name);
+    }
+    return Fatal(protocol::MakeError(ErrorCode::kServerLostFatal, {}, std::move(detail)));
+  }
+  worker_.CountError(ErrorCode::kServerLost);
+  std::string bytes;
+  protocol::WriteError(bytes, ErrorCode::kServerLost, {}, std::move(detail));
+  if (units == 1) protocol::WriteReadyForQuery(bytes, 'I');
+  else skip_until_sync_ = true;
+  if (stream_left_ > 0) stream_drop_ = true;
+  unit_open_ = false;
+  in_transaction_ = false;
+  transaction_timeout_.Disarm();
+  timeout_report_.reset();
+  socket_->Resume(PauseReason::kPeerFull);
+  BecomeIdle();
+  if (!SendBytes(bytes)) return;
+  if (drain_) return End(ErrorCode::kShuttingDown);
+  RunPending();
+}
+
+// --- cancel --------------------------------------------------------------------------------------------------------------
+
+void Client::OnCancelRequest(std::function<void()> done) {
+  if (waiter_.state != pool::WaiterState::kNone && state_ == ClientState::kWaiting) {
+    pool::Orders orders;
+    pool_->Cancel(waiter_, Now(), orders);
+    RefuseLater(protocol::MakeError(ErrorCode::kCanceled));
+    return done();
+  }
+  if (state_ == ClientState::kActive && !server_->tracker().owes_nothing()) return server_->Cancel(std::move(done));
+  done();  // nothing of this client runs: a cancel that came too late hits nobody
+}
+
+// --- console -------------------------------------------------------------------------------------------------------------
+
+size_t Client::ConsoleInput(std::string_view chunk) {
+  if (console_busy_) return 0;
+  Frame frame;
+  const FrameStatus status = protocol::ReadClientFrame(chunk, frame);
+  if (status == FrameStatus::kIncomplete) return 0;
+  if (status != FrameStatus::kFrame || frame.total > kConsoleMessageBytesMax) {
+    ProtocolError("invalid message to the console");
+    return chunk.size();
+  }
+  if (!frame.IsWhole()) return 0;
+  if (frame.type == 'X') {
+    Close("client close request");
+    return chunk.size();
+  }
+  request_time_ = std::chrono::system_clock::now();
+  console_busy_ = true;
+  ConsoleRequest request{id_, user_, console_access_, frame.type, std::string(frame.body())};
+  worker_.shared().control_loop.Post([worker = &worker_, id = id_, request = std::move(request)] {
+    worker->shared().console->OnMessage(request, [worker, id](std::string bytes) {
+      worker->Post([worker, id, bytes = std::move(bytes)] {
+        if (Client* client = worker->FindClient(id)) client->OnConsoleReply(bytes);
+      });
+    });
+  });
+  return frame.total;
+}
+
+void Client::OnConsoleReply(std::string bytes) {
+  console_busy_ = false;
+  if (state_ != ClientState::kConsole || !SendBytes(bytes)) return;
+  RunPending();
+}
+
+}  // namespace proxy

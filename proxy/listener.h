@@ -1,0 +1,56 @@
+// Accepts clients on TCP and Unix sockets and gives each to the worker with the fewest.
+//
+// What: one listening socket per address on the control loop. When the process runs out of file descriptors, accepting pauses
+// for kAcceptPause, and one client is told why, with a descriptor that was kept aside for it.
+// Threads: the control thread. Ownership: owns its sockets and the files of its Unix sockets (removed at the end).
+#pragma once
+
+#include <event2/event_struct.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+#include "proxy/client.h"
+#include "proxy/event_loop.h"
+
+namespace proxy {
+
+inline constexpr pool::Duration kAcceptPause{100'000};
+inline constexpr int kAcceptsPerTurn = 64;
+
+class Listener {
+ public:
+  using OnAccept = std::function<void(int fd, PeerKind peer)>;
+  Listener(EventLoop& loop, OnAccept on_accept);
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  // False: error names the address and the cause. What was opened before stays open.
+  bool Open(const conf::Global& global, std::string& error);
+  void Close();
+  void Pause();
+  void Resume();
+  bool is_open() const { return !sockets_.empty(); }
+
+ private:
+  struct Listening;
+  bool OpenTcp(const std::string& address, const conf::Global& global, std::string& error);
+  bool OpenUnix(const conf::Global& global, std::string& error);
+  bool Add(int fd, PeerKind peer, const conf::Global& global, std::string& error);
+  static void OnReadable(int fd, short what, void* self);
+  void OutOfDescriptors(int listening_fd);
+
+  EventLoop& loop_;
+  OnAccept on_accept_;
+  std::vector<std::unique_ptr<Listening>> sockets_;
+  Timer resume_;
+  int spare_fd_ = -1;
+  std::string unix_path_, lock_path_;
+  int lock_fd_ = -1;
+};
+
+}  // namespace proxy

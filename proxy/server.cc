@@ -1,0 +1,332 @@
+#include "proxy/server.h"
+
+#include "protocol/message_writer.h"
+#include "proxy/cancel_sender.h"
+#include "proxy/client.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+std::string_view Name(ServerState state) {
+  switch (state) {
+    case ServerState::kConnecting:
+    case ServerState::kTlsAnswer:
+    case ServerState::kTlsHandshake:
+    case ServerState::kLogin: return "new";
+    case ServerState::kIdle: return "idle";
+    case ServerState::kPreparing:
+    case ServerState::kCleaning: return "tested";
+    case ServerState::kActive: return "active";
+    case ServerState::kBeingCanceled: return "being_canceled";
+    case ServerState::kClosing: return "closing";
+  }
+  return "?";
+}
+
+Server::Server(Worker& worker, std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot)
+    : worker_(&worker), pool_(std::move(pool)), slot_(std::move(slot)), id_(worker.shared().NextId()) {
+  slot_->server = this;
+  connect_time_ = std::chrono::system_clock::now();
+}
+
+Server::~Server() { slot_->server = nullptr; }
+
+// --- lending -------------------------------------------------------------------------------------------------------------
+
+bool Server::Lend(Client& client, pool::TimePoint now, bool check_first) {
+  client_ = &client;
+  in_session_ = pool_->mode() == conf::PoolMode::kSession;
+  reset_done_ = false;
+  release_due_ = false;
+  (void)now;
+  if (check_first) {
+    const std::string query = pool_->settings().server_check_query;
+    std::string message;
+    protocol::WriteQuery(message, query == "<empty>" ? "" : query);
+    SetState(ServerState::kPreparing);
+    StartOwn(Own::kCheck, message, 1);
+    return false;
+  }
+  if (settings_.IsSynced(client.settings())) {
+    SetState(ServerState::kActive);
+    return true;
+  }
+  StartReplay();
+  return state_ == ServerState::kActive;
+}
+
+void Server::StartReplay() {
+  const protocol::SettingsDifference difference = settings_.Compare(*client_->settings());
+  if (difference.empty()) {
+    settings_.OnReplayed(client_->settings());
+    SetState(ServerState::kActive);
+    return;
+  }
+  std::string messages;
+  const int ready = protocol::WriteReplay(messages, difference);
+  SetState(ServerState::kPreparing);
+  StartOwn(Own::kReplay, messages, ready);
+}
+
+void Server::StartOwn(Own own, const std::string& messages, int ready) {
+  own_ = own;
+  own_ready_left_ = ready;
+  own_failed_ = false;
+  own_error_.clear();
+  // A failed write shows as the end of the connection in the next read: nothing to do here, and no re-entry.
+  if (!socket_->Write(messages)) {
+    worker_->loop().Post([worker = worker_, id = id_] {
+      if (Server* server = worker->FindServer(id)) server->OnBroken();
+    });
+  }
+}
+
+void Server::OwnDone() {
+  const Own own = own_;
+  own_ = Own::kNone;
+  const char status = tracker_.status();
+  switch (own) {
+    case Own::kNone: return;
+    case Own::kCheck:
+      if (client_ == nullptr) return ContinueCleaning();
+      if (own_failed_ || status != 'I') {
+        Client* client = std::exchange(client_, nullptr);
+        Close("server_check_query failed");
+        return client->OnServerUnfit();
+      }
+      if (settings_.IsSynced(client_->settings())) {
+        SetState(ServerState::kActive);
+      } else {
+        StartReplay();
+      }
+      if (state_ == ServerState::kActive) client_->OnServerReady();
+      return;
+    case Own::kReplay:
+      if (client_ == nullptr) return ContinueCleaning();
+      if (own_failed_) return client_->OnSettingsRefused(own_error_);  // its lease ends there, through Abandon
+      settings_.OnReplayed(client_->settings());
+      SetState(ServerState::kActive);
+      return client_->OnServerReady();
+    case Own::kRollback:
+      if (status != 'I') return Close("ROLLBACK did not end the transaction");
+      return ContinueCleaning();
+    case Own::kReset:
+      if (own_failed_) return Close("server_reset_query failed");
+      settings_.OnDiscardAll();
+      return ContinueCleaning();
+  }
+}
+
+bool Server::Send(std::string_view bytes) {
+  if (socket_->Write(bytes)) {
+    return true;
+  }
+  worker_->loop().Post([worker = worker_, id = id_] {
+    if (Server* server = worker->FindServer(id)) server->OnBroken();
+  });
+  return false;
+}
+
+// --- giving back ---------------------------------------------------------------------------------------------------------
+
+void Server::OnLeaseReturned() {
+  client_ = nullptr;
+  if (in_session_) {
+    SetState(ServerState::kCleaning);
+    deadline_ = std::make_unique<Timer>(worker_->loop(), [this] { Close("server_reset_query took too long"); });
+    deadline_->Start(worker_->config().global.cancel_wait_timeout);
+    return ContinueCleaning();
+  }
+  GiveBack();
+}
+
+void Server::OnLeaseDiscarded() { Abandon(Left::kBetweenMessages); }
+
+void Server::Abandon(Left left) {
+  client_ = nullptr;
+  if (state_ == ServerState::kClosing) return;
+  socket_->Resume(PauseReason::kPeerFull);
+  if (left == Left::kMidMessage) return Close("client left inside a message");
+  const bool own_runs = own_ != Own::kNone;
+  SetState(ServerState::kCleaning);
+  deadline_ = std::make_unique<Timer>(worker_->loop(), [this] { Close("cleaning took too long"); });
+  deadline_->Start(worker_->config().global.cancel_wait_timeout);
+  if (own_runs) return;  // OwnDone goes on from there
+  std::string end;
+  if (tracker_.in_copy_in()) {
+    protocol::MessageWriter(end).Begin('f').Text("client left during COPY").End();
+    tracker_.OnSent('f');
+  }
+  const bool something_runs = !tracker_.owes_nothing();
+  if (tracker_.NeedsSync()) {
+    protocol::WriteSync(end);
+    tracker_.OnSent('S');
+  }
+  if (!Send(end)) return;
+  if (something_runs) Cancel([] {});
+  ContinueCleaning();
+}
+
+void Server::ContinueCleaning() {
+  if (state_ != ServerState::kCleaning) SetState(ServerState::kCleaning);
+  if (tracker_.is_doubtful()) return Close("client left the protocol in a state that cannot be followed");
+  if (!tracker_.owes_nothing() || cancels_in_flight_ > 0) return;  // an answer, or the end of a cancel, goes on from here
+  std::string message;
+  if (tracker_.status() != 'I') {
+    protocol::WriteQuery(message, "ROLLBACK");
+    return StartOwn(Own::kRollback, message, 1);
+  }
+  const std::string reset = in_session_ && !reset_done_ ? pool_->settings().server_reset_query : "";
+  reset_done_ = true;
+  if (!reset.empty()) {
+    protocol::WriteQuery(message, reset);
+    return StartOwn(Own::kReset, message, 1);
+  }
+  GiveBack();
+}
+
+void Server::GiveBack() {
+  client_ = nullptr;
+  deadline_.reset();
+  release_due_ = false;
+  if (tracker_.is_doubtful()) return Close("client left the protocol in a state that cannot be followed");
+  if (cancels_in_flight_ > 0) return SetState(ServerState::kBeingCanceled);
+  const pool::TimePoint now = Now();
+  pool::Orders orders;
+  const auto next = pool_->Release(*slot_, now, orders);
+  TakeNext(next, now);
+  if (!orders.empty()) worker_->CarryOut(*pool_, orders);
+}
+
+void Server::TakeNext(const pool::Pool::Next& next, pool::TimePoint now) {
+  using Kind = pool::Pool::Next::Kind;
+  switch (next.kind) {
+    case Kind::kIdle: return SetState(ServerState::kIdle);
+    case Kind::kServe: return static_cast<Client*>(next.waiter->owner)->OnGranted(*this, now, next.check_first);
+    case Kind::kMove: return worker_->SendAway(*this, next.to);
+    case Kind::kClose: return Close("server_lifetime or configuration");
+  }
+}
+
+// --- cancel --------------------------------------------------------------------------------------------------------------
+
+void Server::Cancel(std::function<void()> done) {
+  if (cancel_key_.empty() || cancels_in_flight_ >= kCancelsInFlightMax) {
+    return worker_->loop().Post(std::move(done));
+  }
+  ++cancels_in_flight_;
+  pool_->counters(worker_->number()).cancels.Add(1);
+  CancelTarget target{peer_, peer_host_, tls_, process_id_, cancel_key_};
+  SendCancel(worker_->loop(), std::move(target), worker_->config().global.cancel_wait_timeout,
+             [worker = worker_, id = id_, done = std::move(done)] {
+               if (Server* server = worker->FindServer(id)) server->OnCancelEnded();
+               done();
+             });
+}
+
+void Server::OnCancelEnded() {
+  if (--cancels_in_flight_ > 0) return;
+  if (state_ == ServerState::kBeingCanceled) return GiveBack();
+  if (state_ == ServerState::kCleaning && own_ == Own::kNone) ContinueCleaning();
+}
+
+// --- the end -------------------------------------------------------------------------------------------------------------
+
+void Server::Retire(std::string_view reason) {
+  if (state_ != ServerState::kClosing && client_ == nullptr) Close(reason);
+}
+
+void Server::Close(std::string_view reason) {
+  if (state_ == ServerState::kClosing) return;
+  close_reason_ = reason;
+  const bool query_runs = state_ != ServerState::kLogin && !tracker_.owes_nothing();
+  const bool between_messages = own_ == Own::kNone && tracker_.owes_nothing();
+  if (query_runs) Cancel([] {});
+  SetState(ServerState::kClosing);
+  opening_.reset();
+  pool::Orders orders;
+  pool_->BeginClose(*slot_, Now(), orders);
+  pool_->counters(worker_->number()).server_closes.Add(1);
+  Log(Level::kInfo, "server_close",
+      {{"database", pool_->key().database}, {"user", pool_->key().user}, {"pid", process_id_}, {"reason", reason}});
+  if (between_messages) {
+    std::string terminate;
+    protocol::WriteTerminate(terminate);
+    socket_->Write(terminate);
+  }
+  socket_->Resume(PauseReason::kPeerFull);  // it waits for the server's end
+  socket_->Shutdown();
+  deadline_ = std::make_unique<Timer>(worker_->loop(), [this] { FinishClose(); });
+  deadline_->Start(kCloseWait);
+  worker_->CarryOut(*pool_, orders);
+}
+
+void Server::FinishClose() {
+  deadline_.reset();
+  socket_->Pause(PauseReason::kHelper);
+  worker_->Bury(*this);
+}
+
+void Server::OnLost(std::string_view cause) {
+  if (state_ == ServerState::kClosing) return FinishClose();
+  if (opening_) return AttemptFailed(std::string(cause), "");
+  const bool was_preparing = state_ == ServerState::kPreparing;
+  const bool was_quiet = client_ == nullptr && state_ == ServerState::kIdle;
+  Client* client = std::exchange(client_, nullptr);
+  SetState(ServerState::kClosing);
+  pool_->counters(worker_->number()).server_closes.Add(1);
+  Log(was_quiet ? Level::kInfo : Level::kWarning, "server_lost",
+      {{"database", pool_->key().database},
+       {"user", pool_->key().user},
+       {"pid", process_id_},
+       {"cause", last_fatal_.empty() ? cause : protocol::ParseErrorFields(last_fatal_).message}});
+  pool::Orders orders;
+  pool_->BeginClose(*slot_, Now(), orders);
+  FinishClose();
+  worker_->CarryOut(*pool_, orders);
+  if (client == nullptr) return;
+  if (was_preparing) client->OnServerUnfit();
+  else client->OnServerLost(cause, last_fatal_);
+}
+
+void Server::OnDrained() {
+  if (client_ != nullptr) client_->OnServerDrained();
+}
+
+void Server::OnBroken() {
+  OnLost("write failed");
+}
+
+void Server::DetachFrom() { socket_->Detach(); }
+
+void Server::AttachTo(Worker& worker) {
+  worker_ = &worker;
+  socket_->Attach(worker.loop(), *this);
+}
+
+ServerRow Server::Row() const {
+  ServerRow row;
+  row.id = id_;
+  row.user = pool_->key().user;
+  row.database = pool_->key().database;
+  row.state = Name(state_);
+  if (socket_) {
+    const PeerName remote = RemoteName(socket_->fd()), local = LocalName(socket_->fd());
+    row.addr = remote.address;
+    row.port = remote.port;
+    row.local_addr = local.address;
+    row.local_port = local.port;
+  }
+  row.connect_time = connect_time_;
+  row.request_time = request_time_ == WallTime{} ? connect_time_ : request_time_;
+  row.close_needed = close_reason_;
+  row.link_id = client_ != nullptr ? client_->id() : 0;
+  row.remote_pid = process_id_;
+  row.tls = tls_description_;
+  if (const std::string* name = settings_.Reported("application_name")) row.application_name = *name;
+  row.worker = static_cast<int>(worker_->number());
+  return row;
+}
+
+}  // namespace proxy

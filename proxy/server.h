@@ -1,0 +1,177 @@
+// One connection to PostgreSQL: opened, logged in, lent to clients one after another, cleaned, closed.
+//
+//   state           means                                            leaves by
+//   connecting      name lookup, TCP, TLS (one deadline with login)  login; failure -> closed
+//   login           our login as a step object                      idle/active through the pool; failure -> closed
+//   idle            in the pool's idle stack                         lent; readable: parameter change or end
+//   preparing       lent, but first our own exchange: check before   active; a failed check -> closed, the client asks again
+//                   use, or the replay of the client's settings
+//   active          linked to a client                               unit ends and nothing is owed -> idle, or cleaning
+//   cleaning        its client left it unclean: cancel, drain,       idle; anything doubtful -> closing
+//                   ROLLBACK, server_reset_query; bounded in time
+//   being_canceled  clean, but a cancel request is still on its way  idle
+//   closing         Terminate sent, waits for the server's end       closed (the place is given back only then)
+//
+// Law: answers are forwarded only in `active`, to the one client that is linked; everything else is swallowed here. A server
+// goes back to the pool only from a state in which the reply tracker owes nothing and PostgreSQL said 'I'.
+// Threads: one worker; moves to another only while the pool says `moving`. Ownership: the worker's list; never deleted inside
+// its own callbacks. Limits: a message that must be looked at whole is at most kWholeBytesMax, longer ones are streamed.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pool/lease.h"
+#include "protocol/reply_tracker.h"
+#include "protocol/server_login.h"
+#include "protocol/session_settings.h"
+#include "proxy/backend_pool.h"
+#include "proxy/control.h"
+#include "proxy/resolver.h"
+#include "proxy/socket.h"
+
+namespace proxy {
+
+class Client;
+class Worker;
+
+inline constexpr size_t kWholeBytesMax = 64 * 1024;
+inline constexpr pool::Duration kCloseWait{5'000'000};  // for the server's end after Terminate
+inline constexpr int kCancelsInFlightMax = 4;
+
+enum class ServerState : uint8_t {
+  kConnecting, kTlsAnswer, kTlsHandshake, kLogin, kIdle, kPreparing, kActive, kCleaning, kBeingCanceled, kClosing
+};
+std::string_view Name(ServerState);  // the words of SHOW SERVERS
+
+class Server final : public SocketHandler, public pool::LeaseHolder {
+ public:
+  Server(Worker& worker, std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot);
+  ~Server();
+
+  void Connect();
+  // The pool gave this server to `client`. True: ready now. False: Client::OnServerReady or OnServerUnfit follows.
+  bool Lend(Client& client, pool::TimePoint now, bool check_first);
+  // What the linked client sends: frames that the tracker already knows. False: broken (OnServerLost has been called).
+  bool Send(std::string_view bytes);
+  void Cancel(std::function<void()> done);  // sends a cancel request for what runs now
+  // The client goes without having finished; is_mid_message: it stopped inside a message.
+  enum class Left : uint8_t { kBetweenMessages, kMidMessage };
+  void Abandon(Left left);
+  void OnLeaseReturned() override;
+  void OnLeaseDiscarded() override;
+
+  void Retire(std::string_view reason);  // closes an idle server, or one that is not lent
+  void TakeNext(const pool::Pool::Next& next, pool::TimePoint now);
+  void DetachFrom();               // from its worker's loop
+  void AttachTo(Worker& worker);   // on the new worker's thread
+
+  uint64_t id() const { return id_; }
+  ServerState state() const { return state_; }
+  protocol::ReplyTracker& tracker() { return tracker_; }
+  protocol::ServerSettings& settings() { return settings_; }
+  Socket& socket() { return *socket_; }
+  const std::shared_ptr<BackendPool>& pool() const { return pool_; }
+  pool::Slot& slot() { return *slot_; }
+  // Inside a message that is only partly forwarded: nothing may be put between.
+  bool is_mid_message() const { return stream_left_ > 0; }
+  ServerRow Row() const;
+  size_t memory_bytes() const { return sizeof *this + input_.capacity() + (socket_ ? socket_->buffer_bytes() : 0); }
+
+  void OnReadable() override;
+  void OnWritable() override;
+  void OnDrained() override;
+  void OnBroken() override;
+
+ private:
+  enum class Own : uint8_t { kNone, kCheck, kReplay, kRollback, kReset };
+
+  // server_connect.cc
+  void OnResolved(Resolved answer);
+  void TryNextAddress();
+  void OnConnected();
+  void OnTlsAnswer();
+  void OnHandshake();
+  void StartLogin();
+  void LoginInput(std::string_view chunk);
+  void OnLoginStep(protocol::ServerLogin::Step step);
+  void OnLoggedIn();
+  void AttemptFailed(std::string cause, std::string server_error);
+  void OpenFailed(pool::OpenFailure failure);
+  std::string Where() const;
+
+  // server_input.cc
+  void Relay(std::string_view chunk);
+  void Swallow(std::string_view chunk);
+  bool Forward(std::string_view run);
+  enum class Verdict : uint8_t { kForward, kHide, kBroken, kNeedMore };
+  Verdict JudgeAnswer(char type, std::string_view body, size_t total);
+  Verdict JudgeError(std::string_view body);
+  void OnParameterStatus(std::string_view body);
+  void OnCommandTag(std::string_view body);
+  void OnOwnFrame(char type, std::string_view body);
+  void OwnDone();
+  void OnLost(std::string_view cause);
+  void OnCancelEnded();
+  void Keep(std::string_view rest) { input_.assign(rest); }
+
+  void StartOwn(Own own, const std::string& messages, int ready);
+  void StartReplay();
+  void ContinueCleaning();
+  void GiveBack();
+  void Close(std::string_view reason);
+  void FinishClose();
+  void SetState(ServerState state) { state_ = state; }
+
+  Worker* worker_;
+  const std::shared_ptr<BackendPool> pool_;
+  const std::shared_ptr<pool::Slot> slot_;
+  const uint64_t id_;
+  ServerState state_ = ServerState::kConnecting;
+  std::unique_ptr<Socket> socket_;
+  Client* client_ = nullptr;  // linked or being prepared for
+  protocol::ReplyTracker tracker_;
+  protocol::ServerSettings settings_;
+  std::string input_;       // an unfinished header, or a message that must be whole
+  size_t stream_left_ = 0;  // bytes of a message whose head has been dealt with
+  bool stream_forward_ = false;
+
+  Own own_ = Own::kNone;
+  int own_ready_left_ = 0;
+  std::string own_error_;  // body of the first ErrorResponse of our own exchange
+  bool own_failed_ = false;
+  bool in_session_ = false;   // lent for a whole session
+  bool reset_done_ = false;   // this cleaning has sent server_reset_query
+  bool release_due_ = false;  // ReadyForQuery came; the lease ends when nothing is owed
+
+  int cancels_in_flight_ = 0;
+  uint32_t process_id_ = 0;
+  std::string cancel_key_;
+  std::string close_reason_;
+  std::string last_fatal_;  // body of a FATAL that the server sent
+  std::unique_ptr<Timer> deadline_;  // connecting, cleaning, closing
+  WallTime connect_time_, request_time_;
+
+  // Only while connecting and logging in.
+  struct Opening {
+    ServerTarget target;
+    std::shared_ptr<const TlsContext> tls;
+    size_t host = 0, address = 0, tried_hosts = 0;
+    std::vector<SocketAddress> addresses;
+    std::optional<protocol::ServerLogin> login;
+    pool::TimePoint started{}, deadline{};
+    std::string last_cause, last_error;
+    bool plain_refused = false;  // server_tls_sslmode = allow: in clear was refused, now with TLS
+    std::unique_ptr<Timer> attempt;
+  };
+  std::unique_ptr<Opening> opening_;
+  SocketAddress peer_;
+  std::string peer_host_;
+  std::shared_ptr<const TlsContext> tls_;  // set when the connection is encrypted
+  std::string tls_description_;
+};
+
+}  // namespace proxy

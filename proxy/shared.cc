@@ -1,0 +1,71 @@
+#include "proxy/shared.h"
+
+#include <openssl/rand.h>
+
+#include "pool/check.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+std::string RandomBytes(size_t count) {
+  std::string bytes(count, '\0');
+  PGWEIR_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) == 1);
+  return bytes;
+}
+
+std::optional<protocol::ScramVerifier> VerifierCache::Find(const std::string& user, const std::string& secret,
+                                                           int iterations) const {
+  pool::MutexLock lock(mutex_);
+  const auto found = entries_.find(user);
+  if (found == entries_.end() || found->second.verifier.iterations != iterations) return std::nullopt;
+  if (!protocol::ConstantTimeEquals(found->second.secret.Reveal(), secret)) return std::nullopt;
+  return found->second.verifier;
+}
+
+void VerifierCache::Put(const std::string& user, const std::string& secret, const protocol::ScramVerifier& verifier) {
+  pool::MutexLock lock(mutex_);
+  entries_[user] = {conf::Secret(secret), verifier};
+}
+
+Shared::Shared(uint32_t worker_count, uint64_t seed, EventLoop& control)
+    : control_loop(control), pools(worker_count, seed), process_secret(RandomBytes(32)) {}
+
+// Always by message, also to the calling worker: an order must never run inside the call that gave it.
+void Shared::CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here) {
+  if (orders.empty()) return;
+  const auto shared = std::static_pointer_cast<BackendPool>(pool.shared_from_this());
+  for (auto& slot : orders.open) {
+    Worker* worker = workers[slot->worker].get();
+    worker->Post([worker, shared, slot] { worker->OpenServer(shared, slot); });
+  }
+  for (auto& slot : orders.close) {
+    Worker* worker = workers[slot->worker].get();
+    worker->Post([worker, slot] { worker->CloseSlot(*slot); });
+  }
+  for (auto& move : orders.move) {
+    Worker* worker = workers[move.from].get();
+    worker->Post([worker, shared, slot = move.slot, to = move.to] { worker->MoveOut(shared, *slot, to); });
+  }
+  for (const auto& failed : orders.failed) {
+    Worker* worker = workers[failed.worker].get();
+    worker->Post([worker, id = failed.owner_id, failure = orders.failure] {
+      if (Client* client = worker->FindClient(id)) client->OnWaitFailed(*failure);
+    });
+  }
+  if (orders.wake_at != pool::kNever) {
+    Worker* worker = here != nullptr ? here : workers[0].get();
+    worker->Post([worker, shared, at = orders.wake_at] { worker->WakePool(shared, at); });
+  }
+  for (auto& hungry : orders.poke) {
+    auto& other = static_cast<BackendPool&>(*hungry);
+    pool::Orders more;
+    other.Tick(Now(), more);
+    CarryOut(other, more, here);
+  }
+  if (orders.evict) {
+    pool::Orders more;
+    if (const auto victim = pools.EvictFor(*orders.evict, pool, Now(), more)) CarryOut(*victim, more, here);
+  }
+}
+
+}  // namespace proxy

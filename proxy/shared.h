@@ -1,0 +1,73 @@
+// What all workers share, and how a change of configuration reaches them.
+//
+// Runtime is one immutable snapshot (configuration and the TLS contexts built from it); each worker holds a copy of the pointer
+// and gets a new one by message. Shared is the set of process-wide parts; each has its own thread rule in its own header.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+#include "protocol/scram.h"
+#include "proxy/cancel_registry.h"
+#include "proxy/control.h"
+#include "proxy/event_loop.h"
+#include "proxy/helper_threads.h"
+#include "proxy/pool_directory.h"
+#include "proxy/resolver.h"
+#include "proxy/tls.h"
+
+namespace proxy {
+
+class Worker;
+
+struct Runtime {
+  std::shared_ptr<const conf::Config> config;
+  std::shared_ptr<const TlsContext> client_tls;  // nullptr: client_tls_sslmode = disable
+  std::shared_ptr<const TlsContext> server_tls;  // nullptr: server_tls_sslmode = disable
+};
+using RuntimeRef = std::shared_ptr<const Runtime>;
+
+// Verifiers derived from plain passwords (PBKDF2 costs milliseconds): by user, valid for exactly that secret and iterations.
+class VerifierCache {
+ public:
+  std::optional<protocol::ScramVerifier> Find(const std::string& user, const std::string& secret, int iterations) const;
+  void Put(const std::string& user, const std::string& secret, const protocol::ScramVerifier& verifier);
+
+ private:
+  struct Entry {
+    conf::Secret secret;
+    protocol::ScramVerifier verifier;
+  };
+  mutable pool::Mutex mutex_;
+  std::map<std::string, Entry> entries_ PGWEIR_GUARDED_BY(mutex_);
+};
+
+struct Shared {
+  Shared(uint32_t worker_count, uint64_t seed, EventLoop& control);
+
+  EventLoop& control_loop;
+  HelperThreads helpers;
+  Resolver resolver{helpers};
+  PoolDirectory pools;
+  CancelRegistry cancels;
+  VerifierCache verifiers;
+  std::vector<std::unique_ptr<Worker>> workers;
+  ConsolePort* console = nullptr;  // set once by main before the workers start
+  std::string process_secret;      // for mock authentication
+  std::atomic<int> clients{0};     // logged in or logging in, the console's not counted
+  std::atomic<uint64_t> next_id{1};
+  std::atomic<RunState> run_state{RunState::kActive};
+
+  uint64_t NextId() { return next_id.fetch_add(1, std::memory_order_relaxed); }
+  // Carries out what a pool ordered. `here` is the calling worker, nullptr on the control thread.
+  void CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here);
+};
+
+std::string RandomBytes(size_t count);  // from OpenSSL's generator; ends the process if there is none
+
+}  // namespace proxy

@@ -1,0 +1,166 @@
+#include "proxy/worker.h"
+
+#include <pthread.h>
+
+#include "proxy/log.h"
+
+namespace proxy {
+
+Worker::Worker(Shared& shared, pool::WorkerId number, RuntimeRef runtime)
+    : shared_(shared), number_(number), runtime_(std::move(runtime)), buffer_(new char[kHeadroomBytes + kReadBytes]) {}
+
+Worker::~Worker() {
+  Join();
+  dead_clients_.clear();
+  dead_servers_.clear();
+  clients_.clear();
+  servers_.clear();
+}
+
+void Worker::Start() {
+  thread_ = std::thread([this] { RunThread(); });
+}
+
+void Worker::Join() {
+  if (!thread_.joinable()) return;
+  loop_.Stop();
+  thread_.join();
+}
+
+void Worker::RunThread() {
+  const std::string name = "worker-" + std::to_string(number_);
+  pthread_setname_np(pthread_self(), name.c_str());
+  loop_.Run();
+}
+
+KeepAlive Worker::keep_alive() const {
+  const conf::Global& global = config().global;
+  return {global.tcp_keepcnt, global.tcp_keepidle, global.tcp_keepintvl,
+          static_cast<int>(global.tcp_user_timeout.count() / 1000), global.tcp_keepalive};
+}
+
+void Worker::Adopt(int fd, PeerKind peer) {
+  TuneTcp(fd, keep_alive());
+  auto client = std::make_unique<Client>(*this, fd, peer);
+  clients_.emplace(client->id(), std::move(client));
+}
+
+void Worker::OpenServer(std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot) {
+  auto server = std::make_unique<Server>(*this, std::move(pool), std::move(slot));
+  Server& opened = *server;
+  servers_.emplace(opened.id(), std::move(server));
+  opened.Connect();
+}
+
+void Worker::CloseSlot(pool::Slot& slot) {
+  if (auto* server = static_cast<Server*>(slot.server)) server->Retire("idle, lifetime or configuration");
+}
+
+void Worker::MoveOut(const std::shared_ptr<BackendPool>& pool, pool::Slot& slot, pool::WorkerId to) {
+  if (pool->MayMove(slot, number_, to)) SendAway(*static_cast<Server*>(slot.server), to);
+}
+
+void Worker::SendAway(Server& server, pool::WorkerId to) {
+  server.pool()->counters(number_).server_moves.Add(1);
+  server.DetachFrom();
+  // The server may be on the stack: it leaves when this turn ends.
+  loop_.AtEndOfTurn([this, id = server.id(), to] {
+    const auto found = servers_.find(id);
+    if (found == servers_.end()) return;
+    auto moving = std::make_shared<std::unique_ptr<Server>>(std::move(found->second));
+    servers_.erase(found);
+    Worker* target = shared_.workers[to].get();
+    target->Post([target, moving] {
+      Server& arrived = **moving;
+      target->servers_.emplace(arrived.id(), std::move(*moving));
+      arrived.AttachTo(*target);
+      const pool::TimePoint now = Now();
+      pool::Orders orders;
+      const auto next = arrived.pool()->Arrived(arrived.slot(), now, orders);
+      arrived.TakeNext(next, now);
+      target->CarryOut(*arrived.pool(), orders);
+    });
+  });
+}
+
+void Worker::WakePool(const std::shared_ptr<BackendPool>& pool, pool::TimePoint at) {
+  auto& timer = wakes_[pool.get()];
+  // One wake per pool is enough: Tick says when the next one is due.
+  if (timer) return;
+  timer = std::make_unique<Timer>(loop_, [this, pool] {
+    auto finished = std::move(wakes_[pool.get()]);
+    wakes_.erase(pool.get());
+    pool::Orders orders;
+    pool->Tick(Now(), orders);
+    CarryOut(*pool, orders);
+  });
+  timer->Start(at - Now());
+}
+
+void Worker::Bury(Client& client) {
+  const auto found = clients_.find(client.id());
+  if (found == clients_.end()) return;
+  dead_clients_.push_back(std::move(found->second));
+  clients_.erase(found);
+  if (dead_clients_.size() == 1) loop_.AtEndOfTurn([this] { dead_clients_.clear(); });
+}
+
+void Worker::Bury(Server& server) {
+  const auto found = servers_.find(server.id());
+  if (found == servers_.end()) return;
+  dead_servers_.push_back(std::move(found->second));
+  servers_.erase(found);
+  if (dead_servers_.size() > 1) return;
+  loop_.AtEndOfTurn([this] {
+    // The sockets close here; only then is the place free.
+    std::vector<std::pair<std::shared_ptr<BackendPool>, std::shared_ptr<pool::Slot>>> places;
+    for (const auto& dead : dead_servers_) places.emplace_back(dead->pool(), dead->slot().shared_from_this());
+    dead_servers_.clear();
+    for (const auto& [pool, slot] : places) {
+      pool::Orders orders;
+      pool->Closed(*slot, Now(), orders);
+      CarryOut(*pool, orders);
+    }
+  });
+}
+
+Client* Worker::FindClient(uint64_t id) {
+  const auto found = clients_.find(id);
+  return found == clients_.end() ? nullptr : found->second.get();
+}
+
+Server* Worker::FindServer(uint64_t id) {
+  const auto found = servers_.find(id);
+  return found == servers_.end() ? nullptr : found->second.get();
+}
+
+void Worker::SetRuntime(RuntimeRef runtime) { runtime_ = std::move(runtime); }
+
+void Worker::ForEachClient(const std::function<void(Client&)>& each) {
+  // Ending a client takes it out of the map: walk over a copy of the names.
+  std::vector<uint64_t> ids;
+  ids.reserve(clients_.size());
+  for (const auto& [id, client] : clients_) ids.push_back(id);
+  for (const uint64_t id : ids) {
+    if (Client* client = FindClient(id)) each(*client);
+  }
+}
+
+void Worker::AddRows(Collecting what, Snapshot& snapshot) {
+  if (what == Collecting::kClients || what == Collecting::kEverything) {
+    for (const auto& [id, client] : clients_) snapshot.clients.push_back(client->Row());
+  }
+  if (what == Collecting::kServers || what == Collecting::kEverything) {
+    for (const auto& [id, server] : servers_) snapshot.servers.push_back(server->Row());
+  }
+  WorkerRow row;
+  row.number = static_cast<int>(number_);
+  row.clients = clients_.size();
+  for (const auto& [id, client] : clients_) row.logins += client->state() <= ClientState::kAttach ? 1 : 0;
+  row.servers = servers_.size();
+  row.turns = loop_.turns();
+  for (size_t i = 0; i < errors_.size(); ++i) row.errors[i] = errors_[i].Get();
+  snapshot.workers.push_back(row);
+}
+
+}  // namespace proxy

@@ -1,0 +1,84 @@
+// One worker thread: its loop, its clients, its servers, its read buffer.
+//
+// What: owns every Client and Server that is bound to it, carries out what pools order for it, buries the dead at the end of
+// the turn.
+// Threads: everything here happens on the worker's thread, except Post, the counters, and clients_count().
+// Limits: one read buffer of kReadBytes behind kHeadroomBytes for bytes that a connection kept from its last read.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/client.h"
+#include "proxy/server.h"
+#include "proxy/shared.h"
+#include "proxy/timeout_queue.h"
+
+namespace proxy {
+
+inline constexpr size_t kReadBytes = 64 * 1024;
+inline constexpr size_t kHeadroomBytes = 2 * kPendingBytesMax;
+
+class Worker {
+ public:
+  Worker(Shared& shared, pool::WorkerId number, RuntimeRef runtime);
+  ~Worker();
+  void Start();
+  void Join();
+  void Post(std::function<void()> task) { loop_.Post(std::move(task)); }
+
+  void Adopt(int fd, PeerKind peer);
+  void OpenServer(std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot);
+  void CloseSlot(pool::Slot& slot);
+  void MoveOut(const std::shared_ptr<BackendPool>& pool, pool::Slot& slot, pool::WorkerId to);
+  // The pool said that this server (of this worker) goes to another: detaches it now, sends it at the end of the turn.
+  void SendAway(Server& server, pool::WorkerId to);
+  void WakePool(const std::shared_ptr<BackendPool>& pool, pool::TimePoint at);
+  void CarryOut(BackendPool& pool, pool::Orders& orders) { shared_.CarryOut(pool, orders, this); }
+
+  void Bury(Client& client);
+  void Bury(Server& server);
+  Client* FindClient(uint64_t id);
+  Server* FindServer(uint64_t id);
+
+  void SetRuntime(RuntimeRef runtime);
+  void ForEachClient(const std::function<void(Client&)>& each);
+  void AddRows(Collecting what, Snapshot& snapshot);
+
+  // The front of the read buffer is for what a connection kept; Reading() is where new bytes go behind it.
+  char* ReadBuffer() { return buffer_.get() + kHeadroomBytes; }
+
+  EventLoop& loop() { return loop_; }
+  TimeoutQueue& timeouts() { return timeouts_; }
+  Shared& shared() { return shared_; }
+  const Runtime& runtime() const { return *runtime_; }
+  const conf::Config& config() const { return *runtime_->config; }
+  pool::WorkerId number() const { return number_; }
+  int clients_count() const { return clients_count_.load(std::memory_order_relaxed); }
+  void AddClients(int n) { clients_count_.fetch_add(n, std::memory_order_relaxed); }
+  void CountError(protocol::ErrorCode code) { errors_[static_cast<size_t>(code)].Add(1); }
+  KeepAlive keep_alive() const;
+
+ private:
+  void RunThread();
+  Shared& shared_;
+  const pool::WorkerId number_;
+  EventLoop loop_;
+  TimeoutQueue timeouts_{loop_};
+  RuntimeRef runtime_;
+  std::unique_ptr<char[]> buffer_;
+  std::unordered_map<uint64_t, std::unique_ptr<Client>> clients_;
+  std::unordered_map<uint64_t, std::unique_ptr<Server>> servers_;
+  std::vector<std::unique_ptr<Client>> dead_clients_;
+  std::vector<std::unique_ptr<Server>> dead_servers_;
+  std::unordered_map<BackendPool*, std::unique_ptr<Timer>> wakes_;
+  std::atomic<int> clients_count_{0};
+  std::array<Counter, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors_;
+  std::thread thread_;
+};
+
+}  // namespace proxy

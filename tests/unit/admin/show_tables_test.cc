@@ -1,0 +1,265 @@
+#include "admin/show_tables.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "admin/connection_tables.h"
+#include "admin/own_pool.h"
+#include "tests/unit/admin/fake_control.h"
+
+namespace admin {
+namespace {
+
+Command CommandOf(const std::string& sql) { return *ParseCommand(sql); }
+
+// "name:t" for text, i int4, q int8, N numeric.
+std::string Written(const Columns& columns) {
+  std::string out;
+  for (const Column& column : columns) {
+    const char* letter = "?";
+    switch (column.type) {
+      case ColumnType::kText:
+        letter = "t";
+        break;
+      case ColumnType::kInt4:
+        letter = "i";
+        break;
+      case ColumnType::kInt8:
+        letter = "q";
+        break;
+      case ColumnType::kNumeric:
+        letter = "N";
+        break;
+    }
+    out += (out.empty() ? "" : " ") + column.name + ':' + letter;
+  }
+  return out;
+}
+
+struct Expected {
+  const char* sql;
+  std::string pgbouncer;  // PgBouncer 1.25's columns, as its documentation and its answers have them
+  std::string ours;       // behind them
+};
+
+const char kConnectionColumns[] =
+    "type:t user:t database:t replication:t state:t addr:t port:i local_addr:t local_port:i connect_time:t "
+    "request_time:t "
+    "wait:i wait_us:i close_needed:i ptr:t link:t remote_pid:i tls:t application_name:t prepared_statements:i id:i";
+
+const Expected kExpected[] = {
+    {"SHOW POOLS",
+     "database:t user:t cl_active:i cl_waiting:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active:i "
+     "sv_active_cancel:i sv_being_canceled:i sv_idle:i sv_used:i sv_tested:i sv_login:i maxwait:i maxwait_us:i "
+     "pool_mode:t "
+     "load_balance_hosts:t",
+     " sv_closing:i pool_size:i max_waiting:i trouble:t"},
+    {"SHOW CLIENTS", kConnectionColumns, " worker:i"},
+    {"SHOW SERVERS", kConnectionColumns, " worker:i close_reason:t"},
+    {"SHOW DATABASES",
+     "name:t host:t port:i database:t force_user:t pool_size:i min_pool_size:i reserve_pool_size:i server_lifetime:i "
+     "pool_mode:t load_balance_hosts:t max_connections:i current_connections:i max_client_connections:i "
+     "current_client_connections:i paused:i disabled:i",
+     ""},
+    {"SHOW USERS",
+     "name:t pool_size:t reserve_pool_size:t pool_mode:t max_user_connections:i current_connections:i "
+     "max_user_client_connections:i current_client_connections:i",
+     ""},
+    {"SHOW STATS",
+     "database:t total_server_assignment_count:N total_xact_count:N total_query_count:N total_received:N total_sent:N "
+     "total_xact_time:N total_query_time:N total_wait_time:N total_client_parse_count:N total_server_parse_count:N "
+     "total_bind_count:N avg_server_assignment_count:N avg_xact_count:N avg_query_count:N avg_recv:N avg_sent:N "
+     "avg_xact_time:N avg_query_time:N avg_wait_time:N avg_client_parse_count:N avg_server_parse_count:N "
+     "avg_bind_count:N",
+     " total_client_login_count:N avg_client_login_count:N"},
+    {"SHOW STATS_TOTALS",
+     "database:t server_assignment_count:N xact_count:N query_count:N bytes_received:N bytes_sent:N xact_time:N "
+     "query_time:N wait_time:N client_parse_count:N server_parse_count:N bind_count:N",
+     " client_login_count:N"},
+    {"SHOW STATS_AVERAGES",
+     "database:t server_assignment_count:N xact_count:N query_count:N bytes_received:N bytes_sent:N xact_time:N "
+     "query_time:N wait_time:N avg_client_parse_count:N avg_server_parse_count:N avg_bind_count:N",
+     " avg_client_login_count:N"},
+    {"SHOW TOTALS", "name:t value:N", ""},
+    {"SHOW LISTS", "list:t items:i", ""},
+    {"SHOW CONFIG", "key:t value:t default:t changeable:t", " source:t"},
+    {"SHOW STATE", "key:t value:t", ""},
+    {"SHOW VERSION", "version:t", ""},
+    {"SHOW timezone", "timezone:t", ""},
+    {"SHOW HELP", "", ""},
+    {"RELOAD", "", ""},
+    {"SET timezone = x", "", ""},
+};
+
+class ShowTables : public testing::Test {
+ protected:
+  ShowTables() : window_(StatsWindow::Time{}) {
+    control_.snapshot = admin_test::ShopSnapshot();
+    control_.config_->global.listen_port = 6432;
+  }
+
+  Table Show(const std::string& sql) {
+    proxy::Snapshot snapshot = control_.snapshot;
+    own_pool_.AddTo(snapshot);
+    return MakeTable(
+        CommandOf(sql),
+        {.snapshot = snapshot, .config = *control_.config_, .run_state = control_.state, .window = window_});
+  }
+  // The row whose first column is `name`, written with NULL as "~".
+  std::string RowOf(const Table& table, const std::string& name, size_t skip = 0) {
+    for (const Row& row : table.rows) {
+      if (row[0] != name || skip-- > 0) continue;
+      std::string out;
+      for (const auto& value : row) out += (out.empty() ? "" : "|") + value.value_or("~");
+      return out;
+    }
+    return "no row";
+  }
+
+  admin_test::FakeControl control_;
+  OwnPool own_pool_;
+  StatsWindow window_;
+};
+
+TEST_F(ShowTables, ColumnsAreThoseOfPgBouncerThenOurs) {
+  for (const Expected& expected : kExpected) {
+    EXPECT_EQ(Written(ColumnsOf(CommandOf(expected.sql))), expected.pgbouncer + expected.ours) << expected.sql;
+  }
+}
+
+TEST_F(ShowTables, EveryRowIsAsWideAsItsColumns) {
+  control_.snapshot.clients.resize(2);
+  control_.snapshot.servers.resize(2);
+  control_.config_->rows.resize(1);
+  for (const Expected& expected : kExpected) {
+    const Command command = CommandOf(expected.sql);
+    if (ColumnsOf(command).empty()) continue;
+    const Table table = Show(expected.sql);
+    EXPECT_FALSE(table.rows.empty()) << expected.sql;
+    for (const Row& row : table.rows) EXPECT_EQ(row.size(), table.columns.size()) << expected.sql;
+  }
+}
+
+TEST_F(ShowTables, Pools) {
+  own_pool_.OnClientCame();
+  const Table table = Show("SHOW POOLS");
+  ASSERT_EQ(table.rows.size(), 3U);
+  EXPECT_EQ(table.rows[0][0], "pgweir") << "sorted by database";
+  EXPECT_EQ(RowOf(table, "pgweir"), "pgweir|pgweir|1|0|0|0|0|0|0|0|0|0|0|0|0|statement|~|0|2|1000|~");
+  EXPECT_EQ(RowOf(table, "shop"), "shop|app|7|3|0|0|5|0|0|1|0|0|0|2|500001|transaction|disable|2|5|250|~");
+  EXPECT_EQ(RowOf(table, "shop", 1),
+            "shop|report|7|3|0|0|5|0|0|1|0|0|0|2|500001|session|disable|2|5|250|connection refused");
+}
+
+TEST_F(ShowTables, EachFigureOfAPoolIsInItsOwnColumn) {
+  proxy::PoolRow& pool = control_.snapshot.pools[0];
+  pool.cl_active = 1, pool.cl_waiting = 2, pool.cl_active_cancel_req = 3, pool.cl_waiting_cancel_req = 4;
+  pool.sv_active = 5, pool.sv_active_cancel = 6, pool.sv_being_canceled = 7, pool.sv_idle = 8, pool.sv_used = 9;
+  pool.sv_tested = 10, pool.sv_login = 11, pool.sv_closing = 14, pool.max_wait_us = 12'000'013;
+  EXPECT_EQ(RowOf(Show("SHOW POOLS"), "shop"), "shop|app|1|2|3|4|5|6|7|8|9|10|11|12|13|transaction|disable|14|5|250|~");
+}
+
+TEST_F(ShowTables, Databases) {
+  const Table table = Show("SHOW DATABASES");
+  EXPECT_EQ(RowOf(table, "shop"), "shop|10.0.0.5,10.0.0.6|5433|shop_production|~|5|1|2|3600|~|disable|30|8|100|10|1|0");
+  EXPECT_EQ(RowOf(table, "pgweir"), "pgweir|~|6432|pgweir|pgweir|2|0|0|0|statement|~|0|0|0|0|0|0");
+  EXPECT_EQ(RowOf(table, "*"), "*|/run/postgresql|5432|*|~|20|0|0|0|~|~|0|0|0|0|0|0");
+}
+
+TEST_F(ShowTables, Users) {
+  const Table table = Show("SHOW USERS");
+  EXPECT_EQ(RowOf(table, "app"), "app|5||~|9|8|0|0");
+  EXPECT_EQ(RowOf(table, "pgweir"), "pgweir|||~|0|0|0|0") << "nothing of the row before";
+}
+
+TEST_F(ShowTables, ClientsAndServers) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  proxy::ClientRow client;
+  client.id = 255;
+  client.user = "app";
+  client.database = "sh\xffop\n";
+  client.state = "waiting";
+  client.addr = "10.1.1.1";
+  client.port = 4000;
+  client.local_addr = "10.1.1.2";
+  client.local_port = 6432;
+  client.connect_time = proxy::WallTime(std::chrono::seconds(1'700'000'000));
+  client.wait_us = 3'000'004;
+  client.link_id = 16;
+  client.tls = "TLSv1.3";
+  client.application_name = "psql";
+  client.worker = 3;
+  control_.snapshot.clients = {client};
+  EXPECT_EQ(RowOf(Show("SHOW CLIENTS"), "C"),
+            "C|app|sh?op?|none|waiting|10.1.1.1|4000|10.1.1.2|6432|2023-11-14 22:13:20 "
+            "UTC|~|3|4|0|0xff|0x10|0|TLSv1.3|psql|0|"
+            "255|3");
+  proxy::ServerRow server;
+  server.id = 16;
+  server.user = "app";
+  server.database = "shop";
+  server.state = "active";
+  server.addr = "10.0.0.5";
+  server.port = 5433;
+  server.local_addr = "10.1.1.2";
+  server.local_port = 40000;
+  server.request_time = client.connect_time + std::chrono::seconds(1);
+  server.close_needed = "server_lifetime";
+  server.remote_pid = 4242;
+  control_.snapshot.servers = {server};
+  EXPECT_EQ(RowOf(Show("SHOW SERVERS"), "S"),
+            "S|app|shop|none|active|10.0.0.5|5433|10.1.1.2|40000|~|2023-11-14 22:13:21 UTC|0|0|1|0x10||4242|||0|16|0|"
+            "server_lifetime");
+}
+
+TEST_F(ShowTables, ListsInPgBouncersOrder) {
+  std::string names, items;
+  for (const Row& row : Show("SHOW LISTS").rows) {
+    names += *row[0] + ' ';
+    items += *row[1] + ' ';
+  }
+  EXPECT_EQ(names,
+            "databases users peers pools peer_pools free_clients used_clients login_clients free_servers used_servers "
+            "dns_names dns_zones dns_queries dns_pending ");
+  EXPECT_EQ(items, "3 2 0 3 0 0 20 2 0 16 0 0 0 0 ");
+}
+
+TEST_F(ShowTables, ConfigTellsTheSource) {
+  control_.config_->rows = {{"listen_port", "6433", "6432", false, "pgweir.toml:3"},
+                            {"pool_mode", "session", "transaction", true, ""}};
+  const Table table = Show("SHOW CONFIG");
+  EXPECT_EQ(RowOf(table, "listen_port"), "listen_port|6433|6432|no|pgweir.toml:3");
+  EXPECT_EQ(RowOf(table, "pool_mode"), "pool_mode|session|transaction|yes|");
+}
+
+TEST_F(ShowTables, StateNamesOneOfThem) {
+  const auto values = [&](proxy::RunState state) {
+    control_.state = state;
+    std::string out;
+    for (const Row& row : Show("SHOW STATE").rows) out += *row[0] + '=' + *row[1] + ' ';
+    return out;
+  };
+  EXPECT_EQ(values(proxy::RunState::kActive), "active=yes paused=no suspended=no draining=no ");
+  EXPECT_EQ(values(proxy::RunState::kPaused), "active=no paused=yes suspended=no draining=no ");
+  EXPECT_EQ(values(proxy::RunState::kDraining), "active=no paused=no suspended=no draining=yes ");
+}
+
+TEST_F(ShowTables, VersionAndDriverSettings) {
+  EXPECT_EQ(Show("SHOW VERSION").rows, (std::vector<Row>{{"pgweir " PGWEIR_VERSION}}));
+  EXPECT_EQ(Show("SHOW client_encoding").rows, (std::vector<Row>{{"UTF-8"}}));
+  EXPECT_EQ(Show("SHOW default_transaction_isolation").rows, (std::vector<Row>{{"read committed"}}));
+  EXPECT_EQ(Show("SHOW standard_conforming_strings").rows, (std::vector<Row>{{"on"}}));
+  EXPECT_EQ(Show("SHOW datestyle").rows, (std::vector<Row>{{"ISO"}}));
+  EXPECT_EQ(Show("SHOW timezone").rows, (std::vector<Row>{{"GMT"}}));
+}
+
+TEST_F(ShowTables, HelpNamesEveryVerb) {
+  const std::string help = HelpText();
+  for (const Verb& verb : Verbs())
+    EXPECT_NE(help.find("\n\t" + std::string(verb.usage)), std::string::npos) << verb.usage;
+}
+
+}  // namespace
+}  // namespace admin

@@ -1,0 +1,185 @@
+// Several pools over shared budgets: caps, eviction, hunger.
+#include "tests/unit/pool/pool_fixture.h"
+
+namespace pool {
+namespace {
+
+class PoolBudgetTest : public PoolTest {
+ protected:
+  Pool::Next ReleaseTo(Pool& to, Slot& slot) {
+    orders = {};
+    return to.Release(slot, now, orders);
+  }
+  void CloseIn(Pool& in, Slot& slot) {
+    orders = {};
+    in.Closed(slot, now, orders);
+  }
+};
+
+TEST_F(PoolBudgetTest, OpensUpToTheCapAndAsksForEvictionBeyond) {
+  for (const bool is_user : {false, true}) {
+    const auto& budget = is_user ? user : database;
+    budget->SetLimit(3);
+    Make(Limits(10));
+    const std::shared_ptr<Slot> slots[] = {Lease(0), Lease(0), Lease(0)};
+    EXPECT_EQ(orders.evict, nullptr);
+    Waiter waiter = At(0);
+    EXPECT_EQ(Acquire(waiter).kind, Acquired::kQueued);
+    EXPECT_TRUE(orders.open.empty());
+    EXPECT_EQ(orders.evict, budget);
+    EXPECT_EQ(database->used(), 3);  // what was taken of the other budget was given back
+    EXPECT_EQ(user->used(), 3);
+    EXPECT_TRUE(budget->HasHungry());
+    Cancel(waiter);
+    for (const auto& slot : slots) Close(*slot);
+    EXPECT_EQ(database->used() + user->used(), 0);
+    budget->SetLimit(0);
+  }
+}
+
+TEST_F(PoolBudgetTest, EvictionTakesTheLongestIdleAboveMinSize) {
+  auto limits = Limits(3);
+  limits.min_size = 1;
+  Make(limits);
+  const auto a = Lease(0), b = Lease(1);
+  EXPECT_EQ(pool->OldestIdleSince(), kNever);
+  EXPECT_FALSE(pool->EvictIdle(now, orders));
+  const TimePoint since = now;
+  EXPECT_EQ(Release(*b).kind, Next::kIdle);
+  now += Duration(10);
+  EXPECT_EQ(Release(*a).kind, Next::kIdle);
+  EXPECT_EQ(pool->OldestIdleSince(), since);
+  orders = {};
+  EXPECT_TRUE(pool->EvictIdle(now, orders));
+  ASSERT_EQ(orders.close.size(), 1u);
+  EXPECT_EQ(orders.close[0], b);
+  EXPECT_EQ(pool->OldestIdleSince(), kNever);  // the last one is min_size
+  EXPECT_FALSE(pool->EvictIdle(now, orders));
+}
+
+TEST_F(PoolBudgetTest, AnEvictedPlaceGoesToTheHungry) {
+  database->SetLimit(1);
+  Make(Limits(2));
+  const auto other = MakeOne(Limits(2));
+  const auto slot = Lease(0);
+  EXPECT_EQ(Release(*slot).kind, Next::kIdle);
+  Waiter waiter = At(0);
+  EXPECT_EQ(AcquireFrom(*other, waiter).kind, Acquired::kQueued);
+  EXPECT_EQ(orders.evict, database);
+  orders = {};
+  EXPECT_TRUE(pool->EvictIdle(now, orders));
+  CloseIn(*pool, *slot);
+  ASSERT_EQ(orders.poke.size(), 1u);
+  EXPECT_EQ(orders.poke[0], other);
+  orders = {};
+  other->Tick(now, orders);
+  EXPECT_EQ(orders.open.size(), 1u);
+  EXPECT_EQ(database->used(), 1);
+  other->Cancel(waiter, now, orders);
+}
+
+TEST_F(PoolBudgetTest, AReleasedServerIsGivenUpForAHungryPool) {
+  database->SetLimit(2);
+  auto limits = Limits(2);
+  limits.min_size = 1;
+  Make(limits);
+  const auto other = MakeOne(Limits(2));
+  const auto a = Lease(0), b = Lease(0);
+  Waiter waiter = At(0);
+  EXPECT_EQ(AcquireFrom(*other, waiter).kind, Acquired::kQueued);
+  EXPECT_EQ(Release(*a).kind, Next::kClose);
+  EXPECT_EQ(Release(*b).kind, Next::kIdle);  // min_size stays
+  CloseIn(*pool, *a);
+  ASSERT_EQ(orders.poke.size(), 1u);
+  EXPECT_EQ(orders.poke[0], other);
+  other->Cancel(waiter, now, orders);
+}
+
+TEST_F(PoolBudgetTest, AReleasedServerServesItsOwnWaitersBeforeAHungryPool) {
+  database->SetLimit(1);
+  Make(Limits(2));
+  const auto other = MakeOne(Limits(2));
+  const auto slot = Lease(0);
+  Waiter elsewhere = At(0), own = At(0);
+  AcquireFrom(*other, elsewhere);
+  Acquire(own);
+  EXPECT_EQ(Release(*slot).waiter, &own);
+  EXPECT_EQ(Release(*slot).kind, Next::kClose);
+  other->Cancel(elsewhere, now, orders);
+}
+
+TEST_F(PoolBudgetTest, APoolDoesNotCloseAServerForItsOwnHunger) {
+  database->SetLimit(1);
+  Make(Limits(2));
+  const auto slot = Lease(0);
+  Waiter waiter = At(0);
+  Acquire(waiter);
+  EXPECT_TRUE(database->HasHungry());
+  EXPECT_EQ(Release(*slot).waiter, &waiter);
+  EXPECT_EQ(Release(*slot).kind, Next::kIdle);
+  EXPECT_FALSE(database->HasHungry());
+}
+
+TEST_F(PoolBudgetTest, APokedPoolThatNeedsNothingPassesThePlaceOn) {
+  database->SetLimit(1);
+  Make(Limits(2));
+  const auto second = MakeOne(Limits(2)), third = MakeOne(Limits(2));
+  const auto slot = Lease(0);
+  Waiter gone = At(0), waiting = At(0);
+  AcquireFrom(*second, gone);
+  AcquireFrom(*third, waiting);
+  second->Cancel(gone, now, orders);
+  EXPECT_EQ(Release(*slot).kind, Next::kClose);
+  CloseIn(*pool, *slot);
+  ASSERT_EQ(orders.poke.size(), 1u);
+  EXPECT_EQ(orders.poke[0], second);
+  orders = {};
+  second->Tick(now, orders);
+  ASSERT_EQ(orders.poke.size(), 1u);
+  EXPECT_EQ(orders.poke[0], third);
+  third->Cancel(waiting, now, orders);
+}
+
+TEST_F(PoolBudgetTest, APoolStoppedByItsUserPassesTheDatabasesPlaceOn) {
+  database->SetLimit(1);
+  const auto full_user = std::make_shared<Budget>(1);
+  EXPECT_TRUE(full_user->TryTake());
+  Make(Limits(2));
+  const auto stopped = std::make_shared<Pool>(Limits(2), 2, database, full_user, 1);
+  const auto third = MakeOne(Limits(2));
+  const auto slot = Lease(0);
+  Waiter at_user = At(0), at_database = At(0);
+  AcquireFrom(*stopped, at_user);
+  AcquireFrom(*third, at_database);
+  EXPECT_EQ(Release(*slot).kind, Next::kClose);
+  CloseIn(*pool, *slot);
+  ASSERT_EQ(orders.poke.size(), 1u);
+  ASSERT_EQ(orders.poke[0], stopped);
+  orders = {};
+  stopped->Tick(now, orders);
+  EXPECT_EQ(orders.evict, full_user);
+  ASSERT_EQ(orders.poke.size(), 1u);
+  EXPECT_EQ(orders.poke[0], third);
+  EXPECT_EQ(database->used(), 0);
+  stopped->Cancel(at_user, now, orders);
+  third->Cancel(at_database, now, orders);
+}
+
+TEST_F(PoolBudgetTest, AFailedLoginGivesItsPlacesBack) {
+  database->SetLimit(1);
+  Make(Limits(2));
+  const auto other = MakeOne(Limits(2));
+  Waiter waiter = At(0), hungry = At(0);
+  Acquire(waiter);
+  const auto slot = orders.open.at(0);
+  AcquireFrom(*other, hungry);
+  Fail(*slot, OpenFailure::Kind::kUnreachable);
+  EXPECT_EQ(database->used(), 0);
+  ASSERT_EQ(orders.poke.size(), 1u);
+  EXPECT_EQ(orders.poke[0], other);
+  Cancel(waiter);
+  other->Cancel(hungry, now, orders);
+}
+
+}  // namespace
+}  // namespace pool
