@@ -93,6 +93,7 @@ class Client final : public SocketHandler {
   Socket& socket() { return *socket_; }
   ClientRow Row() const;
   const std::string& database() const { return database_; }
+  bool is_draining() const { return drain_; }
   bool is_console() const { return state_ == ClientState::kConsole; }
 
   void OnReadable() override;

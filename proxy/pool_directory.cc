@@ -21,6 +21,10 @@ std::shared_ptr<BackendPool> PoolDirectory::FindOrMake(const conf::Config& confi
   auto made = std::make_shared<BackendPool>(key, config, section, workers_,
                                             BudgetFor(database_servers_, database, config.MaxDbConnections(section)),
                                             BudgetFor(user_servers_, key.user, config.MaxUserConnections(key.user)), seed_++);
+  if (paused_.contains("") || paused_.contains(database)) {
+    pool::Orders none;  // a new pool has nothing to close
+    made->SetMode(pool::RunMode::kPaused, pool::TimePoint(), none);
+  }
   pools_.emplace(key, made);
   return made;
 }
@@ -34,6 +38,23 @@ std::shared_ptr<pool::Budget> PoolDirectory::DatabaseClients(const conf::Config&
 std::shared_ptr<pool::Budget> PoolDirectory::UserClients(const conf::Config& config, const std::string& user) {
   pool::MutexLock lock(mutex_);
   return BudgetFor(user_clients_, user, config.MaxUserClientConnections(user));
+}
+
+void PoolDirectory::SetPaused(std::string_view database, Paused paused) {
+  pool::MutexLock lock(mutex_);
+  if (paused == Paused::kYes) paused_.emplace(database);
+  else if (database.empty()) paused_.clear();
+  else paused_.erase(std::string(database));
+}
+
+bool PoolDirectory::IsPaused(std::string_view database) const {
+  pool::MutexLock lock(mutex_);
+  return paused_.contains("") || paused_.contains(database);
+}
+
+bool PoolDirectory::IsAnyPaused() const {
+  pool::MutexLock lock(mutex_);
+  return !paused_.empty();
 }
 
 std::vector<std::shared_ptr<BackendPool>> PoolDirectory::All() const {

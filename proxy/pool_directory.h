@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,12 @@ class PoolDirectory {
   // Forgets pools that have no client, no server and no other user; their totals stay with the database.
   void Sweep(pool::TimePoint now);
 
+  // PAUSE: of one database, or of all (empty name). Pools made later are born paused.
+  enum class Paused : uint8_t { kNo, kYes };
+  void SetPaused(std::string_view database, Paused paused);
+  bool IsPaused(std::string_view database) const;  // itself, or by a PAUSE of all; empty: of all
+  bool IsAnyPaused() const;
+
   struct Caps {
     int limit = 0, used = 0;
   };
@@ -58,6 +65,7 @@ class PoolDirectory {
   std::map<PoolKey, std::shared_ptr<BackendPool>> pools_ PGWEIR_GUARDED_BY(mutex_);
   Budgets database_servers_, database_clients_, user_servers_, user_clients_;  // guarded by mutex_
   std::map<std::string, PoolTotals> retired_ PGWEIR_GUARDED_BY(mutex_);
+  std::set<std::string, std::less<>> paused_ PGWEIR_GUARDED_BY(mutex_);  // "" = all
 };
 
 }  // namespace proxy

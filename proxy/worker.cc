@@ -136,6 +136,24 @@ Server* Worker::FindServer(uint64_t id) {
 
 void Worker::SetRuntime(RuntimeRef runtime) { runtime_ = std::move(runtime); }
 
+void Worker::DrainSome(int batch) {
+  ForEachClient([&batch](Client& client) {
+    if (batch <= 0 || client.is_draining()) return;
+    --batch;
+    client.Drain();
+  });
+}
+
+void Worker::RetireServers() {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, server] : servers_) {
+    if (server->state() == ServerState::kIdle) ids.push_back(id);
+  }
+  for (const uint64_t id : ids) {
+    if (Server* server = FindServer(id)) server->Retire("shutdown");
+  }
+}
+
 void Worker::ForEachClient(const std::function<void(Client&)>& each) {
   // Ending a client takes it out of the map: walk over a copy of the names.
   std::vector<uint64_t> ids;
@@ -150,8 +168,17 @@ void Worker::AddRows(Collecting what, Snapshot& snapshot) {
   if (what == Collecting::kClients || what == Collecting::kEverything) {
     for (const auto& [id, client] : clients_) snapshot.clients.push_back(client->Row());
   }
-  if (what == Collecting::kServers || what == Collecting::kEverything) {
-    for (const auto& [id, server] : servers_) snapshot.servers.push_back(server->Row());
+  const bool in_full = what == Collecting::kServers || what == Collecting::kEverything;
+  for (const auto& [id, server] : servers_) {
+    if (in_full) {
+      snapshot.servers.push_back(server->Row());
+      continue;
+    }
+    ServerRow brief;  // for the sums by state
+    brief.user = server->pool()->key().user;
+    brief.database = server->pool()->key().database;
+    brief.state = Name(server->state());
+    snapshot.servers.push_back(std::move(brief));
   }
   WorkerRow row;
   row.number = static_cast<int>(number_);

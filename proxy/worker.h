@@ -46,6 +46,8 @@ class Worker {
   Server* FindServer(uint64_t id);
 
   void SetRuntime(RuntimeRef runtime);
+  void DrainSome(int batch);  // tells up to `batch` clients that do not know yet
+  void RetireServers();       // closes the idle ones
   void ForEachClient(const std::function<void(Client&)>& each);
   void AddRows(Collecting what, Snapshot& snapshot);
 

@@ -19,6 +19,16 @@ TEST_F(PoolAcquireTest, LeasesOwnIdleServersLastInFirstOut) {
   }
 }
 
+TEST_F(PoolAcquireTest, NeverLeasesAServerThatDiedWhileIdle) {
+  Make(Limits(2));
+  const auto good = Lease(0), dead = Lease(0);
+  EXPECT_EQ(Release(*good).kind, Next::kIdle);
+  EXPECT_EQ(Release(*dead).kind, Next::kIdle);
+  pool->BeginClose(*dead, now, orders);
+  Waiter waiter = At(0);
+  EXPECT_EQ(Acquire(waiter).slot, good.get());
+}
+
 TEST_F(PoolAcquireTest, PrefersItsOwnWorkersServerToAFresherOneElsewhere) {
   Make(Limits(2));
   const auto own = Lease(1), other = Lease(0);

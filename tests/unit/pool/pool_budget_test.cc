@@ -165,6 +165,24 @@ TEST_F(PoolBudgetTest, APoolStoppedByItsUserPassesTheDatabasesPlaceOn) {
   third->Cancel(at_database, now, orders);
 }
 
+TEST_F(PoolBudgetTest, APlaceGivenBackAtOnceIsOfferedToTheHungry) {
+  database->SetLimit(1);
+  const auto full_user = std::make_shared<Budget>(1);
+  EXPECT_TRUE(full_user->TryTake());
+  Make(Limits(2));
+  const auto stopped = std::make_shared<Pool>(Limits(2), 2, database, full_user, 1);
+  const auto hungry = MakeOne(Limits(2));
+  const auto slot = Lease(0);
+  Waiter first = At(0), second = At(0);
+  AcquireFrom(*hungry, first);
+  database->SetLimit(2);
+  AcquireFrom(*stopped, second);
+  ASSERT_EQ(orders.poke.size(), 1u);
+  EXPECT_EQ(orders.poke[0], hungry);
+  hungry->Cancel(first, now, orders);
+  stopped->Cancel(second, now, orders);
+}
+
 TEST_F(PoolBudgetTest, AFailedLoginGivesItsPlacesBack) {
   database->SetLimit(1);
   Make(Limits(2));

@@ -157,17 +157,18 @@ TEST_F(PoolUpkeepTest, IdleTimeoutZeroKeeps) {
   EXPECT_TRUE(orders.close.empty());
 }
 
-TEST_F(PoolUpkeepTest, NothingIsTrimmedWhileOthersWait) {
-  auto limits = Limits(1);
-  limits.idle_timeout = Duration(1);
+TEST_F(PoolUpkeepTest, AnExpiredServerOfMinSizeIsReplacedWhileItCloses) {
+  auto limits = Limits(2);
+  limits.lifetime = Duration(1'000'000);
+  limits.min_size = 1;
   Make(limits);
-  const auto slot = Lease(0);
   Waiter waiter = At(0);
   Acquire(waiter);
-  now += Duration(1'000'000);
-  Tick();
-  EXPECT_TRUE(orders.close.empty());
-  EXPECT_EQ(Release(*slot).waiter, &waiter);
+  const auto slot = orders.open.at(0);
+  EXPECT_EQ(Opened(*slot).waiter, &waiter);
+  now += limits.lifetime;
+  EXPECT_EQ(Release(*slot).kind, Next::kClose);
+  EXPECT_EQ(orders.open.size(), 1u);
 }
 
 TEST_F(PoolUpkeepTest, PauseClosesTheIdleAndKeepsTheWaitersUntilResume) {

@@ -83,7 +83,7 @@ std::vector<Cell> Cells() {
       {S::kActive, Event::kRelease, S::kIdle},       {S::kActive, Event::kBeginClose, S::kClosing},
       {S::kMoving, Event::kArrived, S::kIdle},       {S::kMoving, Event::kBeginClose, S::kClosing},
       {S::kClosing, Event::kBeginClose, S::kClosing}, {S::kClosing, Event::kClosed, S::kClosed},
-      {S::kClosed, Event::kBeginClose, S::kClosed},
+      {S::kClosed, Event::kBeginClose, S::kClosed}, {S::kClosed, Event::kClosed, S::kClosed},
   };
   std::vector<Cell> cells;
   for (const S state : {S::kLogin, S::kIdle, S::kActive, S::kMoving, S::kClosing, S::kClosed}) {

@@ -1,0 +1,94 @@
+// The process: configuration, workers, listeners, signals, reload, drain; and Control, through which admin sees and steers it.
+//
+// What: owns everything. The control loop runs on the calling thread: signals, accepts, housekeeping once a second, the console
+// and the HTTP endpoint. Workers are told by message.
+// Threads: every member on the control thread. Limits: clients are drained kDrainBatch per worker every kDrainStep.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "conf/loader.h"
+#include "proxy/control.h"
+#include "proxy/event_loop.h"
+#include "proxy/listener.h"
+#include "proxy/shared.h"
+
+namespace proxy {
+
+inline constexpr pool::Duration kHousekeeping{1'000'000};
+inline constexpr pool::Duration kDrainStep{20'000};
+inline constexpr pool::Duration kPauseStep{5'000};
+inline constexpr int kDrainBatch = 100;
+inline constexpr pool::Duration kLastWords{2'000'000};  // for the servers' ends after everything else is done
+
+class Process final : public Control {
+ public:
+  explicit Process(conf::LoadOptions options);
+  ~Process() override;
+
+  // Loads, checks limits, opens the log, builds TLS. Mistakes are printed to stderr.
+  bool Prepare();
+  void SetConsole(ConsolePort& console) { shared_->console = &console; }
+  bool Start();  // workers and listeners; the log says why not
+  int Run();     // until the end; the exit status
+  void StopWorkers();
+
+  std::shared_ptr<const conf::Config> config() const override { return runtime_->config; }
+  RunState run_state() const override { return shared_->run_state.load(); }
+  event_base* base() const override { return loop_.base(); }
+  WallTime started_at() const override { return started_at_; }
+  bool HasStarted() const override { return has_started_; }
+  void Collect(Collecting what, std::function<void(Snapshot)> done) override;
+  void AskWorkers(std::chrono::milliseconds within, std::function<void(bool)> done) override;
+  tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Reload() override;
+  void Pause(std::string_view database, Done done) override;
+  void Resume(std::string_view database, Done done) override;
+  void Kill(std::string_view database, Done done) override;
+  void Reconnect(std::string_view database, Done done) override;
+  void KillClient(uint64_t id, Done done) override;
+  void Shutdown(ShutdownKind kind) override;
+
+ private:
+  static tl::expected<RuntimeRef, std::vector<conf::Mistake>> MakeRuntime(std::shared_ptr<const conf::Config> config);
+  void Accept(int fd, PeerKind peer);
+  void RaiseDescriptorLimit();
+  void Housekeeping();
+  void LogStats();
+  void OnSignalReload();
+  void BeginDrain();
+  void DrainStep();
+  void Stop();
+  void PauseStep();
+  bool KnowsDatabase(std::string_view name) const;
+  std::vector<std::shared_ptr<BackendPool>> PoolsOf(std::string_view database) const;
+  void EndClientsOf(std::string_view database, protocol::ErrorCode code);
+  void AddPools(Snapshot& snapshot) const;
+  void AddDatabases(Snapshot& snapshot) const;
+  void AddUsers(Snapshot& snapshot) const;
+
+  conf::LoadOptions options_;
+  RuntimeRef runtime_;
+  EventLoop loop_;
+  std::unique_ptr<Shared> shared_;
+  std::unique_ptr<Listener> listener_;
+  std::vector<std::unique_ptr<SignalWatch>> signals_;
+  Timer housekeeping_, drain_timer_, pause_timer_;
+  WallTime started_at_;
+  bool has_started_ = false;
+
+  enum class DrainPhase : uint8_t { kNone, kDelay, kClients, kServers };
+  DrainPhase drain_phase_ = DrainPhase::kNone;
+  pool::TimePoint drain_deadline_{}, drain_next_{};
+  struct WaitingPause {
+    std::string database;
+    Done done;
+  };
+  std::vector<WaitingPause> waiting_pauses_;
+  pool::TimePoint last_stats_{};
+  PoolTotals stats_before_;
+};
+
+}  // namespace proxy

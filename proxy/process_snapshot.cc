@@ -1,0 +1,145 @@
+// Process, what it shows: snapshots for the console, the metrics and the health endpoint.
+#include <algorithm>
+#include <set>
+
+#include "proxy/process.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
+  struct Gathering {
+    Snapshot snapshot;
+    size_t left;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->left = shared_->workers.size();
+  for (auto& worker : shared_->workers) {
+    Worker* each = worker.get();
+    each->Post([this, each, what, gathering, done] {
+      auto part = std::make_shared<Snapshot>();
+      each->AddRows(what, *part);
+      loop_.Post([this, what, gathering, part, done] {
+        const auto append = [](auto& to, auto& from) {
+          to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+        };
+        append(gathering->snapshot.clients, part->clients);
+        append(gathering->snapshot.servers, part->servers);
+        append(gathering->snapshot.workers, part->workers);
+        if (--gathering->left > 0) return;
+        AddPools(gathering->snapshot);
+        AddDatabases(gathering->snapshot);
+        AddUsers(gathering->snapshot);
+        if (what == Collecting::kTotals || what == Collecting::kClients) gathering->snapshot.servers.clear();
+        std::sort(gathering->snapshot.workers.begin(), gathering->snapshot.workers.end(),
+                  [](const WorkerRow& a, const WorkerRow& b) { return a.number < b.number; });
+        done(std::move(gathering->snapshot));
+      });
+    });
+  }
+}
+
+void Process::AskWorkers(std::chrono::milliseconds within, std::function<void(bool)> done) {
+  struct Asking {
+    size_t left;
+    bool answered = false;
+    std::unique_ptr<Timer> deadline;
+  };
+  auto asking = std::make_shared<Asking>();
+  asking->left = shared_->workers.size();
+  const auto answer = [this, asking, done](bool all_turned) {
+    if (std::exchange(asking->answered, true)) return;
+    loop_.AtEndOfTurn([asking] { asking->deadline.reset(); });
+    done(all_turned);
+  };
+  asking->deadline = std::make_unique<Timer>(loop_, [answer] { answer(false); });
+  asking->deadline->Start(within);
+  for (auto& worker : shared_->workers) {
+    worker->Post([this, asking, answer] {
+      loop_.Post([asking, answer] {
+        if (--asking->left == 0) answer(true);
+      });
+    });
+  }
+}
+
+void Process::AddPools(Snapshot& snapshot) const {
+  const pool::TimePoint now = Now();
+  for (const auto& pool : shared_->pools.All()) {
+    const auto counts = pool->Count(now);
+    const auto count = [&counts](pool::SlotState state) {
+      return static_cast<uint64_t>(counts.by_state[static_cast<size_t>(state)]);
+    };
+    PoolRow row;
+    row.database = pool->key().database;
+    row.user = pool->key().user;
+    row.settings = pool->settings();
+    row.cl_waiting = counts.waiting;
+    const uint64_t clients = pool->Clients();
+    row.cl_active = clients > counts.waiting ? clients - counts.waiting : 0;
+    row.sv_idle = count(pool::SlotState::kIdle);
+    row.sv_login = count(pool::SlotState::kLogin);
+    row.sv_closing = count(pool::SlotState::kClosing);
+    // The pool knows that a server is out; what for, its worker knows.
+    for (const ServerRow& server : snapshot.servers) {
+      if (server.database != row.database || server.user != row.user) continue;
+      row.sv_tested += server.state == "tested" ? 1 : 0;
+      row.sv_being_canceled += server.state == "being_canceled" ? 1 : 0;
+    }
+    const uint64_t out = count(pool::SlotState::kActive) + count(pool::SlotState::kMoving);
+    row.sv_active = out - std::min(out, row.sv_tested + row.sv_being_canceled);
+    row.max_wait_us = static_cast<uint64_t>(counts.oldest_wait.count());
+    if (counts.is_down) row.trouble = counts.last_failure.cause;
+    row.totals = pool->Totals();
+    snapshot.pools.push_back(std::move(row));
+  }
+  std::sort(snapshot.pools.begin(), snapshot.pools.end(), [](const PoolRow& a, const PoolRow& b) {
+    return std::tie(a.database, a.user) < std::tie(b.database, b.user);
+  });
+}
+
+void Process::AddDatabases(Snapshot& snapshot) const {
+  const conf::Config& config = *runtime_->config;
+  std::set<std::string> names;
+  for (const auto& [name, database] : config.databases) {
+    if (name != "*") names.insert(name);
+  }
+  for (const auto& pool : snapshot.pools) names.insert(pool.database);
+  const auto retired = shared_->pools.Retired();
+  for (const auto& [name, totals] : retired) names.insert(name);
+  for (const std::string& name : names) {
+    DatabaseRow row;
+    row.name = name;
+    if (const conf::Database* database = config.FindDatabase(name)) {
+      row.database = *database;
+      row.settings = config.ResolvePool(*database, database->user);
+      row.max_connections = config.MaxDbConnections(*database);
+      row.max_client_connections = config.MaxDbClientConnections(*database);
+    }
+    row.current_connections = shared_->pools.DatabaseServers(name).used;
+    row.current_client_connections = shared_->pools.DatabaseClientsNow(name).used;
+    row.paused = shared_->pools.IsPaused(name);
+    if (const auto found = retired.find(name); found != retired.end()) row.retired = found->second;
+    snapshot.databases.push_back(std::move(row));
+  }
+}
+
+void Process::AddUsers(Snapshot& snapshot) const {
+  const conf::Config& config = *runtime_->config;
+  std::set<std::string> names;
+  for (const auto& [name, user] : config.users) names.insert(name);
+  for (const auto& [name, secret] : config.user_list) names.insert(name);
+  for (const std::string& name : shared_->pools.Users()) names.insert(name);
+  for (const std::string& name : names) {
+    UserRow row;
+    row.name = name;
+    if (const conf::User* user = config.FindUser(name)) row.keys = user->keys;
+    row.max_user_connections = config.MaxUserConnections(name);
+    row.max_user_client_connections = config.MaxUserClientConnections(name);
+    row.current_connections = shared_->pools.UserServers(name).used;
+    row.current_client_connections = shared_->pools.UserClientsNow(name).used;
+    snapshot.users.push_back(std::move(row));
+  }
+}
+
+}  // namespace proxy
