@@ -84,17 +84,18 @@ void Worker::SendAway(Server& server, pool::WorkerId to) {
 }
 
 void Worker::WakePool(const std::shared_ptr<BackendPool>& pool, pool::TimePoint at) {
-  auto& timer = wakes_[pool.get()];
-  // One wake per pool is enough: Tick says when the next one is due.
-  if (timer) return;
-  timer = std::make_unique<Timer>(loop_, [this, pool] {
-    auto finished = std::move(wakes_[pool.get()]);
+  Wake& wake = wakes_[pool.get()];
+  // The earliest is enough: Tick says when the next one is due.
+  if (wake.timer && wake.at <= at) return;
+  wake.at = at;
+  wake.timer = std::make_unique<Timer>(loop_, [this, pool] {
+    const Wake finished = std::move(wakes_[pool.get()]);
     wakes_.erase(pool.get());
     pool::Orders orders;
     pool->Tick(Now(), orders);
     CarryOut(*pool, orders);
   });
-  timer->Start(at - Now());
+  wake.timer->Start(at - Now());
 }
 
 void Worker::Bury(Client& client) {

@@ -77,7 +77,11 @@ class Worker {
   std::unordered_map<uint64_t, std::unique_ptr<Server>> servers_;
   std::vector<std::unique_ptr<Client>> dead_clients_;
   std::vector<std::unique_ptr<Server>> dead_servers_;
-  std::unordered_map<BackendPool*, std::unique_ptr<Timer>> wakes_;
+  struct Wake {
+    pool::TimePoint at{};
+    std::unique_ptr<Timer> timer;
+  };
+  std::unordered_map<BackendPool*, Wake> wakes_;
   std::atomic<int> clients_count_{0};
   std::array<Counter, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors_;
   std::thread thread_;

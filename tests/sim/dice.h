@@ -1,7 +1,7 @@
 // Reproducible randomness for simulations: the same seed gives the same run with every compiler and standard library.
 //
-// What: splitmix64 with a few shapes of answer; std's distributions are not used because their results differ by library.
-// Threads: none of its own.
+// What: splitmix64 with a few shapes of answer; std's distributions are not used because their results differ by
+// library. Threads: none of its own.
 #pragma once
 
 #include <cstdint>

@@ -33,7 +33,9 @@ void PoolWorld::Chaos() {
   if (what < 75) return SetMode(index, dice_.Percent(65) ? pool::RunMode::kRunning : pool::RunMode::kPaused);
   if (what < 77) return SetMode(index, pool::RunMode::kRemoved);
   if (what < 87) {
-    place.backend = dice_.Percent(60) ? Backend::kHealthy : dice_.Percent(50) ? Backend::kRefusing : Backend::kUnreachable;
+    place.backend = dice_.Percent(60)   ? Backend::kHealthy
+                    : dice_.Percent(50) ? Backend::kRefusing
+                                        : Backend::kUnreachable;
     return;
   }
   Orders orders;

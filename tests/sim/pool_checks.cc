@@ -27,7 +27,8 @@ void PoolWorld::Check() {
     const size_t index = is_database ? i : i - databases_.size();
     const pool::Budget& budget = is_database ? *databases_[index] : *users_[index];
     int used = 0;
-    for (const Place& place : places_) used += (is_database ? place.database : place.user) == index ? place.open_before : 0;
+    for (const Place& place : places_)
+      used += (is_database ? place.database : place.user) == index ? place.open_before : 0;
     Require(used == budget.used(), "a budget does not count the open servers of its pools");
     Require(budget.limit() == 0 || used <= std::max(budget.limit(), budget_before_[i]), "a budget was passed");
     budget_before_[i] = used;
@@ -37,7 +38,8 @@ void PoolWorld::Check() {
 void PoolWorld::CheckPlace(Place& place) {
   const Pool::Counts counts = place.pool->Count(now_);
   Require(counts.by_state == place.expected, "the pool and the world disagree about the states of servers");
-  Require(counts.open == std::accumulate(counts.by_state.begin(), counts.by_state.end(), 0), "open is not the sum of states");
+  Require(counts.open == std::accumulate(counts.by_state.begin(), counts.by_state.end(), 0),
+          "open is not the sum of states");
   const int most = place.limits.size + place.limits.reserve_size;
   Require(counts.open <= std::max(most, place.open_before), "a pool grew past its size");
   place.open_before = counts.open;
@@ -52,11 +54,13 @@ void PoolWorld::CheckPlace(Place& place) {
 // Law 5 as progress: whenever the pool may open a connection for a waiter, it does so at once, or at its retry.
 void PoolWorld::CheckGrowth(Place& place, const Pool::Counts& counts) {
   const int login = counts.by_state[static_cast<size_t>(SlotState::kLogin)];
-  const auto has_room = [](const pool::Budget& budget) { return budget.limit() == 0 || budget.used() < budget.limit(); };
+  const auto has_room = [](const pool::Budget& budget) {
+    return budget.limit() == 0 || budget.used() < budget.limit();
+  };
   const bool may_use_reserve = counts.oldest_wait >= place.limits.reserve_timeout;
   const int most = place.limits.size + (may_use_reserve ? place.limits.reserve_size : 0);
-  const bool could_grow = place.mode == pool::RunMode::kRunning && counts.waiting > 0 && login == 0 && counts.open < most &&
-                          has_room(*databases_[place.database]) && has_room(*users_[place.user]);
+  const bool could_grow = place.mode == pool::RunMode::kRunning && counts.waiting > 0 && login == 0 &&
+                          counts.open < most && has_room(*databases_[place.database]) && has_room(*users_[place.user]);
   if (!could_grow) {
     place.could_grow_since = pool::kNever;
     return;
@@ -76,7 +80,8 @@ void PoolWorld::CheckWaiters(const Place& place) const {
     Require(waits == (waiter.state != pool::WaiterState::kNone), "the pool forgot a waiter or keeps one that left");
     Require((waiter.state == pool::WaiterState::kGranted) == (waiter.grant != nullptr), "a promise without a server");
     if (waiter.grant != nullptr) {
-      Require(waiter.grant->grant == &waiter && waiter.grant->state == SlotState::kMoving, "a promise that the server forgot");
+      Require(waiter.grant->grant == &waiter && waiter.grant->state == SlotState::kMoving,
+              "a promise that the server forgot");
     }
     queued += waiter.state == pool::WaiterState::kQueued ? 1 : 0;
   }
@@ -91,7 +96,8 @@ void PoolWorld::CheckChoice(const Place& place, const pool::Waiter& chosen) cons
     if (other->waiter.worker == chosen.worker) {
       Require(other->order > client.order, "overtaken on its own worker");
     } else {
-      Require(client.asked_at - other->asked_at <= pool::kHandoverSlack, "overtaken from another worker by more than the slack");
+      Require(client.asked_at - other->asked_at <= pool::kHandoverSlack,
+              "overtaken from another worker by more than the slack");
     }
   }
 }

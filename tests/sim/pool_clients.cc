@@ -54,7 +54,8 @@ void PoolWorld::OnAcquired(Client& client, Pool::Acquired acquired, Orders& orde
   switch (acquired.kind) {
     case Pool::Acquired::Kind::kLeased:
       Require(place.pool->Count(now_).waiting == 0, "an acquire passed the queue");
-      Require(acquired.check_first == (now_ - acquired.slot->idle_since > place.limits.check_delay), "check_first is wrong");
+      Require(acquired.check_first == (now_ - acquired.slot->idle_since > place.limits.check_delay),
+              "check_first is wrong");
       Shift(places_[client.pool], pool::SlotState::kIdle, pool::SlotState::kActive);
       Require(ServerOf(*acquired.slot).phase == Server::Phase::kIdle, "leased a server that is not idle");
       return Lease(client, ServerOf(*acquired.slot), orders);
@@ -64,9 +65,12 @@ void PoolWorld::OnAcquired(Client& client, Pool::Acquired acquired, Orders& orde
     case Pool::Acquired::Kind::kRefused: {
       const auto counts = place.pool->Count(now_);
       const auto count_of = [&](pool::SlotState state) { return counts.by_state[static_cast<size_t>(state)]; };
-      Require(counts.is_down && counts.last_failure.kind == pool::OpenFailure::Kind::kRefused, "refused without a refusal");
-      Require(count_of(pool::SlotState::kIdle) + count_of(pool::SlotState::kActive) + count_of(pool::SlotState::kMoving) == 0,
-              "refused while a usable server is left");
+      Require(counts.is_down && counts.last_failure.kind == pool::OpenFailure::Kind::kRefused,
+              "refused without a refusal");
+      Require(
+          count_of(pool::SlotState::kIdle) + count_of(pool::SlotState::kActive) + count_of(pool::SlotState::kMoving) ==
+              0,
+          "refused while a usable server is left");
       break;
     }
     case Pool::Acquired::Kind::kRemoved:
@@ -97,8 +101,7 @@ void PoolWorld::Lease(Client& client, Server& server, Orders& orders) {
   client.server = &server;
   client.phase = Client::Phase::kHolding;
   ++client.turn;
-  Schedule({.kind = Event::Kind::kClientTurn, .index = client.index, .turn = client.turn},
-           dice_.UpTo(hold_));
+  Schedule({.kind = Event::Kind::kClientTurn, .index = client.index, .turn = client.turn}, dice_.UpTo(hold_));
 }
 
 void PoolWorld::EndTransaction(Client& client) {

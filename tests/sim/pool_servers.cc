@@ -32,7 +32,8 @@ void PoolWorld::OnConnected(const Event& event) {
     HandleNext(server, next, SlotState::kLogin, orders);
   } else {
     const bool is_refused = backend == Backend::kRefusing;
-    pool::OpenFailure failure{is_refused ? pool::OpenFailure::Kind::kRefused : pool::OpenFailure::Kind::kUnreachable, "down", ""};
+    pool::OpenFailure failure{is_refused ? pool::OpenFailure::Kind::kRefused : pool::OpenFailure::Kind::kUnreachable,
+                              "down", ""};
     place.pool->OpenFailed(*server.slot, std::move(failure), now_, orders);
     Require(server.slot->state == SlotState::kClosed, "a failed login kept its place");
     Shift(place, SlotState::kLogin, SlotState::kClosed);
@@ -46,7 +47,8 @@ void PoolWorld::OnCloseMessage(const Event& event) {
   if (event.slot->server == nullptr) return;
   Server& server = ServerOf(*event.slot);
   if (server.phase == Server::Phase::kClosing) return;
-  Require(server.phase == Server::Phase::kIdle && server.at == event.to, "told to close a server that is not idle here");
+  Require(server.phase == Server::Phase::kIdle && server.at == event.to,
+          "told to close a server that is not idle here");
   CloseSocket(server);
 }
 
@@ -122,7 +124,8 @@ void PoolWorld::HandleNext(Server& server, Pool::Next next, SlotState before, Or
       return Lease(*static_cast<Client*>(next.waiter->owner), server, orders);
     case Pool::Next::Kind::kMove:
       Shift(place, before, SlotState::kMoving);
-      Require(server.slot->grant != nullptr && server.slot->grant->worker == next.to, "moves to a worker where nobody waits");
+      Require(server.slot->grant != nullptr && server.slot->grant->worker == next.to,
+              "moves to a worker where nobody waits");
       CheckChoice(place, *server.slot->grant);
       for (const Client* other : place.clients) {
         Require(other->waiter.state != pool::WaiterState::kQueued ||

@@ -23,7 +23,8 @@ volatile std::sig_atomic_t current_seed = 0;
 // A broken CHECK ends the process: the seed must be said before.
 void SayTheSeed(int) {
   char text[80];
-  const int size = std::snprintf(text, sizeof(text), "aborted with PGWEIR_SIM_SEED=%ld\n", static_cast<long>(current_seed));
+  const int size =
+      std::snprintf(text, sizeof(text), "aborted with PGWEIR_SIM_SEED=%ld\n", static_cast<long>(current_seed));
   if (write(STDERR_FILENO, text, static_cast<size_t>(size)) < 0) _exit(1);
 }
 

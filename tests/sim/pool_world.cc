@@ -60,9 +60,7 @@ void PoolWorld::Build() {
   Schedule({.kind = Event::Kind::kChaos}, Duration(50'000));
 }
 
-bool PoolWorld::IsLater(const Event& a, const Event& b) {
-  return a.at != b.at ? a.at > b.at : a.sequence > b.sequence;
-}
+bool PoolWorld::IsLater(const Event& a, const Event& b) { return a.at != b.at ? a.at > b.at : a.sequence > b.sequence; }
 
 bool PoolWorld::IsHousekeeping(Event::Kind kind) {
   return kind == Event::Kind::kTick || kind == Event::Kind::kWake || kind == Event::Kind::kChaos;
@@ -92,8 +90,8 @@ void PoolWorld::Step() {
   ++step_;
   if (IsTraced()) {
     std::fprintf(stderr, "step %lu at %ld us: event %d index %zu turn %lu %u->%u slot %p\n", step_,
-                 now_.time_since_epoch().count(), static_cast<int>(event.kind), event.index, event.turn, event.from, event.to,
-                 static_cast<void*>(event.slot.get()));
+                 now_.time_since_epoch().count(), static_cast<int>(event.kind), event.index, event.turn, event.from,
+                 event.to, static_cast<void*>(event.slot.get()));
   }
   Dispatch(event);
   Check();
@@ -121,13 +119,20 @@ void PoolWorld::Dispatch(Event& event) {
       Chaos();
       Schedule({.kind = Event::Kind::kChaos}, dice_.UpTo(Duration(40'000)));
       return;
-    case Event::Kind::kConnected: return OnConnected(event);
-    case Event::Kind::kSocketClosed: return OnSocketClosed(event);
-    case Event::Kind::kOpenMessage: return OnOpenMessage(event);
-    case Event::Kind::kCloseMessage: return OnCloseMessage(event);
-    case Event::Kind::kMoveMessage: return OnMoveMessage(event);
-    case Event::Kind::kArriveMessage: return OnArriveMessage(event);
-    case Event::Kind::kFailMessage: return OnFailMessage(event);
+    case Event::Kind::kConnected:
+      return OnConnected(event);
+    case Event::Kind::kSocketClosed:
+      return OnSocketClosed(event);
+    case Event::Kind::kOpenMessage:
+      return OnOpenMessage(event);
+    case Event::Kind::kCloseMessage:
+      return OnCloseMessage(event);
+    case Event::Kind::kMoveMessage:
+      return OnMoveMessage(event);
+    case Event::Kind::kArriveMessage:
+      return OnArriveMessage(event);
+    case Event::Kind::kFailMessage:
+      return OnFailMessage(event);
   }
 }
 
@@ -137,7 +142,8 @@ void PoolWorld::Run() {
   CloseEverything();
 }
 
-// Everything is well again, nobody comes any more: whoever waits must be served, in bounded time, without a time-out's help.
+// Everything is well again, nobody comes any more: whoever waits must be served, in bounded time, without a time-out's
+// help.
 void PoolWorld::DrainClients() {
   is_draining_ = true;
   RaiseBudgets();
@@ -164,8 +170,8 @@ void PoolWorld::DrainClients() {
   }
 }
 
-// min_size is guaranteed even against waiters of other pools: a cap must hold all of that and one more, as the configuration
-// check demands.
+// min_size is guaranteed even against waiters of other pools: a cap must hold all of that and one more, as the
+// configuration check demands.
 void PoolWorld::RaiseBudgets() {
   for (const auto& budgets : {databases_, users_}) {
     for (const auto& budget : budgets) {
@@ -209,12 +215,13 @@ size_t PoolWorld::IndexOf(const pool::Pool& pool) const {
 }
 
 void PoolWorld::Fail(const std::string& what) const {
-  std::string text = "step " + std::to_string(step_) + " at " + std::to_string(now_.time_since_epoch().count()) + " us: " + what;
+  std::string text =
+      "step " + std::to_string(step_) + " at " + std::to_string(now_.time_since_epoch().count()) + " us: " + what;
   for (size_t i = 0; i < places_.size(); ++i) {
     const Place& place = places_[i];
     const auto counts = place.pool->Count(now_);
-    text += "\n  pool " + std::to_string(i) + (place.mode == pool::RunMode::kRunning ? " running" : " not running") + " size " +
-            std::to_string(place.limits.size) + "+" + std::to_string(place.limits.reserve_size) + " min " +
+    text += "\n  pool " + std::to_string(i) + (place.mode == pool::RunMode::kRunning ? " running" : " not running") +
+            " size " + std::to_string(place.limits.size) + "+" + std::to_string(place.limits.reserve_size) + " min " +
             std::to_string(place.limits.min_size) + (counts.is_down ? " down" : "") + " waiting " +
             std::to_string(counts.waiting) + " login, idle, active, moving, closing";
     for (size_t state = 0; state < static_cast<size_t>(SlotState::kClosed); ++state) {

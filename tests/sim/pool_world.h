@@ -1,11 +1,11 @@
 // A world around the pools: workers with mailboxes, clients, servers, a clock, and faults, all drawn from one seed.
 //
-// What: one step is one event at its virtual time. The world carries out Orders as the proxy does (posts to workers, fails by
-// owner_id, pokes, wakes, evicts) and after every step compares the pools with its own bookkeeping and with the law in pool.h.
-// It knows nothing of the pool's inside but the public fields of Slot and Waiter. When the steps are used up it heals
-// everything, lets every client end, and checks that nothing is left behind.
-// Messages between two workers keep their order; messages of different pairs overtake each other.
-// Threads: one. Broken is thrown with the step and the reason; the caller knows the seed.
+// What: one step is one event at its virtual time. The world carries out Orders as the proxy does (posts to workers,
+// fails by owner_id, pokes, wakes, evicts) and after every step compares the pools with its own bookkeeping and with
+// the law in pool.h. It knows nothing of the pool's inside but the public fields of Slot and Waiter. When the steps are
+// used up it heals everything, lets every client end, and checks that nothing is left behind. Messages between two
+// workers keep their order; messages of different pairs overtake each other. Threads: one. Broken is thrown with the
+// step and the reason; the caller knows the seed.
 #pragma once
 
 #include <array>
@@ -86,8 +86,18 @@ class PoolWorld {
  private:
   struct Event {
     enum class Kind : uint8_t {
-      kClientTurn, kWaitTimeout, kTick, kWake, kChaos, kConnected, kSocketClosed,  // timers
-      kOpenMessage, kCloseMessage, kMoveMessage, kArriveMessage, kFailMessage,
+      kClientTurn,
+      kWaitTimeout,
+      kTick,
+      kWake,
+      kChaos,
+      kConnected,
+      kSocketClosed,  // timers
+      kOpenMessage,
+      kCloseMessage,
+      kMoveMessage,
+      kArriveMessage,
+      kFailMessage,
     };
     TimePoint at{};
     uint64_t sequence = 0;
@@ -112,7 +122,8 @@ class PoolWorld {
   void RunUntilQuiet();
   [[noreturn]] void Fail(const std::string& what) const;
   void Require(bool condition, const char* what) const {
-    if (!condition) [[unlikely]] Fail(what);
+    if (!condition) [[unlikely]]
+      Fail(what);
   }
 
   // pool_clients.cc

@@ -1,7 +1,7 @@
 // A pool in a test: opens servers the way the proxy does, with a clock that the test moves.
 //
-// What: shortcuts for the steps that every test of the pool needs. Orders of the last call are in `orders`; a shortcut clears
-// them. Threads: one.
+// What: shortcuts for the steps that every test of the pool needs. Orders of the last call are in `orders`; a shortcut
+// clears them. Threads: one.
 #pragma once
 
 #include <gtest/gtest.h>

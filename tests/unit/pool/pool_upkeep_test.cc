@@ -100,7 +100,7 @@ TEST_F(PoolUpkeepTest, TickRetiresOldIdleServersGradually) {
   EXPECT_TRUE(orders.close.empty());
   now += Duration(1);
   Tick();
-  ASSERT_EQ(orders.close.size(), 3u);  // a tenth
+  ASSERT_EQ(orders.close.size(), 3u);    // a tenth
   EXPECT_EQ(orders.close[0], slots[0]);  // the one longest idle first
   EXPECT_EQ(CountOf(SlotState::kClosing), 3);
 }

@@ -43,12 +43,21 @@ class SlotMovesTest : public PoolTest {
   }
   void Apply(Slot& slot, Event event) {
     switch (event) {
-      case Event::kOpened: EXPECT_EQ(Opened(slot).kind, Next::kIdle); return;
-      case Event::kOpenFailed: return Fail(slot, OpenFailure::Kind::kUnreachable);
-      case Event::kRelease: EXPECT_EQ(Release(slot).kind, Next::kIdle); return;
-      case Event::kArrived: EXPECT_EQ(Arrived(slot).kind, Next::kIdle); return;
-      case Event::kBeginClose: return pool->BeginClose(slot, now, orders);
-      case Event::kClosed: return pool->Closed(slot, now, orders);
+      case Event::kOpened:
+        EXPECT_EQ(Opened(slot).kind, Next::kIdle);
+        return;
+      case Event::kOpenFailed:
+        return Fail(slot, OpenFailure::Kind::kUnreachable);
+      case Event::kRelease:
+        EXPECT_EQ(Release(slot).kind, Next::kIdle);
+        return;
+      case Event::kArrived:
+        EXPECT_EQ(Arrived(slot).kind, Next::kIdle);
+        return;
+      case Event::kBeginClose:
+        return pool->BeginClose(slot, now, orders);
+      case Event::kClosed:
+        return pool->Closed(slot, now, orders);
     }
   }
 };
@@ -75,15 +84,15 @@ TEST_P(SlotTableDeathTest, Cell) {
 
 std::vector<Cell> Cells() {
   using S = SlotState;
-  constexpr std::array kEvents{Event::kOpened, Event::kOpenFailed, Event::kRelease, Event::kArrived, Event::kBeginClose,
-                               Event::kClosed};
+  constexpr std::array kEvents{Event::kOpened,  Event::kOpenFailed, Event::kRelease,
+                               Event::kArrived, Event::kBeginClose, Event::kClosed};
   const std::vector<Cell> allowed{
-      {S::kLogin, Event::kOpened, S::kIdle},         {S::kLogin, Event::kOpenFailed, S::kClosed},
-      {S::kLogin, Event::kBeginClose, S::kClosing},  {S::kIdle, Event::kBeginClose, S::kClosing},
-      {S::kActive, Event::kRelease, S::kIdle},       {S::kActive, Event::kBeginClose, S::kClosing},
-      {S::kMoving, Event::kArrived, S::kIdle},       {S::kMoving, Event::kBeginClose, S::kClosing},
+      {S::kLogin, Event::kOpened, S::kIdle},          {S::kLogin, Event::kOpenFailed, S::kClosed},
+      {S::kLogin, Event::kBeginClose, S::kClosing},   {S::kIdle, Event::kBeginClose, S::kClosing},
+      {S::kActive, Event::kRelease, S::kIdle},        {S::kActive, Event::kBeginClose, S::kClosing},
+      {S::kMoving, Event::kArrived, S::kIdle},        {S::kMoving, Event::kBeginClose, S::kClosing},
       {S::kClosing, Event::kBeginClose, S::kClosing}, {S::kClosing, Event::kClosed, S::kClosed},
-      {S::kClosed, Event::kBeginClose, S::kClosed}, {S::kClosed, Event::kClosed, S::kClosed},
+      {S::kClosed, Event::kBeginClose, S::kClosed},   {S::kClosed, Event::kClosed, S::kClosed},
   };
   std::vector<Cell> cells;
   for (const S state : {S::kLogin, S::kIdle, S::kActive, S::kMoving, S::kClosing, S::kClosed}) {
