@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "protocol/startup.h"
+
 namespace protocol {
 
 MessageWriter& MessageWriter::Begin(char type) {
@@ -76,10 +78,10 @@ void WriteTerminate(std::string& out) { MessageWriter(out).Begin('X').End(); }
 
 void WriteSync(std::string& out) { MessageWriter(out).Begin('S').End(); }
 
-void WriteSslRequest(std::string& out) { MessageWriter(out).BeginUntyped().Int32(80877103).End(); }
+void WriteSslRequest(std::string& out) { MessageWriter(out).BeginUntyped().Int32(kSslRequestCode).End(); }
 
 void WriteCancelRequest(std::string& out, uint32_t process_id, std::string_view key) {
-  MessageWriter(out).BeginUntyped().Int32(80877102).Int32(static_cast<int32_t>(process_id)).Bytes(key).End();
+  MessageWriter(out).BeginUntyped().Int32(kCancelRequestCode).Int32(static_cast<int32_t>(process_id)).Bytes(key).End();
 }
 
 void WriteBackendKeyData(std::string& out, uint32_t process_id, std::string_view key) {

@@ -10,9 +10,6 @@ namespace {
 
 constexpr size_t kLengthBytes = 4;
 constexpr size_t kHeaderBytes = 8;  // length and request code or version
-constexpr uint32_t kCancelRequestCode = 80877102;
-constexpr uint32_t kSslRequestCode = 80877103;
-constexpr uint32_t kGssEncRequestCode = 80877104;
 constexpr size_t kCancelKeyBytesMin = 4;
 constexpr size_t kUserNameBytesMax = 127;
 constexpr char kTlsHandshakeRecord = 0x16;  // as a length this would be over 300 MB, so it cannot be one

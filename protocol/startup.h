@@ -22,6 +22,9 @@ inline constexpr size_t kStartupParametersMax = 256;
 inline constexpr size_t kCancelKeyBytesMax = 256;
 inline constexpr uint32_t kProtocol30 = 0x00030000;
 inline constexpr uint32_t kProtocol32 = 0x00030002;
+inline constexpr uint32_t kCancelRequestCode = 80877102;
+inline constexpr uint32_t kSslRequestCode = 80877103;
+inline constexpr uint32_t kGssEncRequestCode = 80877104;
 inline constexpr uint32_t kProtocolNewest = kProtocol32;  // what pgweir speaks
 
 enum class StartupKind : uint8_t {

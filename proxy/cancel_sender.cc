@@ -93,7 +93,7 @@ class CancelSender final : public SocketHandler {
     if (has_ended_) return;
     has_ended_ = true;
     deadline_.Stop();
-    if (socket_) socket_->Pause(PauseReason::kHelper);
+    if (socket_) socket_->Pause(PauseReason::kEnding);
     loop_.AtEndOfTurn([this] {
       const auto done = std::move(done_);
       delete this;

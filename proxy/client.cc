@@ -174,8 +174,8 @@ void Client::Fatal(const protocol::ErrorReport& report) {
 void Client::FatalBytes(const std::string& bytes, std::string_view reason) {
   // Inside a half-sent message an error would be read as its content: then the end of the connection must do.
   const bool can_speak = server_ == nullptr || !server_->is_mid_message();
-  LetGo();
   close_reason_ = reason;
+  LetGo();
   if (!can_speak || !socket_->Write(bytes)) return Finish();
   // Closing with unread input would reset the connection and could take the last words with it.
   state_ = ClientState::kClosing;
@@ -239,7 +239,7 @@ void Client::LetGo() {
 void Client::Finish() {
   state_ = ClientState::kClosing;
   timeout_.Disarm();
-  socket_->Pause(PauseReason::kHelper);
+  socket_->Pause(PauseReason::kEnding);
   worker_.Bury(*this);
 }
 

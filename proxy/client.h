@@ -69,6 +69,7 @@ class Client final : public SocketHandler {
   // After each batch of answers; `answered` = some of it belongs to a unit that is not complete.
   enum class Answered : uint8_t { kNothingOpen, kPartly };
   void OnAnswerForwarded(Answered answered);
+  void OnTransactionInStatementMode();
   void OnServerFree(pool::TimePoint now);                 // nothing is owed and PostgreSQL said 'I'
   // `fatal_body`: what the server said before it went, or empty.
   void OnServerLost(std::string_view cause, const std::string& fatal_body);
@@ -138,6 +139,7 @@ class Client final : public SocketHandler {
   size_t AnswerRefused(const protocol::Frame& frame);
   void StartUnit(pool::TimePoint now);
   void ReleaseServer();
+  void Leave();
   void BecomeIdle();
   protocol::ErrorReport WaitReport(protocol::ErrorCode code, pool::TimePoint now) const;
   static protocol::ErrorReport ReportOf(const pool::OpenFailure& failure);
@@ -166,6 +168,7 @@ class Client final : public SocketHandler {
   bool in_transaction_ = false;  // the last ReadyForQuery said T or E
   bool unit_open_ = false;
   bool drain_ = false;
+  bool leaving_ = false;  // sent Terminate behind work that is still to be answered
   bool counted_ = false;
   Clock clock_ = Clock::kNone;
   std::unique_ptr<Socket> socket_;

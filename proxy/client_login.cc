@@ -56,7 +56,11 @@ size_t Client::StartupInput(std::string_view chunk) {
       OnCancelMessage(result.cancel_process_id, result.cancel_key);
       return result.consumed;
     case protocol::StartupKind::kStartup: OnStartup(std::move(result.startup)); return result.consumed;
-    case protocol::StartupKind::kMalformed: Fatal(result.error); return 0;
+    case protocol::StartupKind::kMalformed:
+      // Nobody listens behind a cancel request: it ends without a word, as PostgreSQL does.
+      if (chunk.size() >= 8 && protocol::ReadUint32(chunk.data() + 4) == protocol::kCancelRequestCode) Close("malformed cancel request");
+      else Fatal(result.error);
+      return 0;
   }
   return 0;
 }
@@ -127,9 +131,6 @@ void Client::OnStartup(protocol::StartupMessage startup) {
   }
   if (!startup.replication.empty()) return Fatal(protocol::MakeError(ErrorCode::kReplicationUnsupported));
   if (!IsConsoleDatabase()) {
-    if (worker_.shared().run_state.load(std::memory_order_relaxed) == RunState::kDraining) {
-      return Fatal(protocol::MakeError(ErrorCode::kShuttingDown));
-    }
     counted_ = true;
     const int clients = worker_.shared().clients.fetch_add(1, std::memory_order_relaxed) + 1;
     if (clients > global.max_client_conn) {

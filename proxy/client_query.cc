@@ -58,12 +58,14 @@ size_t Client::Relay(std::string_view chunk) {
     if (status == FrameStatus::kIncomplete) break;
     if (status != FrameStatus::kFrame || frame.type == 'p') {
       flush();
-      ProtocolError(status == FrameStatus::kBadLength ? "invalid message length" : "invalid frontend message type");
+      const auto type = static_cast<unsigned char>(chunk[pos]);
+      ProtocolError(status == FrameStatus::kBadLength ? "invalid message length"
+                                                      : "invalid frontend message type " + std::to_string(type));
       return chunk.size();
     }
     if (frame.type == 'X') {
       flush();
-      Close("client close request");
+      Leave();
       return chunk.size();
     }
     if (state_ == ClientState::kIdle) {
@@ -94,6 +96,13 @@ size_t Client::Relay(std::string_view chunk) {
   flush();
   if (server_ != nullptr && server_->tracker().owed() >= protocol::kOwedMax) socket_->Pause(PauseReason::kOwed);
   return pos;
+}
+
+// Terminate: what was asked before it is still answered, as PostgreSQL does; what was begun without a Sync is not.
+void Client::Leave() {
+  if (server_ == nullptr || server_->tracker().units_owed() == 0) return Close("client close request");
+  leaving_ = true;
+  socket_->Pause(PauseReason::kLeaving);
 }
 
 // Messages that need no server. Returns how much of the frame was eaten, 0 = it needs one.
@@ -320,10 +329,10 @@ void Client::OnUnitAnswered(char status, pool::TimePoint now) {
 void Client::OnAnswerForwarded(Answered answered) {
   answer_started_ = answered == Answered::kPartly;
   if (socket_->is_paused() && server_->tracker().owed() < protocol::kOwedMax / 2) socket_->Resume(PauseReason::kOwed);
-  if (in_transaction_ && pool_->mode() == conf::PoolMode::kStatement) {
-    Fatal(protocol::MakeError(ErrorCode::kTransactionInStatementMode));
-  }
+  if (leaving_ && server_->tracker().units_owed() == 0) Close("client close request");
 }
+
+void Client::OnTransactionInStatementMode() { Fatal(protocol::MakeError(ErrorCode::kTransactionInStatementMode)); }
 
 void Client::OnServerFree(pool::TimePoint) {
   if (pool_->mode() != conf::PoolMode::kSession) ReleaseServer();
@@ -355,6 +364,7 @@ void Client::OnReportedSetting(std::string_view name, std::string_view value) {
 void Client::OnServerLost(std::string_view cause, const std::string& fatal_body) {
   Server* server = std::exchange(server_, nullptr);
   lease_.Forget();
+  if (leaving_) return Close("client close request");
   const auto& tracker = server->tracker();
   const bool runs = !tracker.owes_nothing();
   const size_t units = tracker.units_owed();

@@ -350,7 +350,10 @@ void Process::Stop() { loop_.Stop(); }
 
 // --- pause, kill, reconnect ----------------------------------------------------------------------------------------------
 
-bool Process::KnowsDatabase(std::string_view name) const { return runtime_->config->FindDatabase(name) != nullptr; }
+// Under "*" a database exists once somebody has asked for it.
+bool Process::KnowsDatabase(std::string_view name) const {
+  return (name != "*" && runtime_->config->databases.contains(name)) || !PoolsOf(name).empty();
+}
 
 std::vector<std::shared_ptr<BackendPool>> Process::PoolsOf(std::string_view database) const {
   auto pools = shared_->pools.All();

@@ -264,7 +264,7 @@ void Server::Close(std::string_view reason) {
 
 void Server::FinishClose() {
   deadline_.reset();
-  socket_->Pause(PauseReason::kHelper);
+  socket_->Pause(PauseReason::kEnding);
   worker_->Bury(*this);
 }
 

@@ -107,7 +107,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void Relay(std::string_view chunk);
   void Swallow(std::string_view chunk);
   bool Forward(std::string_view run);
-  enum class Verdict : uint8_t { kForward, kHide, kBroken, kNeedMore };
+  enum class Verdict : uint8_t { kForward, kHide, kBroken, kRefused, kNeedMore };
   Verdict JudgeAnswer(char type, std::string_view body, size_t total);
   Verdict JudgeError(std::string_view body);
   void OnParameterStatus(std::string_view body);

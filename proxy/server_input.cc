@@ -63,7 +63,7 @@ void Server::Relay(std::string_view chunk) {
     } else {
       verdict = JudgeAnswer(frame.type, frame.body(), frame.total);
     }
-    if (verdict == Verdict::kNeedMore || verdict == Verdict::kBroken) break;
+    if (verdict == Verdict::kNeedMore || verdict == Verdict::kBroken || verdict == Verdict::kRefused) break;
     if (verdict == Verdict::kHide) {
       if (!Forward(chunk.substr(run, pos - run))) return;
       // What replaced it has been written by JudgeAnswer's caller side effect below.
@@ -79,6 +79,12 @@ void Server::Relay(std::string_view chunk) {
     stream_forward_ = verdict == Verdict::kForward;
     if (frame.type == 'Z') after_ready = pos;
   }
+  if (verdict == Verdict::kRefused) {
+    // Nothing of the statement that opened the block has to be seen: what is answered up to there goes out.
+    Keep(chunk.substr(pos));
+    if (after_ready > run && !Forward(chunk.substr(run, after_ready - run))) return;
+    return client_->OnTransactionInStatementMode();
+  }
   if (verdict == Verdict::kBroken) {
     if (!Forward(chunk.substr(run, pos - run))) return;
     stream_left_ = 0;
@@ -87,7 +93,7 @@ void Server::Relay(std::string_view chunk) {
   Keep(chunk.substr(pos));
   if (!Forward(chunk.substr(run, pos - run))) return;
   client_->OnAnswerForwarded(pos > after_ready ? Client::Answered::kPartly : Client::Answered::kNothingOpen);
-  if (client_ == nullptr) return;  // statement pooling ended it
+  if (client_ == nullptr) return;  // it had only waited for this answer to leave
   if (release_due_ && stream_left_ == 0 && tracker_.IsFree()) client_->OnServerFree(Now());
 }
 
@@ -99,6 +105,7 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
     case 'Z':
       if (!is_whole) return total == 6 ? Verdict::kNeedMore : Verdict::kBroken;
       if (total != 6 || tracker_.OnReadyForQuery(body[0]) == Reply::kBroken) return Verdict::kBroken;
+      if (body[0] != 'I' && pool_->mode() == conf::PoolMode::kStatement) return Verdict::kRefused;
       release_due_ = true;
       client_->OnUnitAnswered(body[0], Now());
       return Verdict::kForward;

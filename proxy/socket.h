@@ -37,7 +37,7 @@ class SocketHandler {
   ~SocketHandler() = default;
 };
 
-enum class PauseReason : uint8_t { kPeerFull = 1, kInputFull = 2, kConsole = 4, kOwed = 8, kHelper = 16 };
+enum class PauseReason : uint8_t { kPeerFull = 1, kInputFull = 2, kConsole = 4, kOwed = 8, kEnding = 16, kLeaving = 32 };
 
 class Socket {
  public:

@@ -240,7 +240,22 @@ class DifferentialTest : public IntegrationTest, public testing::WithParamInterf
         all.insert(all.end(), part.begin(), part.end());
       }
     }
+    for (Message& message : all) {
+      if (message.type == 'E') message.body = WithoutSourcePosition(message.body);
+    }
     return all;
+  }
+
+  // A protocol violation is refused by pgweir itself: it has no source file of PostgreSQL to name. All else must agree.
+  static std::string WithoutSourcePosition(const std::string& body) {
+    if (body.find(std::string("VFATAL\0C08P01\0", 14)) == std::string::npos) return body;
+    std::string kept;
+    for (size_t at = 0; at < body.size() && body[at] != '\0';) {
+      const size_t end = body.find('\0', at);
+      if (body[at] != 'F' && body[at] != 'L' && body[at] != 'R') kept += body.substr(at, end - at + 1);
+      at = end + 1;
+    }
+    return kept + '\0';
   }
 
   // For a failure message: types, and the first 200 bytes of each body with the zero bytes shown.

@@ -41,7 +41,7 @@ check_files() {
       return path ~ /^(assert|ctype|errno|float|inttypes|limits|math|signal|stddef|stdint|stdio|stdlib|string|time)\.h$/;
     }
     function check_system_include(path,   is_std) {
-      check_home(path, "^event2?(/|\\.h$)", "^(proxy/(event_loop|socket|listener|resolver)|admin/http_endpoint)\\.(h|cc)$");
+      check_home(path, "^event2?(/|\\.h$)", "^(proxy/(event_loop|socket|listener|resolver)|admin/(http_endpoint|timer))\\.(h|cc)$");
       check_home(path, "^toml\\+\\+/", "^conf/[a-z_]*(loader|reader)[a-z_]*\\.cc$");
       check_home(path, "^(libpq-fe\\.h|postgresql/)", "^proxy/control_connection\\.(h|cc)$");
       check_home(path, "^spdlog/", "^proxy/log\\.(h|cc)$");
@@ -120,6 +120,7 @@ make_clean_tree() {
   printf '#include "admin/console.h"\n#include "proxy/worker.h"\nadmin::Console console;\n' >"$root/proxy/main.cc"
   printf '#include <prometheus/registry.h>\n#include "proxy/worker.h"\n#include "pool/pool.h"\n' >"$root/admin/metrics.cc"
   printf '#include <event2/http.h>\n' >"$root/admin/http_endpoint.cc"
+  printf '#include <event2/event.h>\n' >"$root/admin/timer.cc"
   printf '#include <thread>\n#include <libpq-fe.h>\n#include "admin/console.h"\n' >"$root/tests/unit/all_test.cc"
 }
 

@@ -2,9 +2,10 @@
 # The demonstration: a throwaway PostgreSQL, pgweir in front of it, a short pgbench through it, then it stays until Ctrl-C.
 #
 # usage: make demo                       (installs and builds first)
-# PGWEIR_DEMO_PORT  port of pgweir, 6432; a taken one is replaced by a free one; 0 = a free one
-# PGWEIR_BINARY     the program to show, build/pgweir
-# DEMO_ONCE=1       leave after the last line instead of waiting (for tests)
+# PGWEIR_DEMO_PORT     port of pgweir, 6432; a taken one is replaced by a free one; 0 = a free one
+# PGWEIR_DEMO_SECONDS  length of each pgbench, 5
+# PGWEIR_BINARY        the program to show, build/pgweir
+# DEMO_ONCE=1          leave after the last line instead of waiting (for tests)
 # Everything lives in one temporary folder and is gone afterwards.
 set -euo pipefail
 
@@ -13,6 +14,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/postgres.sh"
 binary=${PGWEIR_BINARY:-$here/../../build/pgweir}
 wanted_port=${PGWEIR_DEMO_PORT:-6432}
+seconds=${PGWEIR_DEMO_SECONDS:-5}
 # pgweir takes settings from its environment and refuses names it does not know: the demo's own, and whatever the shell of
 # the person holds, are not for it.
 for name in "${!PGWEIR_@}" DATABASE_URL DATABASE_URL_FILE; do unset "$name"; done
@@ -114,10 +116,10 @@ run_pgbench() {
 }
 say "pgbench: filling its tables, through pgweir"
 run_pgbench -i -q -s 5
-say "pgbench: 20 clients reading, 5 s"
-run_pgbench -n -S -c 20 -j 2 -T 5 -P 1
-say "pgbench: 20 clients reading and writing (TPC-B), 5 s"
-run_pgbench -n -c 20 -j 2 -T 5 -P 1
+say "pgbench: 20 clients reading, $seconds s"
+run_pgbench -n -S -c 20 -j 2 -T "$seconds" -P 1
+say "pgbench: 20 clients reading and writing (TPC-B), $seconds s"
+run_pgbench -n -c 20 -j 2 -T "$seconds" -P 1
 say "the pools, as the console shows them"
 PAGER='' psql -X "$console" -c 'show pools'
 

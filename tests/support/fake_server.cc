@@ -23,7 +23,7 @@ std::string FakeStartup::Find(const std::string& name) const {
 
 std::optional<Message> FakeConnection::Receive() {
   auto message = ReadMessage();
-  if (message) received_.push_back(*message);
+  if (message && records_) received_.push_back(*message);
   return message;
 }
 
@@ -65,7 +65,7 @@ FakeServer::~FakeServer() {
     const std::lock_guard lock(mutex_);
     for (const int fd : open_fds_) shutdown(fd, SHUT_RDWR);
   }
-  for (std::thread& thread : threads_) thread.join();
+  for (Running& running : threads_) running.thread.join();
   close(listener_);
   close(wake_);
 }
@@ -77,19 +77,37 @@ void FakeServer::Accept() {
     if (waited[1].revents != 0) return;
     const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) continue;
+    JoinEnded();
     const std::lock_guard lock(mutex_);
     open_fds_.push_back(fd);
-    threads_.emplace_back([this, fd] {
+    Running& running = threads_.emplace_back();
+    running.thread = std::thread([this, fd, &running] {
       WireSocket socket(fd);
       socket.set_patience(std::chrono::minutes(10));  // a script waits as long as the proxy keeps it open
       Serve(std::move(socket));
+      const std::lock_guard ended(mutex_);
+      running.ended = true;
     });
   }
+}
+
+void FakeServer::JoinEnded() {
+  std::list<Running> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto it = threads_.begin(); it != threads_.end();) {
+      const auto next = std::next(it);
+      if (it->ended) ended.splice(ended.end(), threads_, it);
+      it = next;
+    }
+  }
+  for (Running& running : ended) running.thread.join();
 }
 
 void FakeServer::Serve(WireSocket socket) {
   const int fd = socket.fd();
   FakeConnection connection(std::move(socket), -1);
+  connection.records_ = options_.record == FakeServerOptions::Record::kAll;
   try {
     if (Welcome(connection)) {
       ++open_;
@@ -103,7 +121,7 @@ void FakeServer::Serve(WireSocket socket) {
   const std::lock_guard lock(mutex_);
   // One entry only: a script that closed its connection itself may already have lent the number to the next one.
   open_fds_.erase(std::find(open_fds_.begin(), open_fds_.end(), fd));
-  ended_.push_back({connection.number_, std::move(connection.received_)});
+  if (connection.records_) ended_.push_back({connection.number_, std::move(connection.received_)});
   connection.Close();
 }
 
@@ -111,7 +129,7 @@ bool FakeServer::Welcome(FakeConnection& connection) {
   while (auto packet = connection.ReadUntyped()) {
     const uint32_t code = Int32At(packet->body, 0);
     if (code == kSslCode || code == kGssCode) {
-      connection.Send("N");
+      connection.Send(code == kSslCode ? options_.answer_to_ssl_request : "N");
       continue;
     }
     if (code == kCancelCode) {
@@ -139,7 +157,7 @@ bool FakeServer::Welcome(FakeConnection& connection) {
       for (const auto& [name, value] : options_.parameters) answer += ParameterStatus(name, value);
       answer += BackendKeyData(static_cast<uint32_t>(1000 + connection.number_), options_.key) + ReadyForQuery('I');
     }
-    return connection.Send(answer);
+    return options_.login ? options_.login(connection, answer) : connection.Send(answer);
   }
   return false;
 }

@@ -2,11 +2,13 @@
 // connection to a script, which speaks bytes as it likes. Records what every connection received.
 //
 // Threads: one thread accepts, each connection's script runs on its own; a script that throws ends its connection and
-// the reason is kept in Problems(). The destructor closes every connection and joins.
+// the reason is kept in Problems(). The destructor closes every connection and joins. Limits: none on connections one
+// after another (ended threads are joined on the way), but what each received is kept only when asked for.
 #pragma once
 
 #include <atomic>
 #include <functional>
+#include <list>
 #include <mutex>
 #include <thread>
 
@@ -36,6 +38,7 @@ class FakeConnection : public WireSocket {
   int number_;
   FakeStartup startup_;
   std::vector<Message> received_;
+  bool records_ = true;
 };
 
 struct FakeServerOptions {
@@ -54,6 +57,11 @@ struct FakeServerOptions {
                       {"default_transaction_read_only", "off"}};
   std::string key = std::string("\x11\x22\x33\x44", 4);
   std::string welcome;  // when set: sent instead of the whole login answer
+  // When set: runs after the StartupMessage instead of the login answer; false ends the connection without its script.
+  // `answer` is what would have been sent.
+  std::function<bool(FakeConnection&, const std::string& answer)> login;
+  std::string answer_to_ssl_request = "N";
+  enum class Record : uint8_t { kAll, kNothing } record = Record::kAll;  // what Received() knows
 };
 
 class FakeServer {
@@ -80,6 +88,7 @@ class FakeServer {
     std::vector<Message> received;
   };
   void Accept();
+  void JoinEnded();
   void Serve(WireSocket socket);
   bool Welcome(FakeConnection& connection);
 
@@ -94,7 +103,11 @@ class FakeServer {
   std::vector<FakeStartup> startups_;
   std::vector<std::pair<uint32_t, std::string>> cancels_;
   std::vector<int> open_fds_;
-  std::vector<std::thread> threads_;
+  struct Running {
+    std::thread thread;
+    bool ended = false;
+  };
+  std::list<Running> threads_;
   std::thread acceptor_;
 };
 
