@@ -2,15 +2,21 @@
 # the line to run), so that all of them work on a machine with nothing but make and a shell.
 #   JOBS=N           compile N files at a time
 #   TESTS=REGEX      only the ctest entries that match, e.g. make test TESTS=unit_
+#   TEST_JOBS=N      run N of the entries at a time; each picks its own ports and folders
 #   FUZZ_SECONDS=N   time for each fuzzer
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 TESTS ?= .
+TEST_JOBS ?= 2
 ASAN_TESTS ?= ^(unit_.*|wire|sim|integration)$$
 TSAN_TESTS ?= ^(unit_pool|unit_proxy|sim|integration)$$
 CLANG_TESTS ?= ^unit_
 FUZZ_SECONDS ?= 10
 
 deps := tests/support/install_deps.sh
+# A report ends the process by a signal, so that a test sees a pgweir of its own die of it, and prints its log.
+export ASAN_OPTIONS ?= abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
+export UBSAN_OPTIONS ?= abort_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS ?= abort_on_error=1:halt_on_error=1:second_deadlock_stack=1
 # The sanitizers of these compilers give up on some layouts of a randomised address space.
 fixed_addresses := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
@@ -19,8 +25,9 @@ define configure_and_build
 @cmake --preset $(1) >/dev/null
 @cmake --build --preset $(1) -j $(JOBS)$(2)
 endef
-# run_tests(folder, regex)
-run_tests = ctest --test-dir $(1) --output-on-failure --no-tests=error -R '$(2)'
+# run_tests(folder, regex): the last line says how it ended, for the target that was asked for
+run_tests = ctest --test-dir $(1) --output-on-failure --no-tests=error -j $(TEST_JOBS) -R '$(2)' \
+  && echo 'make $@: passed' || { echo 'make $@: FAILED; the lines above name the tests' >&2; exit 1; }
 
 .PHONY: help build demo test bench check-deps asan tsan clang fuzz docker-test clean
 .DEFAULT_GOAL := help

@@ -99,7 +99,7 @@ class GlobalTable {
     Add("log_stats", BoolCodec{}, &Global::log_stats, "log totals every stats_period");
     Add("stats_period", Time(std::chrono::seconds(1), std::chrono::hours(24)), &Global::stats_period,
         "time over which averages are taken");
-    Add("workers", Count(0, 1024), &Global::workers, "worker threads; 0 = one per CPU that the cgroup allows").change =
+    Add("workers", Count(0, 256), &Global::workers, "worker threads; 0 = one per CPU that the cgroup allows").change =
         Change::kRestart;
   }
 

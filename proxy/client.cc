@@ -34,7 +34,10 @@ Client::Client(Worker& worker, int fd, PeerKind peer)
   socket_->StartReading();
 }
 
-Client::~Client() { worker_.AddClients(-1); }
+Client::~Client() {
+  lease_.Forget();  // only when the worker itself ends: otherwise LetGo has given the server back
+  worker_.AddClients(-1);
+}
 
 // --- reading and writing -------------------------------------------------------------------------------------------------
 

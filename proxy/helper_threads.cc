@@ -6,13 +6,16 @@ HelperThreads::HelperThreads() {
   for (size_t i = 0; i < kHelperThreads; ++i) threads_.emplace_back([this] { Loop(); });
 }
 
-HelperThreads::~HelperThreads() {
+HelperThreads::~HelperThreads() { Stop(); }
+
+void HelperThreads::Stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_all();
   for (auto& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 bool HelperThreads::Run(std::function<void()> work) {

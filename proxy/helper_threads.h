@@ -23,6 +23,7 @@ class HelperThreads {
   ~HelperThreads();
   HelperThreads(const HelperThreads&) = delete;
   HelperThreads& operator=(const HelperThreads&) = delete;
+  void Stop();  // as the destructor; Run says no afterwards
   [[nodiscard]] bool Run(std::function<void()> work);
 
  private:

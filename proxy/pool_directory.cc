@@ -114,7 +114,10 @@ void PoolDirectory::Configure(const conf::Config& config, pool::TimePoint now,
 void PoolDirectory::Sweep(pool::TimePoint now) {
   pool::MutexLock lock(mutex_);
   for (auto at = pools_.begin(); at != pools_.end();) {
-    const bool unused = at->second.use_count() == 1 && at->second->Clients() == 0 && at->second->Count(now).open == 0;
+    const auto counts = at->second->Count(now);
+    // A failure is remembered for a while, or each new login would try the backend afresh.
+    const bool remembers = counts.is_down && now - counts.down_since < kFailureKept;
+    const bool unused = at->second.use_count() == 1 && at->second->Clients() == 0 && counts.open == 0 && !remembers;
     if (unused) {
       retired_[at->first.database].Merge(at->second->Totals());
       at = pools_.erase(at);

@@ -18,6 +18,7 @@
 namespace proxy {
 
 inline constexpr size_t kPoolsMax = 10'000;
+inline constexpr pool::Duration kFailureKept{60'000'000};
 
 class PoolDirectory {
  public:

@@ -30,6 +30,11 @@ void VerifierCache::Put(const std::string& user, const std::string& secret, cons
 Shared::Shared(uint32_t worker_count, uint64_t seed, EventLoop& control)
     : control_loop(control), pools(worker_count, seed), process_secret(RandomBytes(32)) {}
 
+Shared::~Shared() {
+  helpers.Stop();  // their tasks post to the workers
+  workers.clear();
+}
+
 // Always by message, also to the calling worker: an order must never run inside the call that gave it.
 void Shared::CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here) {
   if (orders.empty()) return;

@@ -49,6 +49,7 @@ class VerifierCache {
 
 struct Shared {
   Shared(uint32_t worker_count, uint64_t seed, EventLoop& control);
+  ~Shared();  // the workers' threads have ended
 
   EventLoop& control_loop;
   HelperThreads helpers;

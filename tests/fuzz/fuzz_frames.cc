@@ -91,8 +91,10 @@ bool OnServerFrame(const Frame& frame, ReplyTracker& tracker, size_t sent) {
     Require(tracker.units_owed() + 1 == units && tracker.owed() < owed && tracker.status() == status);
   } else {
     if (tracker.OnReply(frame.type) == Reply::kBroken) return false;
-    // A Sync may be swallowed by a COPY; nothing but ReadyForQuery ends another unit.
-    Require(owed > 0 && tracker.owed() <= owed && (frame.type == 'G' || tracker.units_owed() == units));
+    Require(owed > 0 && tracker.owed() <= owed);
+    // A Sync may be swallowed by a COPY, a Query skipped after an error; nothing else but ReadyForQuery ends a unit.
+    Require(frame.type == 'G' || frame.type == 'E' ? tracker.units_owed() <= units : tracker.units_owed() == units);
+    if (frame.type == 'E') Require(tracker.skipping() || tracker.units_owed() > 0);
   }
   CheckTracker(tracker, sent);
   return true;

@@ -1,5 +1,6 @@
 #include "tests/integration/environment.h"
 
+#include <csignal>
 #include <cstdlib>
 
 namespace integration {
@@ -9,6 +10,7 @@ std::unique_ptr<PostgresCluster> shared_cluster;
 
 class StopCluster : public testing::Environment {
  public:
+  void SetUp() override { std::signal(SIGPIPE, SIG_IGN); }  // the raw clients write to connections that pgweir has closed
   void TearDown() override { shared_cluster.reset(); }
 };
 const auto* const kStopCluster = testing::AddGlobalTestEnvironment(new StopCluster);

@@ -54,7 +54,11 @@ ChildProcess::ChildProcess(const ChildOptions& options) {
   for (const std::string& argument : options.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   std::vector<char*> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    // The switches of the tests (PGWEIR_TEST_..., PGWEIR_CHAOS_...) are no keys of pgweir, and it says so.
+    const std::string_view text(*entry);
+    if (!text.starts_with("PGWEIR_") && !text.starts_with("DATABASE_URL")) environment.push_back(*entry);
+  }
   for (const std::string& entry : options.environment) environment.push_back(const_cast<char*>(entry.c_str()));
   environment.push_back(nullptr);
   std::optional<Identity> identity;

@@ -19,7 +19,7 @@ namespace test_support {
 struct ChildOptions {
   std::vector<std::string> arguments;    // the first is the path of the program
   std::string output_file;               // stdout and stderr, appended; empty = /dev/null
-  std::vector<std::string> environment;  // NAME=VALUE, beside the inherited ones
+  std::vector<std::string> environment;  // NAME=VALUE, beside the inherited ones, of which pgweir's own are left out
   std::string user;                      // run as this user, only possible for root; empty = unchanged
   int death_signal = SIGKILL;            // sent to the child when the test dies
 };

@@ -13,7 +13,7 @@ packages_for() {
       libspdlog-dev libfmt-dev libcli11-dev libexpected-dev libsystemd-dev libidn-dev zlib1g-dev ;;
     gtest) echo libgtest-dev libgmock-dev librapidcheck-dev ;;
     test) echo postgresql-15 curl openssl python3 python3-psycopg2 ;;
-    sanitize) echo clang libclang-rt-14-dev ;;
+    sanitize) echo clang libclang-rt-14-dev llvm ;;
     bench) echo pgbouncer valgrind strace libbenchmark-dev ;;
     docker) echo debootstrap docker-compose ;;
     *)
