@@ -211,7 +211,7 @@ void Client::LetGo() {
   }
   if (Server* server = std::exchange(server_, nullptr)) {
     const bool inside = stream_left_ > 0 && !stream_drop_;
-    const bool is_clean = state_ == ClientState::kActive && !inside && server->tracker().IsFree() && !server->is_mid_message();
+    const bool is_clean = state_ == ClientState::kActive && !inside && server->IsAtRest();
     if (is_clean) {
       auto lease = std::move(lease_);
       lease.Return();

@@ -52,6 +52,11 @@ size_t Client::Relay(std::string_view chunk) {
     }
     run = pos;
   };
+  if (pos > 0 && stream_left_ == 0 && server_ != nullptr && server_->IsReleasable()) {
+    flush();
+    OnServerFree(Now());
+    if (state_ == ClientState::kClosing) return chunk.size();
+  }
   while (pos < chunk.size()) {
     Frame frame;
     const FrameStatus status = protocol::ReadClientFrame(chunk.substr(pos), frame);
@@ -184,7 +189,7 @@ Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_fir
   counters.wait_us.Add(waited);
   counters.wait.Observe(waited);
   if (state_ != ClientState::kAttach) state_ = ClientState::kLinking;
-  if (!server.Lend(*this, now, check_first)) return Taken::kLater;
+  if (!server.Lend(*this, check_first)) return Taken::kLater;
   if (state_ == ClientState::kLinking) state_ = ClientState::kActive;
   return Taken::kActive;
 }
@@ -335,6 +340,9 @@ void Client::OnAnswerForwarded(Answered answered) {
 void Client::OnTransactionInStatementMode() { Fatal(protocol::MakeError(ErrorCode::kTransactionInStatementMode)); }
 
 void Client::OnServerFree(pool::TimePoint) {
+  // The server has the head of a message that it did not wait for (CopyData of a COPY that it has ended): the next client's
+  // bytes would be read as its rest. Relay comes here again when that rest has gone out.
+  if (stream_left_ > 0) return;
   if (pool_->mode() != conf::PoolMode::kSession) ReleaseServer();
   if (drain_) End(ErrorCode::kShuttingDown);
 }

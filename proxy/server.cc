@@ -34,12 +34,12 @@ Server::~Server() { slot_->server = nullptr; }
 
 // --- lending -------------------------------------------------------------------------------------------------------------
 
-bool Server::Lend(Client& client, pool::TimePoint now, bool check_first) {
+bool Server::Lend(Client& client, bool check_first) {
   client_ = &client;
   in_session_ = pool_->mode() == conf::PoolMode::kSession;
   reset_done_ = false;
   release_due_ = false;
-  (void)now;
+  step_done_ = false;
   if (check_first) {
     const std::string query = pool_->settings().server_check_query;
     std::string message;
@@ -153,6 +153,7 @@ void Server::Abandon(Left left) {
   deadline_ = std::make_unique<Timer>(worker_->loop(), [this] { Close("cleaning took too long"); });
   deadline_->Start(worker_->config().global.cancel_wait_timeout);
   if (own_runs) return;  // OwnDone goes on from there
+  step_done_ = false;
   std::string end;
   if (tracker_.in_copy_in()) {
     protocol::MessageWriter(end).Begin('f').Text("client left during COPY").End();
@@ -172,6 +173,10 @@ void Server::ContinueCleaning() {
   if (state_ != ServerState::kCleaning) SetState(ServerState::kCleaning);
   if (tracker_.is_doubtful()) return Close("client left the protocol in a state that cannot be followed");
   if (!tracker_.owes_nothing() || cancels_in_flight_ > 0) return;  // an answer, or the end of a cancel, goes on from here
+  if (stream_left_ > 0 || !input_.empty()) {
+    step_done_ = true;  // a message has been begun: its end goes on from here
+    return;
+  }
   std::string message;
   if (tracker_.status() != 'I') {
     protocol::WriteQuery(message, "ROLLBACK");

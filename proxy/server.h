@@ -54,7 +54,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
 
   void Connect();
   // The pool gave this server to `client`. True: ready now. False: Client::OnServerReady or OnServerUnfit follows.
-  bool Lend(Client& client, pool::TimePoint now, bool check_first);
+  bool Lend(Client& client, bool check_first);
   // What the linked client sends: frames that the tracker already knows. False: broken (OnServerLost has been called).
   bool Send(std::string_view bytes);
   void Cancel(std::function<void()> done);  // sends a cancel request for what runs now
@@ -76,8 +76,12 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   Socket& socket() { return *socket_; }
   const std::shared_ptr<BackendPool>& pool() const { return pool_; }
   pool::Slot& slot() { return *slot_; }
+  // Owes nothing, PostgreSQL said 'I', and nothing of a message has been begun.
+  bool IsAtRest() const { return tracker_.IsFree() && stream_left_ == 0 && input_.empty(); }
   // Inside a message that is only partly forwarded: nothing may be put between.
   bool is_mid_message() const { return stream_left_ > 0; }
+  // At rest after a unit of its client: the lease may end.
+  bool IsReleasable() const { return release_due_ && IsAtRest(); }
   ServerRow Row() const;
   size_t memory_bytes() const { return sizeof *this + input_.capacity() + (socket_ ? socket_->buffer_bytes() : 0); }
 
@@ -145,6 +149,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   bool own_failed_ = false;
   bool in_session_ = false;   // lent for a whole session
   bool reset_done_ = false;   // this cleaning has sent server_reset_query
+  bool step_done_ = false;     // an exchange of our own, or a drain, is complete; goes on between messages
   bool release_due_ = false;  // ReadyForQuery came; the lease ends when nothing is owed
 
   int cancels_in_flight_ = 0;

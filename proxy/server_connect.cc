@@ -151,6 +151,9 @@ void Server::LoginInput(std::string_view chunk) {
     const auto step = opening_->login->OnMessage(frame.type, frame.body(), answer);
     if (!answer.empty() && !socket_->Write(answer)) return AttemptFailed("write failed", "");
     if (step != protocol::ServerLogin::Step::kContinue) {
+      if (step == protocol::ServerLogin::Step::kReady && pos < chunk.size()) {
+        return AttemptFailed("the server sent more than its login", "");
+      }
       Keep(chunk.substr(pos));
       return OnLoginStep(step);
     }

@@ -58,20 +58,25 @@ void Server::Relay(std::string_view chunk) {
       verdict = Verdict::kBroken;
       break;
     }
-    if (frame.type == 'D' || frame.type == 'd') {
+    if (!last_fatal_.empty()) {
+      verdict = Verdict::kBroken;  // nothing follows a FATAL error
+    } else if (frame.type == 'D' || frame.type == 'd') {
       verdict = tracker_.owed() > 0 ? Verdict::kForward : Verdict::kBroken;
     } else {
       verdict = JudgeAnswer(frame.type, frame.body(), frame.total);
     }
     if (verdict == Verdict::kNeedMore || verdict == Verdict::kBroken || verdict == Verdict::kRefused) break;
     if (verdict == Verdict::kHide) {
+      // A client that breaks while it is written to leaves this server to be cleaned: what is not eaten yet must be kept
+      // before, or its rest would be read as if it began here.
+      Keep(chunk.substr(pos + frame.here.size()));
       if (!Forward(chunk.substr(run, pos - run))) return;
-      // What replaced it has been written by JudgeAnswer's caller side effect below.
-      if (frame.type == 'E' && client_->timeout_report() != nullptr && last_fatal_.empty()) {
+      if (client_->timeout_report() != nullptr && last_fatal_.empty()) {
         std::string replaced;
         protocol::WriteError(replaced, *client_->timeout_report());
         if (!Forward(replaced)) return;
       }
+      input_.clear();
       run = pos + frame.here.size();
     }
     pos += frame.here.size();
@@ -81,20 +86,20 @@ void Server::Relay(std::string_view chunk) {
   }
   if (verdict == Verdict::kRefused) {
     // Nothing of the statement that opened the block has to be seen: what is answered up to there goes out.
-    Keep(chunk.substr(pos));
+    Keep(chunk.substr(pos + 6));  // its ReadyForQuery is eaten
     if (after_ready > run && !Forward(chunk.substr(run, after_ready - run))) return;
     return client_->OnTransactionInStatementMode();
   }
   if (verdict == Verdict::kBroken) {
-    if (!Forward(chunk.substr(run, pos - run))) return;
     stream_left_ = 0;
+    Forward(chunk.substr(run, pos - run));  // whatever becomes of the client, this server ends
     return OnLost("the server broke the protocol");
   }
   Keep(chunk.substr(pos));
   if (!Forward(chunk.substr(run, pos - run))) return;
   client_->OnAnswerForwarded(pos > after_ready ? Client::Answered::kPartly : Client::Answered::kNothingOpen);
   if (client_ == nullptr) return;  // it had only waited for this answer to leave
-  if (release_due_ && stream_left_ == 0 && tracker_.IsFree()) client_->OnServerFree(Now());
+  if (IsReleasable()) client_->OnServerFree(Now());
 }
 
 Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size_t total) {
@@ -135,6 +140,8 @@ Server::Verdict Server::JudgeError(std::string_view body) {
   if (fields.severity == "FATAL" || fields.severity == "PANIC") {
     // The server goes. What the client hears depends on what it has already got: OnServerLost decides.
     last_fatal_.assign(body);
+    deadline_ = std::make_unique<Timer>(worker_->loop(), [this] { OnLost("no end of the connection after a FATAL error"); });
+    deadline_->Start(kCloseWait);
     return Verdict::kHide;
   }
   if (tracker_.OnReply('E') == protocol::ReplyTracker::Reply::kBroken) return Verdict::kBroken;
@@ -189,10 +196,9 @@ void Server::Swallow(std::string_view chunk) {
       }
     }
     if (own_ != Own::kNone) {
-      if (frame.type == 'Z' && own_ready_left_ == 1) Keep(chunk.substr(pos));  // OwnDone may give this server to a client
-      const bool is_last = frame.type == 'Z' && own_ready_left_ == 1;
+      if (own_ready_left_ == 0) return OnLost("the server sent something that nobody asked for");
       OnOwnFrame(frame.type, frame.body());
-      if (is_last || state_ == ServerState::kClosing) return;
+      if (state_ == ServerState::kClosing) return;
       continue;
     }
     using Reply = protocol::ReplyTracker::Reply;
@@ -205,14 +211,20 @@ void Server::Swallow(std::string_view chunk) {
       std::string fail;
       protocol::MessageWriter(fail).Begin('f').Text("client left during COPY").End();
       tracker_.OnSent('f');
+      if (tracker_.NeedsSync()) {  // the one that was sent ahead has been swallowed by the copy
+        protocol::WriteSync(fail);
+        tracker_.OnSent('S');
+      }
       if (!Send(fail)) return;
     }
-    if (reply == Reply::kReady && tracker_.owes_nothing()) {
-      Keep(chunk.substr(pos));
-      return ContinueCleaning();
-    }
+    if (reply == Reply::kReady && tracker_.owes_nothing()) step_done_ = true;
   }
   Keep(chunk.substr(pos));
+  // Only between messages: the next step may give this server to a client.
+  if (!step_done_ || stream_left_ > 0 || !input_.empty()) return;
+  step_done_ = false;
+  if (own_ != Own::kNone) OwnDone();
+  else ContinueCleaning();
 }
 
 void Server::OnOwnFrame(char type, std::string_view body) {
@@ -220,7 +232,7 @@ void Server::OnOwnFrame(char type, std::string_view body) {
     case 'Z':
       if (body.size() != 1) return OnLost("the server broke the protocol");
       tracker_.SetStatus(body[0]);
-      if (--own_ready_left_ == 0) OwnDone();
+      if (--own_ready_left_ == 0) step_done_ = true;
       return;
     case 'E':
       if (!own_failed_) own_error_.assign(body);
