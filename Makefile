@@ -7,16 +7,19 @@
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 TESTS ?= .
 TEST_JOBS ?= 2
-ASAN_TESTS ?= ^(unit_.*|wire|sim|integration)$$
-TSAN_TESTS ?= ^(unit_pool|unit_proxy|sim|integration)$$
+ASAN_TESTS ?= ^(unit_.*|wire|sim|integration|chaos)$$
+TSAN_TESTS ?= ^(unit_pool|unit_proxy|sim|integration|chaos)$$
 CLANG_TESTS ?= ^unit_
 FUZZ_SECONDS ?= 10
 
+tsan_targets := pgweir unit_pool unit_proxy sim integration chaos
+# A sanitizer multiplies the memory that these tests bound.
+sanitized := GTEST_FILTER='-MemoryTest.*'
 deps := tests/support/install_deps.sh
 # A report ends the process by a signal, so that a test sees a pgweir of its own die of it, and prints its log.
 export ASAN_OPTIONS ?= abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
 export UBSAN_OPTIONS ?= abort_on_error=1:print_stacktrace=1
-export TSAN_OPTIONS ?= abort_on_error=1:halt_on_error=1:second_deadlock_stack=1
+export TSAN_OPTIONS ?= abort_on_error=1:halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/tests/support/tsan_suppressions.txt
 # The sanitizers of these compilers give up on some layouts of a randomised address space.
 fixed_addresses := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
@@ -40,7 +43,7 @@ help:
 	@echo 'make docker-test  the images of docker/, started for real (needs a Docker engine)'
 	@echo 'make asan         the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make tsan         the tests under ThreadSanitizer'
-	@echo 'make clang        build with clang and its thread-safety analysis, run the unit tests'
+	@echo 'make clang        build with clang, its thread-safety analysis and its sanitizers, run the unit tests'
 	@echo 'make fuzz         run each fuzzer for FUZZ_SECONDS over its corpus'
 	@echo 'make check-deps   install what build, demo and test need'
 	@echo 'make clean        remove the build folders'
@@ -70,17 +73,17 @@ bench:
 asan:
 	@$(deps) build gtest test
 	$(call configure_and_build,asan)
-	@$(fixed_addresses) $(call run_tests,build-asan,$(ASAN_TESTS))
+	@$(sanitized) $(fixed_addresses) $(call run_tests,build-asan,$(ASAN_TESTS))
 
 tsan:
 	@$(deps) build gtest test
-	$(call configure_and_build,tsan)
-	@$(fixed_addresses) $(call run_tests,build-tsan,$(TSAN_TESTS))
+	$(call configure_and_build,tsan, --target $(tsan_targets))
+	@$(sanitized) $(fixed_addresses) $(call run_tests,build-tsan,$(TSAN_TESTS))
 
 clang:
 	@$(deps) build gtest test sanitize
 	$(call configure_and_build,clang)
-	@$(fixed_addresses) $(call run_tests,build-clang,$(CLANG_TESTS))
+	@$(sanitized) $(fixed_addresses) $(call run_tests,build-clang,$(CLANG_TESTS))
 
 fuzz:
 	@$(deps) build gtest sanitize

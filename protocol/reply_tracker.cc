@@ -27,8 +27,11 @@ void ReplyTracker::DropCopyEnds() {
   }
 }
 
-void ReplyTracker::EraseAt(size_t i) {
-  for (size_t k = i; k + 1 < count_; ++k) ring_[(head_ + k) & (ring_.size() - 1)] = At(k + 1);
+// The second: the head takes its place.
+void ReplyTracker::EraseSecond() {
+  const Owed head = At(0);
+  head_ = (head_ + 1) & (ring_.size() - 1);
+  ring_[head_] = head;
   --count_;
 }
 
@@ -96,7 +99,6 @@ ReplyTracker::Reply ReplyTracker::OnReply(char type) {
     case 'd':
     case 'c':
     case 'H': return is_query || head == Owed::kExecute ? Reply::kOk : Reply::kBroken;
-    case 'W': doubtful_ = true; return is_query ? Reply::kOk : Reply::kBroken;
     case 'G':
       if (!is_query && head != Owed::kExecute) return Reply::kBroken;
       OnCopyIn();
@@ -111,9 +113,9 @@ void ReplyTracker::OnCopyIn() {
   while (count_ > 1) {
     const Owed next = At(1);
     if (next == Owed::kSync) {
-      EraseAt(1);
+      EraseSecond();
     } else if (next == Owed::kCopyEnd) {
-      EraseAt(1);
+      EraseSecond();
       copy_in_ = false;
       return;
     } else {

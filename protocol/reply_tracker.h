@@ -19,7 +19,8 @@
 // COPY IN (reply G): a Sync that was sent ahead is swallowed by the server (documentation, "COPY Operations": Flush and Sync
 // are ignored in copy-in mode), unless CopyDone was sent ahead of it. Anything else sent ahead makes the server abort the
 // copy in a way that cannot be followed: IsDoubtful, and the server is closed at its release.
-// Notices, ParameterStatus and notifications are not answers and do not come here.
+// Notices, ParameterStatus and notifications are not answers and do not come here. CopyBothResponse is never lawful: who could
+// ask for it, a replication connection, is refused at its startup.
 //
 // Threads: a value, on the worker that owns the server. Limits: kOwedMax messages; the relay stops reading the client there.
 // Source: PostgreSQL documentation, "Message Flow": Extended Query, Pipelining, COPY Operations, Function Call.
@@ -69,7 +70,7 @@ class ReplyTracker {
   void OnError();
   void OnCopyIn();
   Owed At(size_t i) const { return ring_[(head_ + i) & (ring_.size() - 1)]; }
-  void EraseAt(size_t i);
+  void EraseSecond();
 
   std::vector<Owed> ring_ = std::vector<Owed>(16);  // a power of two
   size_t head_ = 0, count_ = 0;

@@ -92,8 +92,9 @@ conf::PoolSettings BackendPool::settings() const {
 void BackendPool::OfferCredentials(const std::optional<protocol::ScramKeys>& keys, const std::string& cleartext) {
   if (!keys && cleartext.empty()) return;
   pool::MutexLock lock(mutex_);
-  if (keys) offered_keys_ = keys;
-  if (!cleartext.empty()) offered_password_ = cleartext;
+  // The latest proof replaces the one before: an old password must not stand before newer keys.
+  offered_keys_ = keys;
+  offered_password_ = cleartext;
 }
 
 void BackendPool::RememberDerivedKeys(const protocol::ScramKeys& keys) {

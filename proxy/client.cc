@@ -210,6 +210,7 @@ void Client::LetGo() {
     worker_.CarryOut(*pool_, orders);
   }
   if (Server* server = std::exchange(server_, nullptr)) {
+    held_us_ += static_cast<uint64_t>((Now() - linked_at_).count());
     const bool inside = stream_left_ > 0 && !stream_drop_;
     const bool is_clean = state_ == ClientState::kActive && !inside && server->IsAtRest();
     if (is_clean) {
@@ -232,8 +233,8 @@ void Client::LetGo() {
   if (state_ != ClientState::kClosing && !user_.empty() && worker_.config().global.log_disconnections) {
     const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now() - connect_time_);
     Log(Level::kInfo, "client_close",
-        {{"client", id_}, {"database", database_}, {"user", user_}, {"age_ms", age.count()}, {"reason", close_reason_},
-         {"received", socket_->bytes_in()}, {"sent", socket_->bytes_out()}});
+        {{"client", id_}, {"database", database_}, {"user", user_}, {"reason", close_reason_}, {"login_us", login_us_},
+         {"queue_us", queued_us_}, {"server_us", held_us_}, {"total_ms", age.count()}, {"received", socket_->bytes_in()}, {"sent", socket_->bytes_out()}});
   }
   pool_.reset();
   login_.reset();

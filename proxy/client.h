@@ -138,7 +138,7 @@ class Client final : public SocketHandler {
   size_t AnswerUnlinked(const protocol::Frame& frame);
   size_t AnswerRefused(const protocol::Frame& frame);
   void StartUnit(pool::TimePoint now);
-  void ReleaseServer();
+  void ReleaseServer(pool::TimePoint now);
   void Leave();
   void BecomeIdle();
   protocol::ErrorReport WaitReport(protocol::ErrorCode code, pool::TimePoint now) const;
@@ -180,7 +180,8 @@ class Client final : public SocketHandler {
   std::string input_;
   size_t stream_left_ = 0;
   Timeout timeout_, transaction_timeout_;
-  pool::TimePoint unit_start_{}, transaction_start_{};
+  pool::TimePoint unit_start_{}, transaction_start_{}, linked_at_{};
+  uint64_t login_us_ = 0, queued_us_ = 0, held_us_ = 0;  // for the line at its end
   WallTime connect_time_, request_time_;
   uint32_t cancel_process_id_ = 0;
   std::string user_, database_;

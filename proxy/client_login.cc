@@ -268,7 +268,8 @@ void Client::OnAuthenticated() {
   user_clients_ = std::move(user_clients);
   pool_ = pools.FindOrMake(config, *login_->section, database_, user_);
   if (!pool_) return Fatal(protocol::MakeError(ErrorCode::kTooManyClients, {}, "too many pools: " + std::to_string(kPoolsMax)));
-  pool_->OfferCredentials(login_->exchange->scram_keys(), login_->exchange->cleartext());
+  // A forced user is somebody else: this client's password is not for its servers.
+  if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->exchange->cleartext());
   client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;
   Attach();
 }
@@ -347,12 +348,13 @@ void Client::SendWelcome() {
   cancel_process_id_ = key.process_id;
   protocol::WriteBackendKeyData(bytes, key.process_id, key.key);
   protocol::WriteReadyForQuery(bytes, 'I');
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - connect_time_);
+  login_us_ = static_cast<uint64_t>(took.count());
   if (worker_.config().global.log_connections) {
     const PeerName peer = RemoteName(socket_->fd());
-    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - connect_time_);
     Log(Level::kInfo, "client_login",
         {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port},
-         {"login_us", took.count()}});
+         {"login_us", login_us_}});
   }
   auto& counters = pool_->counters(worker_.number());
   counters.client_logins.Add(1);

@@ -187,6 +187,8 @@ Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_fir
   auto& counters = pool_->counters(worker_.number());
   counters.server_assignments.Add(1);
   counters.wait_us.Add(waited);
+  queued_us_ += waited;
+  linked_at_ = now;
   counters.wait.Observe(waited);
   if (state_ != ClientState::kAttach) state_ = ClientState::kLinking;
   if (!server.Lend(*this, check_first)) return Taken::kLater;
@@ -210,7 +212,7 @@ void Client::OnServerReady() {
     if (verified) settings_ = std::move(verified);
     // A session keeps the server that it will need anyway.
     const bool keeps = pool_->mode() == conf::PoolMode::kSession;
-    if (!keeps) ReleaseServer();
+    if (!keeps) ReleaseServer(Now());
     SendWelcome();
     if (keeps && state_ == ClientState::kIdle) state_ = ClientState::kActive;
   } else {
@@ -339,15 +341,16 @@ void Client::OnAnswerForwarded(Answered answered) {
 
 void Client::OnTransactionInStatementMode() { Fatal(protocol::MakeError(ErrorCode::kTransactionInStatementMode)); }
 
-void Client::OnServerFree(pool::TimePoint) {
+void Client::OnServerFree(pool::TimePoint now) {
   // The server has the head of a message that it did not wait for (CopyData of a COPY that it has ended): the next client's
   // bytes would be read as its rest. Relay comes here again when that rest has gone out.
   if (stream_left_ > 0) return;
-  if (pool_->mode() != conf::PoolMode::kSession) ReleaseServer();
+  if (pool_->mode() != conf::PoolMode::kSession) ReleaseServer(now);
   if (drain_) End(ErrorCode::kShuttingDown);
 }
 
-void Client::ReleaseServer() {
+void Client::ReleaseServer(pool::TimePoint now) {
+  held_us_ += static_cast<uint64_t>((now - linked_at_).count());
   const ClientState before = state_;
   server_ = nullptr;
   unit_open_ = false;

@@ -44,6 +44,18 @@ bool Listener::Open(const conf::Global& global, std::string& error) {
   return global.unix_socket_dir.empty() || OpenUnix(global, error);
 }
 
+bool Listener::IsOurs(const addrinfo* address) const {
+  for (const auto& listening : sockets_) {
+    sockaddr_storage own{};
+    socklen_t length = sizeof own;
+    if (getsockname(listening->fd, reinterpret_cast<sockaddr*>(&own), &length) == 0 && length == address->ai_addrlen &&
+        std::memcmp(&own, address->ai_addr, length) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool Listener::OpenTcp(const std::string& address, const conf::Global& global, std::string& error) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -57,6 +69,10 @@ bool Listener::OpenTcp(const std::string& address, const conf::Global& global, s
   size_t opened = 0;
   std::string last;
   for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
+    if (IsOurs(at)) {  // two names of one address
+      ++opened;
+      continue;
+    }
     const int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
       last = std::strerror(errno);
@@ -66,9 +82,13 @@ bool Listener::OpenTcp(const std::string& address, const conf::Global& global, s
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (at->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (bind(fd, at->ai_addr, at->ai_addrlen) != 0) {
+      const bool is_taken = errno == EADDRINUSE;
       last = std::strerror(errno);
+      // A family that is missing here is passed over; a port that is taken is not: half of the clients would reach another program.
       close(fd);
-      continue;
+      if (!is_taken) continue;
+      opened = 0;
+      break;
     }
     if (!Add(fd, PeerKind::kTcp, global, last)) continue;
     ++opened;

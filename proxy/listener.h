@@ -16,6 +16,8 @@
 #include "proxy/client.h"
 #include "proxy/event_loop.h"
 
+struct addrinfo;
+
 namespace proxy {
 
 inline constexpr pool::Duration kAcceptPause{100'000};
@@ -38,6 +40,7 @@ class Listener {
 
  private:
   struct Listening;
+  bool IsOurs(const addrinfo* address) const;
   bool OpenTcp(const std::string& address, const conf::Global& global, std::string& error);
   bool OpenUnix(const conf::Global& global, std::string& error);
   bool Add(int fd, PeerKind peer, const conf::Global& global, std::string& error);

@@ -4,6 +4,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -36,10 +37,34 @@ spdlog::level::level_enum ToSpdlog(Level level) {
   return spdlog::level::info;
 }
 
+// Length of the UTF-8 character at the front (no overlong form, no surrogate), 0 when there is none.
+size_t Utf8Length(std::string_view text) {
+  const auto at = [text](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const unsigned first = at(0);
+  const size_t length = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3
+                        : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  }
+  const unsigned second = at(1);
+  const bool is_wrong = (first == 0xe0 && second < 0xa0) || (first == 0xed && second >= 0xa0) || (first == 0xf0 && second < 0x90) ||
+                        (first == 0xf4 && second >= 0x90);
+  return is_wrong ? 0 : length;
+}
+
+// Names come from the wire in any encoding; JSON is UTF-8, so what is not becomes U+FFFD.
 void AppendJsonString(std::string& out, std::string_view text) {
   out.push_back('"');
-  for (const char c : text) {
+  while (!text.empty()) {
+    const char c = text[0];
     const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x80) {
+      const size_t length = Utf8Length(text);
+      out += length > 0 ? text.substr(0, length) : "\xef\xbf\xbd";
+      text.remove_prefix(std::max<size_t>(length, 1));
+      continue;
+    }
+    text.remove_prefix(1);
     if (c == '"' || c == '\\') {
       out.push_back('\\');
       out.push_back(c);
@@ -99,8 +124,8 @@ bool OpenLog(const conf::Global& global, std::string& error) {
 void CloseLog() {
   State& state = TheState();
   std::lock_guard lock(state.mutex);
-  std::atomic_store(&state.logger, std::shared_ptr<spdlog::async_logger>());
-  state.pool.reset();  // joins its thread after the queue is written
+  const auto last = std::atomic_exchange(&state.logger, std::shared_ptr<spdlog::async_logger>());
+  state.pool.reset();  // joins its thread after the queue is written; the logger goes after it
 }
 
 bool WouldLog(Level level) { return level >= TheState().level.load(std::memory_order_relaxed); }

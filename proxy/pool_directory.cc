@@ -104,6 +104,10 @@ void PoolDirectory::Configure(const conf::Config& config, pool::TimePoint now,
       pool->SetMode(pool::RunMode::kRemoved, now, orders);
     } else {
       const bool anew = pool->Configure(config, *section);
+      // It was removed and came back before Sweep forgot it.
+      if (pool->Count(now).mode == pool::RunMode::kRemoved) {
+        pool->SetMode(IsPaused(pool->key().database) ? pool::RunMode::kPaused : pool::RunMode::kRunning, now, orders);
+      }
       pool->SetLimits(BackendPool::LimitsOf(config.ResolvePool(*section, pool->key().user)), now, orders);
       if (anew) pool->CloseAll(now, orders);
     }

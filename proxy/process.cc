@@ -115,6 +115,16 @@ void Process::RaiseDescriptorLimit() {
 bool Process::Start() {
   const conf::Global& global = runtime_->config->global;
   std::signal(SIGPIPE, SIG_IGN);
+  // Before anybody can see that we listen: a signal then must not meet the system's default.
+  const auto watch = [this](int signal, std::function<void()> fire) {
+    signals_.push_back(std::make_unique<SignalWatch>(loop_, signal, std::move(fire)));
+  };
+  watch(SIGHUP, [this] { OnSignalReload(); });
+  watch(SIGTERM, [this] { drain_phase_ == DrainPhase::kNone ? BeginDrain() : Stop(); });
+  watch(SIGINT, [this] { drain_phase_ == DrainPhase::kNone ? BeginDrain() : Stop(); });
+  watch(SIGQUIT, [this] { Stop(); });
+  watch(SIGUSR1, [this] { Pause("", [](auto) {}); });
+  watch(SIGUSR2, [this] { Resume("", [](auto) {}); });
   listener_ = std::make_unique<Listener>(loop_, [this](int fd, PeerKind peer) { Accept(fd, peer); });
   std::string error;
   if (!listener_->Open(global, error)) {
@@ -129,17 +139,8 @@ bool Process::Start() {
       return false;
     }
   }
-  const auto watch = [this](int signal, std::function<void()> fire) {
-    signals_.push_back(std::make_unique<SignalWatch>(loop_, signal, std::move(fire)));
-  };
-  watch(SIGHUP, [this] { OnSignalReload(); });
-  watch(SIGTERM, [this] { drain_phase_ == DrainPhase::kNone ? BeginDrain() : Stop(); });
-  watch(SIGINT, [this] { drain_phase_ == DrainPhase::kNone ? BeginDrain() : Stop(); });
-  watch(SIGQUIT, [this] { Stop(); });
-  watch(SIGUSR1, [this] { Pause("", [](auto) {}); });
-  watch(SIGUSR2, [this] { Resume("", [](auto) {}); });
   for (auto& worker : shared_->workers) worker->Start();
-  housekeeping_.Start(kHousekeeping);
+  housekeeping_.Start(pool::Duration(0));
   last_stats_ = Now();
   has_started_ = true;
   Log(Level::kInfo, "started",
@@ -171,8 +172,16 @@ void Process::Accept(int fd, PeerKind peer) {
 
 // --- housekeeping --------------------------------------------------------------------------------------------------------
 
+void Process::Prewarm() {
+  for (const auto& [name, database] : runtime_->config->databases) {
+    if (name == "*" || database.user.empty() || runtime_->config->ResolvePool(database, database.user).min_pool_size == 0) continue;
+    shared_->pools.FindOrMake(*runtime_->config, database, name, database.user);  // the next tick opens its servers
+  }
+}
+
 void Process::Housekeeping() {
   const pool::TimePoint now = Now();
+  Prewarm();
   for (auto& pool : shared_->pools.All()) {
     pool::Orders orders;
     pool->Tick(now, orders);
@@ -227,7 +236,8 @@ void Process::OnSignalReload() {
 }
 
 tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Process::Reload() {
-  sd_notify(0, "RELOADING=1");
+  // Type=notify-reload asks for the time, so that an answer to an earlier reload is not taken for this one's.
+  sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(Now().time_since_epoch().count())).c_str());
   const auto loaded = conf::Load(options_);
   if (!loaded) {
     sd_notify(0, "READY=1");
@@ -311,7 +321,7 @@ void Process::DrainStep() {
   switch (drain_phase_) {
     case DrainPhase::kNone: return;
     case DrainPhase::kDelay:
-      if (now < drain_next_ && left > 0) break;
+      if (now < drain_next_) break;
       listener_->Close();
       drain_phase_ = DrainPhase::kClients;
       [[fallthrough]];

@@ -103,11 +103,10 @@ TEST_F(CancelTest, NeverHitsAnotherClientsQuery) {
   NEEDS_PGWEIR();
   StartPgweir("default_pool_size = 1\nquery_wait_timeout = \"30s\"\n");
   Connection canceller = Connect(), victim = Connect();
-  std::atomic<bool> stop{false};
   std::atomic<int> sent{0};
-  std::thread sender([&] {
+  std::jthread sender([&](const std::stop_token& stop) {
     Cancel own(canceller);
-    while (!stop) {
+    while (!stop.stop_requested()) {
       if (own.Send()) ++sent;
     }
   });
@@ -122,7 +121,7 @@ TEST_F(CancelTest, NeverHitsAnotherClientsQuery) {
     }
     for (const Result& result : canceller.Collect()) canceled += result.sqlstate() == "57014" ? 1 : 0;
   }
-  stop = true;
+  sender.request_stop();
   sender.join();
   EXPECT_EQ(victim_hit, 0);
   EXPECT_EQ(wrong, 0);

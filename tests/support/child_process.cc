@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,6 +84,8 @@ ChildProcess::ChildProcess(const ChildOptions& options) {
   }
   // After setuid, which clears it. The parent may have died in between.
   if (prctl(PR_SET_PDEATHSIG, options.death_signal) != 0 || getppid() != parent) _exit(127);
+  const rlimit open_files{options.open_files_max, options.open_files_max};
+  if (options.open_files_max > 0 && setrlimit(RLIMIT_NOFILE, &open_files) != 0) FailInChild("setrlimit");
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

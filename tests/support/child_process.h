@@ -22,6 +22,7 @@ struct ChildOptions {
   std::vector<std::string> environment;  // NAME=VALUE, beside the inherited ones, of which pgweir's own are left out
   std::string user;                      // run as this user, only possible for root; empty = unchanged
   int death_signal = SIGKILL;            // sent to the child when the test dies
+  unsigned open_files_max = 0;           // RLIMIT_NOFILE, soft and hard; 0 = unchanged
 };
 
 class ChildProcess {

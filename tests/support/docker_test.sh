@@ -129,7 +129,7 @@ if ! has_image pgweir-test-build:latest || [[ ${PGWEIR_DOCKER_KEEP:-} != 1 ]]; t
 fi
 quietly build_stage.log 1200 docker build --force-rm -f "$root/docker/Dockerfile" --target build -t pgweir-test-build:latest "$root"
 made_images+=("$WEIR_IMAGE")
-quietly image.log 600 "${compose[@]}" build pgweir
+quietly image.log 1200 "${compose[@]}" build pgweir
 
 say "starting PostgreSQL and pgweir"
 export WEIR_SECRETS=$folder/secrets WEIR_PORT=0 WEIR_HTTP_PORT=0  # 0: the engine takes free ports

@@ -45,6 +45,7 @@ PgweirProcess::PgweirProcess(const PgweirConfig& config, const Options& options)
   child.arguments = {Binary(), config_file_};
   child.arguments.insert(child.arguments.end(), options.arguments.begin(), options.arguments.end());
   child.environment = options.environment;
+  child.open_files_max = options.open_files_max;
   child.output_file = log_file_;
   child.user = UnprivilegedUser();
   process_ = std::make_unique<ChildProcess>(child);

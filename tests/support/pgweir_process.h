@@ -30,6 +30,7 @@ class PgweirProcess {
   struct Options {
     std::vector<std::string> environment;
     std::vector<std::string> arguments;  // after FILE
+    unsigned open_files_max = 0;         // 0 = unchanged
   };
   explicit PgweirProcess(const PgweirConfig& config) : PgweirProcess(config, Options{}) {}
   PgweirProcess(const PgweirConfig& config, const Options& options);

@@ -2,13 +2,11 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,6 +14,8 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include "tests/support/wire_barrier.h"
 
 namespace test_support {
 
@@ -67,12 +67,7 @@ bool WireSocket::Send(std::string_view bytes) {
 
 bool WireSocket::SendSplit(std::string_view bytes, size_t at) {
   if (!Send(bytes.substr(0, at))) return false;
-  // The peer's kernel has acknowledged the first part, so the second comes in a read of its own or later.
-  const bool has_left = Eventually([&] {
-    int queued = 0;
-    return ioctl(fd_, SIOCOUTQ, &queued) != 0 || queued == 0;
-  });
-  return has_left && Send(bytes.substr(at));
+  return WaitUntilRead(fd_) && Send(bytes.substr(at));
 }
 
 bool WireSocket::SendByteByByte(std::string_view bytes) {

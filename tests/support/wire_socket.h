@@ -35,7 +35,7 @@ class WireSocket {
 
   // False when the other side has gone.
   bool Send(std::string_view bytes);
-  // In two writes, cut before byte `at`; the first part has left this host's buffer when the second is written.
+  // In two writes, cut before byte `at`; the peer has read the first part when the second is written (wire_barrier.h).
   bool SendSplit(std::string_view bytes, size_t at);
   bool SendByteByByte(std::string_view bytes);
 

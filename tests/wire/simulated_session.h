@@ -1,0 +1,77 @@
+// A tiny PostgreSQL behind the login: eats frontend messages, emits answers as PostgreSQL orders and flushes them.
+//
+// What: simple and extended protocol, prepared statements and portals, transaction status, COPY both ways, function
+// calls, skipping to Sync after an error, a Sync swallowed in copy-in mode. Its "SQL" (';' between statements of a
+// simple query):
+//   echo X     one row X ($1.. are parameters)      rows N       N rows              big N       one row of N bytes
+//   fail X     an error with message X              failbig N    an error of N bytes notice X    a notice, then done
+//   set A B    ParameterStatus A = B                setbig A N   the same, N bytes   notify X    a notification
+//   begin, commit, rollback                         copyin       copyinfail (at the first CopyData)    copyout N
+// and pgweir's own set_config. The answers are written to by hand from the documentation, not with the code under test.
+// Threads: one at a time. Not here: sockets.
+// Source: PostgreSQL documentation, "Message Flow".
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "tests/support/wire_messages.h"
+
+namespace wire {
+
+class SimulatedSession {
+ public:
+  // Gets the bytes of each flush.
+  using Output = std::function<void(std::string)>;
+  explicit SimulatedSession(Output output) : output_(std::move(output)) {}
+
+  // False at Terminate.
+  bool On(const test_support::Message& message);
+  char status() const { return status_; }
+
+ private:
+  enum class Mode : uint8_t { kSimple, kExtended };
+  enum class Copy : uint8_t { kNone, kTakes, kFails };
+  struct Portal {
+    std::string sql;
+    test_support::Values parameters;
+    int rows_done = 0;
+  };
+  struct Outcome {
+    bool failed = false, is_copy_in = false, is_suspended = false;
+  };
+
+  void OnQuery(std::string_view sql);
+  void RunRest();
+  void OnFunctionCall(const std::string& body);
+  void OnParse(const std::string& body);
+  void OnBind(const std::string& body);
+  void OnDescribe(const std::string& body);
+  void OnExecute(const std::string& body);
+  void OnClose(const std::string& body);
+  void OnCopyMessage(const test_support::Message& message);
+  void EndCopy(const std::string& answer, bool failed);
+
+  Outcome Run(const std::string& sql, Mode mode, Portal* portal, int rows_max);
+  Outcome Fail(std::string_view sqlstate, std::string_view message);
+  void FailExtended(std::string_view sqlstate, std::string_view message);
+  bool SetConfig(const std::string& sql, const Portal* portal);
+  void Ready();
+  void Emit(const std::string& bytes);
+  void FlushOutput();
+
+  const Output output_;
+  std::string out_;
+  char status_ = 'I';
+  bool skipping_ = false;
+  Copy copy_ = Copy::kNone;
+  Mode copy_mode_ = Mode::kSimple;
+  int copied_ = 0;
+  std::string rest_;  // statements of a simple query after the one that copies
+  std::map<std::string, std::string> statements_;
+  std::map<std::string, Portal> portals_;
+};
+
+}  // namespace wire
