@@ -396,6 +396,7 @@ void Pool::SetLimits(const PoolLimits& limits, TimePoint now, Orders& orders) {
 
 void Pool::SetMode(RunMode mode, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
+  if (mode_ == RunMode::kRemoved && mode == RunMode::kPaused) return;  // removed says more
   mode_ = mode;
   if (mode == RunMode::kRunning) {
     Grow(now, orders);

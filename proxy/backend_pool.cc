@@ -138,6 +138,12 @@ PoolTotals BackendPool::Totals() const {
   return totals;
 }
 
+uint64_t BackendPool::IdleInTransaction() const {
+  uint64_t clients = 0;
+  for (const auto& counters : counters_) clients += counters.idle_in_transaction.Get();
+  return clients;
+}
+
 uint64_t BackendPool::Clients() const {
   uint64_t clients = 0;
   for (const auto& counters : counters_) clients += counters.clients.Get();

@@ -49,6 +49,7 @@ class BackendPool : public pool::Pool {
   PoolCounters& counters(pool::WorkerId worker) { return counters_[worker]; }
   PoolTotals Totals() const;
   uint64_t Clients() const;
+  uint64_t IdleInTransaction() const;
 
   // Read per query; written by Configure.
   conf::PoolMode mode() const { return mode_.load(std::memory_order_relaxed); }

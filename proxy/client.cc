@@ -211,6 +211,7 @@ void Client::LetGo() {
   }
   if (Server* server = std::exchange(server_, nullptr)) {
     held_us_ += static_cast<uint64_t>((Now() - linked_at_).count());
+    CountIdle(Between::kNo);
     const bool inside = stream_left_ > 0 && !stream_drop_;
     const bool is_clean = state_ == ClientState::kActive && !inside && server->IsAtRest();
     if (is_clean) {

@@ -69,6 +69,7 @@ class Client final : public SocketHandler {
   // After each batch of answers; `answered` = some of it belongs to a unit that is not complete.
   enum class Answered : uint8_t { kNothingOpen, kPartly };
   void OnAnswerForwarded(Answered answered);
+  Answered answered() const { return answered_; }
   void OnTransactionInStatementMode();
   void OnServerFree(pool::TimePoint now);                 // nothing is owed and PostgreSQL said 'I'
   // `fatal_body`: what the server said before it went, or empty.
@@ -103,6 +104,7 @@ class Client final : public SocketHandler {
   void OnBroken() override;
 
  private:
+  enum class Between : uint8_t { kNo, kStatements };  // idle in transaction
   enum class Clock : uint8_t { kNone, kLogin, kWait, kQuery, kGrace, kIdle, kIdleInTransaction, kLinger };
 
   // client_login.cc
@@ -138,6 +140,7 @@ class Client final : public SocketHandler {
   size_t AnswerUnlinked(const protocol::Frame& frame);
   size_t AnswerRefused(const protocol::Frame& frame);
   void StartUnit(pool::TimePoint now);
+  void CountIdle(Between now);
   void ReleaseServer(pool::TimePoint now);
   void Leave();
   void BecomeIdle();
@@ -164,7 +167,8 @@ class Client final : public SocketHandler {
   const PeerKind peer_;
   bool stream_drop_ = false;
   bool skip_until_sync_ = false;
-  bool answer_started_ = false;
+  Answered answered_ = Answered::kNothingOpen;
+  Between between_ = Between::kNo;
   bool in_transaction_ = false;  // the last ReadyForQuery said T or E
   bool unit_open_ = false;
   bool drain_ = false;

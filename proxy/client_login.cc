@@ -250,8 +250,11 @@ void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& ou
 
 void Client::OnAuthenticated() {
   using protocol::ErrorCode;
-  const conf::Config& config = *login_->runtime->config;
   if (IsConsoleDatabase()) return EnterConsole();
+  // What was true when the login began may have been reloaded since.
+  login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
+  login_->section = login_->runtime->config->FindDatabase(database_);
+  const conf::Config& config = *login_->runtime->config;
   if (login_->section == nullptr) return Fatal(protocol::MakeError(ErrorCode::kUnknownDatabase, database_));
   auto& pools = worker_.shared().pools;
   auto database_clients = pools.DatabaseClients(config, *login_->section, database_);

@@ -290,7 +290,8 @@ protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) co
   }
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - waiter_.since);
   std::string detail = "pool " + pool_->key().database + "/" + pool_->key().user + ": size " + std::to_string(pool_->limits().size) +
-                       ", active " + count(pool::SlotState::kActive) + ", idle " + count(pool::SlotState::kIdle) + ", in login " +
+                       ", active " + count(pool::SlotState::kActive) + ", of these idle in transaction " +
+                       std::to_string(pool_->IdleInTransaction()) + ", idle " + count(pool::SlotState::kIdle) + ", in login " +
                        count(pool::SlotState::kLogin) + ", waiting " + std::to_string(counts.waiting) + ", waited " +
                        std::to_string(code == ErrorCode::kQueueFull ? 0 : waited.count()) + " ms";
   return protocol::MakeError(code, {}, std::move(detail));
@@ -298,7 +299,16 @@ protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) co
 
 // --- while linked --------------------------------------------------------------------------------------------------------
 
+void Client::CountIdle(Between now) {
+  if (between_ == now) return;
+  between_ = now;
+  Counter& gauge = pool_->counters(worker_.number()).idle_in_transaction;
+  if (now == Between::kStatements) gauge.Add(1);
+  else gauge.Subtract(1);
+}
+
 void Client::StartUnit(pool::TimePoint now) {
+  CountIdle(Between::kNo);
   unit_open_ = true;
   unit_start_ = now;
   request_time_ = std::chrono::system_clock::now();
@@ -316,10 +326,11 @@ void Client::OnUnitAnswered(char status, pool::TimePoint now) {
   counters.query_us.Add(took);
   counters.query.Observe(took);
   in_transaction_ = status != 'I';
-  answer_started_ = false;
+  answered_ = Answered::kNothingOpen;
   timeout_report_.reset();
   unit_open_ = server_->tracker().owed() > 0;
   unit_start_ = now;
+  CountIdle(in_transaction_ && !unit_open_ ? Between::kStatements : Between::kNo);
   if (!in_transaction_) {
     const auto transaction = static_cast<uint64_t>((now - transaction_start_).count());
     counters.transactions.Add(1);
@@ -334,7 +345,7 @@ void Client::OnUnitAnswered(char status, pool::TimePoint now) {
 }
 
 void Client::OnAnswerForwarded(Answered answered) {
-  answer_started_ = answered == Answered::kPartly;
+  answered_ = answered;
   if (socket_->is_paused() && server_->tracker().owed() < protocol::kOwedMax / 2) socket_->Resume(PauseReason::kOwed);
   if (leaving_ && server_->tracker().units_owed() == 0) Close("client close request");
 }
@@ -379,15 +390,18 @@ void Client::OnServerLost(std::string_view cause, const std::string& fatal_body)
   const auto& tracker = server->tracker();
   const bool runs = !tracker.owes_nothing();
   const size_t units = tracker.units_owed();
-  const bool can_live = runs && pool_->mode() != conf::PoolMode::kSession && !in_transaction_ && !answer_started_ && units <= 1;
+  const bool can_live = runs && pool_->mode() != conf::PoolMode::kSession && !in_transaction_ &&
+                        answered_ == Answered::kNothingOpen && units <= 1;
   const bool inside = server->is_mid_message();
+  CountIdle(Between::kNo);
   const auto fields = protocol::ParseErrorFields(fatal_body);
+  // 57P01 to 57P03: the server went for reasons of its own. Any other FATAL is its answer to this client.
+  const bool is_answer = !fields.sqlstate.empty() && !fields.sqlstate.starts_with("57P0");
   std::string detail(fatal_body.empty() ? cause : fields.message);
   if (!fields.sqlstate.empty()) detail += " (SQLSTATE " + std::string(fields.sqlstate) + ")";
-  if (!can_live) {
-    if (inside) return Close("server lost inside of an answer");
-    if (!fatal_body.empty() && !fields.sqlstate.empty()) {
-      // Its session ends with the server's own words, as on a direct connection.
+  if (inside) return Close("server lost inside of a message");
+  if (!can_live || is_answer) {
+    if (is_answer) {
       worker_.CountError(ErrorCode::kServerLostFatal);
       std::string bytes;
       protocol::MessageWriter(bytes).Begin('E').Bytes(fatal_body).End();

@@ -61,7 +61,8 @@ struct PoolTotals {
 
 // One pool as one worker sees it.
 struct alignas(64) PoolCounters {
-  Counter clients;  // a gauge: clients of this pool on this worker, logged in
+  Counter clients;              // a gauge: clients of this pool on this worker, logged in
+  Counter idle_in_transaction;  // a gauge: of these, holding a server between two statements
   Counter server_assignments, transactions, queries, bytes_received, bytes_sent;
   Counter transaction_us, query_us, wait_us, client_logins;
   Counter server_logins, server_login_failures, server_closes, server_moves, cancels;

@@ -44,6 +44,7 @@ bool Server::Forward(std::string_view run) {
 // The hot path: runs of messages leave in one write; only the few types that matter are looked into.
 void Server::Relay(std::string_view chunk) {
   size_t pos = 0, run = 0, after_ready = 0;
+  auto answered = client_->answered();
   if (stream_left_ > 0) {
     pos = std::min(stream_left_, chunk.size());
     stream_left_ -= pos;
@@ -82,7 +83,12 @@ void Server::Relay(std::string_view chunk) {
     pos += frame.here.size();
     stream_left_ = frame.total - frame.here.size();
     stream_forward_ = verdict == Verdict::kForward;
-    if (frame.type == 'Z') after_ready = pos;
+    if (frame.type == 'Z') {
+      after_ready = pos;
+      answered = Client::Answered::kNothingOpen;
+    } else if (verdict == Verdict::kForward && frame.type != 'N' && frame.type != 'S' && frame.type != 'A') {
+      answered = Client::Answered::kPartly;
+    }
   }
   if (verdict == Verdict::kRefused) {
     // Nothing of the statement that opened the block has to be seen: what is answered up to there goes out.
@@ -97,7 +103,7 @@ void Server::Relay(std::string_view chunk) {
   }
   Keep(chunk.substr(pos));
   if (!Forward(chunk.substr(run, pos - run))) return;
-  client_->OnAnswerForwarded(pos > after_ready ? Client::Answered::kPartly : Client::Answered::kNothingOpen);
+  client_->OnAnswerForwarded(answered);
   if (client_ == nullptr) return;  // it had only waited for this answer to leave
   if (IsReleasable()) client_->OnServerFree(Now());
 }

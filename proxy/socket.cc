@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "pool/check.h"
+
 namespace proxy {
 
 Socket::Socket(EventLoop& loop, int fd, SocketHandler& handler) : loop_(&loop), handler_(&handler), fd_(fd) {
@@ -169,6 +171,7 @@ void Socket::OnWriteEvent(int, short, void* self) {
 }
 
 void Socket::Detach() {
+  PGWEIR_CHECK(!write_watched_);
   event_del(&read_event_);
   write_event_.reset();
   loop_ = nullptr;

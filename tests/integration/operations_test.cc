@@ -1,9 +1,9 @@
 // What an operator does to a running pgweir, and what the system does to it: descriptors, addresses, logs, pid file,
 // systemd, the command line and its sources.
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -55,7 +55,8 @@ class OperationsTest : public IntegrationTest {
 // --- descriptors ---------------------------------------------------------------------------------------------------
 
 TEST_F(OperationsTest, OutOfDescriptorsIsToldAndPasses) {
-  PgweirProcess& process = Start("pool_mode = \"session\"\n", {.environment = {}, .arguments = {}, .open_files_max = 96});
+  PgweirProcess& process =
+      Start("pool_mode = \"session\"\n", {.environment = {}, .arguments = {}, .open_files_max = 96});
   EXPECT_TRUE(process.WaitForLog("descriptor_limit_low.*limit=96.*max_client_conn"));
   Connection stays = ConnectTo(process);
   ASSERT_TRUE(stays.ok()) << stays.error();
@@ -91,7 +92,8 @@ TEST_F(OperationsTest, OutOfDescriptorsIsToldAndPasses) {
 }
 
 TEST_F(OperationsTest, NoWarningWhenTheLimitIsEnough) {
-  PgweirProcess& process = Start("max_client_conn = 50\n", {.environment = {}, .arguments = {}, .open_files_max = 1024});
+  PgweirProcess& process =
+      Start("max_client_conn = 50\n", {.environment = {}, .arguments = {}, .open_files_max = 1024});
   EXPECT_TRUE(process.WaitForLog(" started "));
   EXPECT_EQ(process.log().find("descriptor_limit_low"), std::string::npos);
 }
@@ -131,13 +133,15 @@ TEST_F(OperationsTest, AbstractUnixSocket) {
 
 TEST_F(OperationsTest, ASecondOneOnTheSamePortSaysWhy) {
   PgweirProcess& process = Start("");
-  const auto second = RunProgram({.arguments = {PgweirProcess::Binary(), process.config_file()}, .user = UnprivilegedUser()});
+  const auto second =
+      RunProgram({.arguments = {PgweirProcess::Binary(), process.config_file()}, .user = UnprivilegedUser()});
   EXPECT_NE(second.exit_code, 0);
   EXPECT_LT(second.exit_code, 128);
   EXPECT_NE(second.output.find("127.0.0.1:" + std::to_string(process.port())), std::string::npos) << second.output;
   EXPECT_NE(second.output.find("in use"), std::string::npos) << second.output;
   EXPECT_EQ(ConnectTo(process).Value("SELECT 1"), "1");
-  EXPECT_EQ(ConnectTo(process, "host=" + process.socket_folder()).Value("SELECT 1"), "1") << "the socket file was taken away";
+  EXPECT_EQ(ConnectTo(process, "host=" + process.socket_folder()).Value("SELECT 1"), "1")
+      << "the socket file was taken away";
 }
 
 // --- logs and files ------------------------------------------------------------------------------------------------
@@ -158,7 +162,8 @@ TEST_F(OperationsTest, JsonLogLinesParseAndHaveAnEvent) {
   Connection judge = Direct();
   std::vector<std::string> events;
   for (const std::string& line : LinesOf(file)) {
-    const Result event = judge.Params("SELECT j->>'event', j->>'time' IS NOT NULL AND j->>'level' IS NOT NULL FROM (SELECT $1::json j) x", {line});
+    const Result event = judge.Params(
+        "SELECT j->>'event', j->>'time' IS NOT NULL AND j->>'level' IS NOT NULL FROM (SELECT $1::json j) x", {line});
     ASSERT_TRUE(event.ok()) << event.error() << line;
     EXPECT_FALSE(event.Value(0, 0).empty()) << line;
     EXPECT_EQ(event.Value(0, 1), "t") << line;
@@ -210,7 +215,9 @@ TEST_F(OperationsTest, TellsSystemdWhereItIs) {
     const ssize_t n = recv(fd, bytes, sizeof bytes, 0);
     return std::string(bytes, n > 0 ? static_cast<size_t>(n) : 0);
   };
-  const auto is = [](const std::string& text, const std::string& word) { return ("\n" + text + "\n").find("\n" + word + "\n") != std::string::npos; };
+  const auto is = [](const std::string& text, const std::string& word) {
+    return ("\n" + text + "\n").find("\n" + word + "\n") != std::string::npos;
+  };
   PgweirProcess& process = Start("", {.environment = {"NOTIFY_SOCKET=" + path}, .arguments = {}});
   EXPECT_PRED2(is, next(), "READY=1");
   process.process().Signal(SIGHUP);
@@ -263,7 +270,8 @@ TEST_F(OperationsTest, CommandLineWinsOverEnvironmentOverFile) {
   EXPECT_EQ(ConfigRow(process, "reserve_pool_size"), "2 from command line");
   EXPECT_EQ(ConfigRow(process, "max_waiting"), "77 from PGWEIR_MAX_WAITING");
   EXPECT_NE(ConfigRow(process, "min_pool_size").find("1 from "), std::string::npos);
-  EXPECT_NE(ConfigRow(process, "min_pool_size").find("pgweir.toml:"), std::string::npos) << ConfigRow(process, "min_pool_size");
+  EXPECT_NE(ConfigRow(process, "min_pool_size").find("pgweir.toml:"), std::string::npos)
+      << ConfigRow(process, "min_pool_size");
   process.process().Signal(SIGHUP);
   ASSERT_TRUE(process.WaitForLog(" reloaded "));
   EXPECT_EQ(ConfigRow(process, "default_pool_size"), "9 from command line") << "a reload forgot the command line";
@@ -272,9 +280,10 @@ TEST_F(OperationsTest, CommandLineWinsOverEnvironmentOverFile) {
 TEST_F(OperationsTest, ValuesFromFilesInTheEnvironment) {
   WriteFile(folder_.File("size"), "8\n");
   WriteFile(folder_.File("admin"), "console secret\n");
-  PgweirProcess& process = Start("admin_users = []\n", {.environment = {"PGWEIR_DEFAULT_POOL_SIZE_FILE=" + folder_.File("size"),
-                                                                       "PGWEIR_ADMIN_PASSWORD_FILE=" + folder_.File("admin")},
-                                                       .arguments = {}});
+  PgweirProcess& process =
+      Start("admin_users = []\n", {.environment = {"PGWEIR_DEFAULT_POOL_SIZE_FILE=" + folder_.File("size"),
+                                                   "PGWEIR_ADMIN_PASSWORD_FILE=" + folder_.File("admin")},
+                                   .arguments = {}});
   EXPECT_EQ(ConfigRow(process, "default_pool_size").substr(0, 7), "8 from ") << ConfigRow(process, "default_pool_size");
   EXPECT_EQ(process.log().find("console secret"), std::string::npos);
 }
@@ -288,8 +297,10 @@ TEST_F(OperationsTest, DatabaseUrlAloneIsAConfiguration) {
                                         "PGWEIR_UNIX_SOCKET_DIR=" + folder_.path(), "PGWEIR_ADMIN_PASSWORD=console"},
                         .user = UnprivilegedUser()});
   const std::string server = "host=127.0.0.1 port=" + std::to_string(port) + " sslmode=disable gssencmode=disable ";
-  ASSERT_TRUE(Eventually([&] { return Connection(server + "user=app dbname=app password='url secret'").ok(); })) << ReadFile(folder_.File("output"));
-  Connection app(server + "user=app dbname=app password='url secret'"), second(server + "user=app dbname=second password='url secret'");
+  ASSERT_TRUE(Eventually([&] { return Connection(server + "user=app dbname=app password='url secret'").ok(); }))
+      << ReadFile(folder_.File("output"));
+  Connection app(server + "user=app dbname=app password='url secret'"),
+      second(server + "user=app dbname=second password='url secret'");
   EXPECT_EQ(app.Value("SELECT current_database()"), "app");
   EXPECT_EQ(second.Value("SELECT current_database()"), "second") << "the fallback leads to the same server";
   EXPECT_FALSE(Connection(server + "user=app dbname=app password=wrong").ok());

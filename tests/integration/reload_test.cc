@@ -45,19 +45,23 @@ TEST_F(ReloadTest, NewConnectionsGetTheNewCertificate) {
   const TemporaryFolder first, second;
   const CertificateFiles files = MakeCertificates(first.path()), fresh = MakeCertificates(second.path());
   GiveToUnprivilegedUser(first.path());
-  const PgweirConfig config = With(DatabaseSection("*"), "client_tls_sslmode = \"require\"\nclient_tls_key_file = \"" + files.server_key +
-                                                             "\"\nclient_tls_cert_file = \"" + files.server_cert + "\"\n");
+  const PgweirConfig config =
+      With(DatabaseSection("*"), "client_tls_sslmode = \"require\"\nclient_tls_key_file = \"" + files.server_key +
+                                     "\"\nclient_tls_cert_file = \"" + files.server_cert + "\"\n");
   StartPgweir(config);
   // The console's login has no TLS in this test: the signal and the log instead.
   Connection before = Connect("app", "app", "sslmode=require");
-  for (const auto& [from, to] : {std::pair(fresh.server_key, files.server_key), std::pair(fresh.server_cert, files.server_cert)}) {
+  for (const auto& [from, to] :
+       {std::pair(fresh.server_key, files.server_key), std::pair(fresh.server_cert, files.server_cert)}) {
     std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
   }
   GiveToUnprivilegedUser(first.path());
-  EXPECT_EQ(CertificateOf(Connect("app", "app", "sslmode=require")), CertificateOf(before)) << "nothing was reloaded yet";
+  EXPECT_EQ(CertificateOf(Connect("app", "app", "sslmode=require")), CertificateOf(before))
+      << "nothing was reloaded yet";
   pgweir().Reload(config);
   ASSERT_TRUE(pgweir().WaitForLog(" reloaded "));
-  EXPECT_TRUE(Eventually([&] { return CertificateOf(Connect("app", "app", "sslmode=require")) != CertificateOf(before); }));
+  EXPECT_TRUE(
+      Eventually([&] { return CertificateOf(Connect("app", "app", "sslmode=require")) != CertificateOf(before); }));
   EXPECT_EQ(Connect("app", "app", "sslmode=verify-ca sslrootcert=" + fresh.ca).Value("SELECT 1"), "1");
   EXPECT_EQ(before.Value("SELECT 'lives'"), "lives");
 }
@@ -66,8 +70,9 @@ TEST_F(ReloadTest, ACertificateThatCannotBeReadRefusesTheReload) {
   const TemporaryFolder folder;
   const CertificateFiles files = MakeCertificates(folder.path());
   GiveToUnprivilegedUser(folder.path());
-  const PgweirConfig config = With(DatabaseSection("*"), "client_tls_sslmode = \"allow\"\nclient_tls_key_file = \"" + files.server_key +
-                                                             "\"\nclient_tls_cert_file = \"" + files.server_cert + "\"\n");
+  const PgweirConfig config =
+      With(DatabaseSection("*"), "client_tls_sslmode = \"allow\"\nclient_tls_key_file = \"" + files.server_key +
+                                     "\"\nclient_tls_cert_file = \"" + files.server_cert + "\"\n");
   StartPgweir(config);
   WriteFile(files.server_cert, "garbage");
   const Result refused = Admin().Query("RELOAD");
@@ -93,8 +98,8 @@ TEST_F(ReloadTest, OnlyWhatChangedIsRenewed) {
   StartPgweir(With(DatabaseSection("app") + DatabaseSection("second")));
   Connection stays = Connect("app", "app"), moves = Connect("app", "second");
   const std::string pid = stays.Value("SELECT pg_backend_pid()"), moved_pid = moves.Value("SELECT pg_backend_pid()");
-  const std::string second_elsewhere = "[databases.second]\nhost = \"" + SharedCluster().socket_folder() + "\"\nport = " +
-                                       std::to_string(SharedCluster().port()) + "\n";
+  const std::string second_elsewhere = "[databases.second]\nhost = \"" + SharedCluster().socket_folder() +
+                                       "\"\nport = " + std::to_string(SharedCluster().port()) + "\n";
   ReloadNow(With(DatabaseSection("app", "pool_size = 7\n") + second_elsewhere));
   EXPECT_EQ(stays.Value("SELECT pg_backend_pid()"), pid) << "an unchanged database lost its server";
   EXPECT_NE(moves.Value("SELECT pg_backend_pid()"), moved_pid);
@@ -109,7 +114,8 @@ TEST_F(ReloadTest, AChangedHostLetsTheTransactionEnd) {
   Connection client = Connect();
   ASSERT_TRUE(client.Query("BEGIN").ok());
   const std::string pid = client.Value("SELECT pg_backend_pid()");
-  ReloadNow(With("[databases.app]\nhost = \"" + SharedCluster().socket_folder() + "\"\nport = " + std::to_string(SharedCluster().port()) + "\n"));
+  ReloadNow(With("[databases.app]\nhost = \"" + SharedCluster().socket_folder() +
+                 "\"\nport = " + std::to_string(SharedCluster().port()) + "\n"));
   EXPECT_EQ(client.Value("SELECT pg_backend_pid()"), pid) << "in the middle of a transaction";
   ASSERT_TRUE(client.Query("COMMIT").ok());
   EXPECT_NE(client.Value("SELECT pg_backend_pid()"), pid);
@@ -149,10 +155,11 @@ TEST_F(ReloadTest, PauseHidesARestartOfPostgresql) {
   const TemporaryFolder folder;
   WriteFile(folder.File("script.sql"), "BEGIN;\nSELECT 1;\nEND;\n");
   WriteFile(folder.File("output"), "");
-  ChildProcess pgbench({.arguments = {PostgresCluster::BinaryFolder() + "/pgbench", "-n", "-h", "127.0.0.1", "-U", "app", "-p",
-                                      std::to_string(pgweir().port()), "-c", "10", "-T", "6", "-f", folder.File("script.sql"), "app"},
-                        .output_file = folder.File("output"),
-                        .environment = {"PGSSLMODE=disable", "PGGSSENCMODE=disable"}});
+  ChildProcess pgbench(
+      {.arguments = {PostgresCluster::BinaryFolder() + "/pgbench", "-n", "-h", "127.0.0.1", "-U", "app", "-p",
+                     std::to_string(pgweir().port()), "-c", "10", "-T", "6", "-f", folder.File("script.sql"), "app"},
+       .output_file = folder.File("output"),
+       .environment = {"PGSSLMODE=disable", "PGGSSENCMODE=disable"}});
   Connection admin = Admin();
   ASSERT_TRUE(Eventually([&] { return PoolNumber(admin, "cl_active") + PoolNumber(admin, "cl_waiting") > 0; }));
   const Result paused = admin.Query("PAUSE");
@@ -184,7 +191,8 @@ TEST_F(ReloadTest, ConsoleCountsAgreeWithPostgresql) {
   EXPECT_EQ(PoolNumber(admin, "sv_active", "second", "other"), 1);
   for (const auto& [user, database] : {std::pair<std::string, std::string>("app", "app"), {"other", "second"}}) {
     int open = 0;
-    for (const std::string column : {"sv_active", "sv_active_cancel", "sv_being_canceled", "sv_idle", "sv_used", "sv_tested", "sv_login"}) {
+    for (const std::string column :
+         {"sv_active", "sv_active_cancel", "sv_being_canceled", "sv_idle", "sv_used", "sv_tested", "sv_login"}) {
       open += PoolNumber(admin, column, database, user);
     }
     EXPECT_EQ(open, ServersOf(user)) << user;
@@ -199,7 +207,8 @@ TEST_F(ReloadTest, ConsoleCountsAgreeWithPostgresql) {
   const Result servers = admin.Query("SHOW SERVERS");
   int matched = 0;
   for (int row = 0; row < servers.rows(); ++row) {
-    const std::string state = Direct().Value("SELECT state FROM pg_stat_activity WHERE pid = " + servers.Value(row, "remote_pid"));
+    const std::string state =
+        Direct().Value("SELECT state FROM pg_stat_activity WHERE pid = " + servers.Value(row, "remote_pid"));
     EXPECT_EQ(state, servers.Value(row, "state") == "active" ? "idle in transaction" : "idle") << row;
     ++matched;
   }

@@ -16,12 +16,13 @@ class BackendPoolTest : public testing::Test {
  protected:
   static std::shared_ptr<const conf::Config> Config(const std::string& section, const std::string& users = "",
                                                     const std::string& global = "") {
-    return ConfigOf("[pgweir]\nauth_file = \"users\"\n" + global + "\n[databases.shop]\nhost = \"10.0.0.1\"\n" + section, users);
+    return ConfigOf(
+        "[pgweir]\nauth_file = \"users\"\n" + global + "\n[databases.shop]\nhost = \"10.0.0.1\"\n" + section, users);
   }
   static std::shared_ptr<BackendPool> Make(const conf::Config& config, const std::string& user = "app") {
     const conf::Database& section = *config.FindDatabase("shop");
-    return std::make_shared<BackendPool>(PoolKey{"shop", section.user.empty() ? user : section.user}, config, section, 2,
-                                         std::make_shared<pool::Budget>(0), std::make_shared<pool::Budget>(0), 1);
+    return std::make_shared<BackendPool>(PoolKey{"shop", section.user.empty() ? user : section.user}, config, section,
+                                         2, std::make_shared<pool::Budget>(0), std::make_shared<pool::Budget>(0), 1);
   }
   static bool Configure(BackendPool& pool, const std::shared_ptr<const conf::Config>& config) {
     return pool.Configure(*config, *config->FindDatabase("shop"));
@@ -50,7 +51,8 @@ TEST_F(BackendPoolTest, TheSecretOfAnotherUserIsNotTaken) {
 }
 
 TEST_F(BackendPoolTest, ForcedUserWithItsOwnPasswordComesFirst) {
-  const auto pool = Make(*Config("user = \"service\"\npassword = \"forced\"\n", "\"service\" \"listed\"\n\"app\" \"x\"\n"));
+  const auto pool =
+      Make(*Config("user = \"service\"\npassword = \"forced\"\n", "\"service\" \"listed\"\n\"app\" \"x\"\n"));
   EXPECT_EQ(pool->Target().credentials.user, "service");
   EXPECT_EQ(pool->Target().credentials.secret, "forced");
 }
@@ -111,7 +113,8 @@ TEST_F(BackendPoolTest, DerivedKeysDoNotOutliveTheirSecret) {
 }
 
 TEST_F(BackendPoolTest, TargetNamesDatabaseHostsAndStartup) {
-  const auto renamed = Make(*Config("dbname = \"shop_v2\"\nport = 6000\nclient_encoding = \"LATIN1\"\ntimezone = \"UTC\"\n"));
+  const auto renamed =
+      Make(*Config("dbname = \"shop_v2\"\nport = 6000\nclient_encoding = \"LATIN1\"\ntimezone = \"UTC\"\n"));
   const ServerTarget target = renamed->Target();
   EXPECT_EQ(target.dbname, "shop_v2");
   ASSERT_EQ(target.hosts.size(), 1u);
@@ -130,8 +133,9 @@ TEST_F(BackendPoolTest, ConfigureTellsWhenServersMustBeRenewed) {
   EXPECT_EQ(pool->query_timeout(), pool::Duration(3'000'000));
   EXPECT_EQ(pool->mode(), conf::PoolMode::kSession);
   EXPECT_FALSE(Configure(*pool, Config("", users + "\"other\" \"y\"\n"))) << "somebody else's secret";
-  for (const std::string changed : {"port = 5433\n", "dbname = \"b\"\n", "client_encoding = \"LATIN1\"\n", "datestyle = \"German\"\n",
-                                    "timezone = \"UTC\"\n", "application_name = \"weir\"\n"}) {
+  for (const std::string changed :
+       {"port = 5433\n", "dbname = \"b\"\n", "client_encoding = \"LATIN1\"\n", "datestyle = \"German\"\n",
+        "timezone = \"UTC\"\n", "application_name = \"weir\"\n"}) {
     EXPECT_TRUE(Configure(*pool, Config(changed, users))) << changed;
     EXPECT_FALSE(Configure(*pool, Config(changed, users))) << "the second time it is no change: " << changed;
     EXPECT_TRUE(Configure(*pool, Config("", users))) << "and back: " << changed;
@@ -198,7 +202,8 @@ TEST_F(BackendPoolTest, VerifiedValuesAreBounded) {
 }
 
 TEST_F(BackendPoolTest, LimitsFollowTheSettings) {
-  const auto pool = Make(*Config("pool_size = 9\nmin_pool_size = 2\nreserve_pool_size = 3\nmax_waiting = 11\nserver_check_query = \"\"\n"));
+  const auto pool = Make(*Config(
+      "pool_size = 9\nmin_pool_size = 2\nreserve_pool_size = 3\nmax_waiting = 11\nserver_check_query = \"\"\n"));
   const pool::PoolLimits limits = pool->limits();
   EXPECT_EQ(limits.size, 9);
   EXPECT_EQ(limits.min_size, 2);

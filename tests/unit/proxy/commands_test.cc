@@ -12,7 +12,8 @@ namespace {
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 TEST(LoadOptionsForTest, SettingsAreCutAtTheFirstEqualsSign) {
-  const auto options = LoadOptionsFor("some.toml", {"listen_port=7000", "logfile=/tmp/a=b", "pidfile=", "verbose", "=x"});
+  const auto options =
+      LoadOptionsFor("some.toml", {"listen_port=7000", "logfile=/tmp/a=b", "pidfile=", "verbose", "=x"});
   EXPECT_EQ(options.file, "some.toml");
   EXPECT_EQ(options.command_line,
             (Pairs{{"listen_port", "7000"}, {"logfile", "/tmp/a=b"}, {"pidfile", ""}, {"verbose", ""}, {"", "x"}}));

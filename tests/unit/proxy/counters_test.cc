@@ -84,10 +84,11 @@ TEST(PoolTotalsTest, AddToAndMergeForgetNoField) {
   twice.Merge(totals);
   counters.AddTo(twice);
   const auto values = [](const PoolTotals& t) {
-    return std::array<uint64_t, 18>{t.server_assignments, t.transactions, t.queries, t.bytes_received, t.bytes_sent,
-                                    t.transaction_us, t.query_us, t.wait_us, t.client_logins, t.server_logins,
-                                    t.server_login_failures, t.server_closes, t.server_moves, t.cancels,
-                                    t.wait.sum_us, t.query.sum_us, t.transaction.sum_us, t.connect.sum_us};
+    return std::array<uint64_t, 18>{
+        t.server_assignments,    t.transactions,       t.queries,       t.bytes_received, t.bytes_sent,
+        t.transaction_us,        t.query_us,           t.wait_us,       t.client_logins,  t.server_logins,
+        t.server_login_failures, t.server_closes,      t.server_moves,  t.cancels,        t.wait.sum_us,
+        t.query.sum_us,          t.transaction.sum_us, t.connect.sum_us};
   };
   for (size_t i = 0; i < 18; ++i) {
     EXPECT_EQ(values(totals)[i], i + 1);

@@ -174,7 +174,7 @@ TEST_F(ListenerTest, UnixSocketWithModeAndLockAndNothingLeftBehind) {
   global_.unix_socket_mode = 0640;
   const auto listener = Make();
   ASSERT_TRUE(listener->Open(global_, error_)) << error_;
-  struct stat about{};
+  struct stat about {};
   ASSERT_EQ(stat(SocketPath().c_str(), &about), 0);
   EXPECT_EQ(about.st_mode & 07777, 0640u);
   EXPECT_TRUE(std::filesystem::exists(SocketPath() + ".lock"));
@@ -224,7 +224,7 @@ TEST_F(ListenerTest, UnixSocketGroup) {
   {
     const auto listener = Make();
     ASSERT_TRUE(listener->Open(global_, error_)) << error_;
-    struct stat about{};
+    struct stat about {};
     ASSERT_EQ(stat(SocketPath().c_str(), &about), 0);
     EXPECT_EQ(about.st_gid, id);
   }

@@ -133,7 +133,8 @@ TEST_F(LogTest, ANameCannotForgeALine) {
 
 TEST_F(LogTest, ANameCannotForgeAField) {
   Open(conf::LogFormat::kText);
-  Log(Level::kInfo, "login", {{"user", "x client=7"}, {"a", "y\" z=\""}, {"b", "p=q"}, {"c", ""}, {"d", "back\\slash"}});
+  Log(Level::kInfo, "login",
+      {{"user", "x client=7"}, {"a", "y\" z=\""}, {"b", "p=q"}, {"c", ""}, {"d", "back\\slash"}});
   EXPECT_TRUE(Only().ends_with(R"( user="x client=7" a="y\" z=\"" b="p=q" c="" d="back\\slash")"));
 }
 
@@ -167,8 +168,9 @@ TEST_F(LogTest, JsonCarriesEveryAsciiByteUnchanged) {
 
 TEST_F(LogTest, JsonStaysJsonWithAnyBytes) {
   Open(conf::LogFormat::kJson);
-  const std::vector<std::string> values = {"\xff", "a\xc3", "\xc3\xa9", "\xe2\x82", "\xe2\x82\xac", "\xf0\x9f\x8c\x8a",
-                                           "\xc0\x80", "\xed\xa0\x80", "\x80 tail", "\xf5\x80\x80\x80", "\xe2\x28\xa1"};
+  const std::vector<std::string> values = {
+      "\xff",     "a\xc3",        "\xc3\xa9",  "\xe2\x82",         "\xe2\x82\xac", "\xf0\x9f\x8c\x8a",
+      "\xc0\x80", "\xed\xa0\x80", "\x80 tail", "\xf5\x80\x80\x80", "\xe2\x28\xa1"};
   for (const auto& value : values) Log(Level::kInfo, "login", {{"user", value}});
   const auto lines = Lines();
   ASSERT_EQ(lines.size(), values.size());

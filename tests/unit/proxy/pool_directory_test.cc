@@ -109,13 +109,15 @@ TEST_F(PoolDirectoryTest, ClientBudgetsAreSharedAndNotTheServersOnes) {
 }
 
 TEST_F(PoolDirectoryTest, ConfigureRelimitsBudgetsAndPools) {
-  Use(Section("shop"), "default_pool_size = 4\nmax_db_connections = 7\nmax_user_connections = 6\nmax_db_client_connections = 5\n"
-                       "max_user_client_connections = 4\n");
+  Use(Section("shop"),
+      "default_pool_size = 4\nmax_db_connections = 7\nmax_user_connections = 6\nmax_db_client_connections = 5\n"
+      "max_user_client_connections = 4\n");
   const auto pool = Pool("shop");
   const auto clients = directory_.DatabaseClients(*config_, *config_->FindDatabase("shop"), "shop");
   const auto user_clients = directory_.UserClients(*config_, "app");
-  Use(Section("shop"), "default_pool_size = 14\nmax_db_connections = 17\nmax_user_connections = 16\nmax_db_client_connections = 15\n"
-                       "max_user_client_connections = 14\n");
+  Use(Section("shop"),
+      "default_pool_size = 14\nmax_db_connections = 17\nmax_user_connections = 16\nmax_db_client_connections = 15\n"
+      "max_user_client_connections = 14\n");
   EXPECT_EQ(Configure(), (std::map<std::string, pool::RunMode>{{"shop/app", pool::RunMode::kRunning}}));
   EXPECT_EQ(pool->limits().size, 14);
   EXPECT_EQ(pool->database_budget()->limit(), 17);
@@ -137,8 +139,9 @@ TEST_F(PoolDirectoryTest, ConfigureClosesServersOnlyOfWhatChanged) {
   const auto shop_slot = idle(*shop), books_slot = idle(*books);
   Use(Section("shop", "port = 6000\n") + Section("books", "pool_size = 3\n"));
   std::map<std::string, size_t> closed;
-  directory_.Configure(*config_, now_,
-                       [&](BackendPool& pool, pool::Orders& orders) { closed[pool.key().database] = orders.close.size(); });
+  directory_.Configure(*config_, now_, [&](BackendPool& pool, pool::Orders& orders) {
+    closed[pool.key().database] = orders.close.size();
+  });
   EXPECT_EQ(closed["shop"], 1u);
   EXPECT_EQ(closed["books"], 0u);
 }
@@ -261,7 +264,8 @@ TEST_F(PoolDirectoryTest, AnIdleServerOfAnotherPoolUnderTheSameBudgetIsGivenUp) 
   EXPECT_EQ(directory_.EvictFor(*asking->database_budget(), *asking, now_, orders), rich);
   EXPECT_EQ(orders.close.size(), 1u);
   pool::Orders none;
-  EXPECT_EQ(directory_.EvictFor(*asking->database_budget(), *asking, now_, none), nullptr) << "books is under another budget";
+  EXPECT_EQ(directory_.EvictFor(*asking->database_budget(), *asking, now_, none), nullptr)
+      << "books is under another budget";
 }
 
 TEST_F(PoolDirectoryTest, TheNumberOfPoolsIsBounded) {

@@ -55,7 +55,8 @@ class SocketTest : public LoopTest {
     char bytes[512];
     last_ = socket_->Read(bytes, sizeof bytes);
     if (last_.status == IoStatus::kOk) received_.append(bytes, last_.bytes);
-    if (last_.status == IoStatus::kEof) socket_->Pause(PauseReason::kEnding);  // as owners do: the end is announced for ever
+    if (last_.status == IoStatus::kEof)
+      socket_->Pause(PauseReason::kEnding);  // as owners do: the end is announced for ever
   }
   void SendFromPeer(std::string_view text) { ASSERT_EQ(send(peer_, text.data(), text.size(), 0), std::ssize(text)); }
   // What has arrived at the peer; at most `limit` bytes.
@@ -373,8 +374,10 @@ class TlsSocketTest : public TlsTest {
     void ReadAllThere() {
       std::string bytes(read_size, '\0');
       const IoResult result = socket->Read(bytes.data(), bytes.size());
-      if (result.status == IoStatus::kOk) received.append(bytes, 0, result.bytes);
-      else if (result.status != IoStatus::kWantRead && result.status != IoStatus::kWantWrite) socket->Pause(PauseReason::kEnding);
+      if (result.status == IoStatus::kOk)
+        received.append(bytes, 0, result.bytes);
+      else if (result.status != IoStatus::kWantRead && result.status != IoStatus::kWantWrite)
+        socket->Pause(PauseReason::kEnding);
     }
   };
   void SetUp() override {

@@ -1,4 +1,5 @@
-// TimeoutQueue: order inside and across lengths, arming again, disarming and arming from callbacks, deadlines of the past.
+// TimeoutQueue: order inside and across lengths, arming again, disarming and arming from callbacks, deadlines of the
+// past.
 #include "proxy/timeout_queue.h"
 
 #include <memory>
@@ -168,7 +169,8 @@ TEST_F(TimeoutQueueTest, DisarmingTheHeadLeavesTheRest) {
 TEST_F(TimeoutQueueTest, AnArmedEntryLeavesTheQueueWhenItDies) {
   {
     Timeout gone;
-    gone.Arm(queue_, kShort, [](void*) { FAIL() << "fired after its end"; }, nullptr);
+    gone.Arm(
+        queue_, kShort, [](void*) { FAIL() << "fired after its end"; }, nullptr);
   }
   Add().Arm(kLong);
   ASSERT_TRUE(UntilFired(1));
