@@ -106,7 +106,8 @@ void PoolDirectory::Configure(const conf::Config& config, pool::TimePoint now,
       const bool anew = pool->Configure(config, *section);
       // It was removed and came back before Sweep forgot it.
       if (pool->Count(now).mode == pool::RunMode::kRemoved) {
-        pool->SetMode(IsPaused(pool->key().database) ? pool::RunMode::kPaused : pool::RunMode::kRunning, now, orders);
+        pool->SetMode(pool::RunMode::kRunning, now, orders);
+        if (IsPaused(pool->key().database)) pool->SetMode(pool::RunMode::kPaused, now, orders);
       }
       pool->SetLimits(BackendPool::LimitsOf(config.ResolvePool(*section, pool->key().user)), now, orders);
       if (anew) pool->CloseAll(now, orders);
