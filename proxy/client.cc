@@ -153,7 +153,7 @@ void Client::End(protocol::ErrorCode code) {
   if (state_ == ClientState::kClosing) return;
   // Before the startup message nobody can understand an error; inside the handshake neither.
   if (state_ == ClientState::kStartup || state_ == ClientState::kTls || state_ == ClientState::kCancel) return Close("ended");
-  Fatal(protocol::MakeError(code));
+  Fatal(protocol::MakeError(code, code == protocol::ErrorCode::kDatabaseRemoved ? std::string_view(database_) : "KILL"));
 }
 
 void Client::Drain() {

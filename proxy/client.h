@@ -44,6 +44,7 @@ namespace proxy {
 
 inline constexpr size_t kPendingBytesMax = 64 * 1024;
 inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
+inline constexpr uint64_t kRetryAfterLeastMs = 100, kRetryAfterMostMs = 10'000;  // told in HINT when the pool is full
 
 enum class ClientState : uint8_t {
   kStartup, kTls, kLogin, kAttach, kIdle, kWaiting, kLinking, kActive, kConsole, kCancel, kClosing
@@ -115,6 +116,7 @@ class Client final : public SocketHandler {
   void OnStartup(protocol::StartupMessage startup);
   void OnCancelMessage(uint32_t process_id, const std::string& key);
   void StartLogin();
+  void TooBusy(std::string cause);  // a limit of pgweir's own, not of its configuration
   void BeginExchange(std::optional<protocol::ScramVerifier> derived);
   size_t LoginInput(std::string_view chunk);
   void OnLoginStep(protocol::ClientLogin::Step step, const std::string& out);
@@ -145,7 +147,8 @@ class Client final : public SocketHandler {
   void Leave();
   void BecomeIdle();
   protocol::ErrorReport WaitReport(protocol::ErrorCode code, pool::TimePoint now) const;
-  static protocol::ErrorReport ReportOf(const pool::OpenFailure& failure);
+  uint64_t RetryAfterMs(size_t waiting) const;
+  static protocol::ErrorReport ReportOf(const pool::OpenFailure& failure, const std::string& database);
 
   // client.cc
   void Fatal(const protocol::ErrorReport& report);

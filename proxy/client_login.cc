@@ -134,7 +134,7 @@ void Client::OnStartup(protocol::StartupMessage startup) {
     counted_ = true;
     const int clients = worker_.shared().clients.fetch_add(1, std::memory_order_relaxed) + 1;
     if (clients > global.max_client_conn) {
-      return Fatal(protocol::MakeError(ErrorCode::kTooManyClients, {}, "max_client_conn is " + std::to_string(global.max_client_conn)));
+      return Fatal(protocol::MakeError(ErrorCode::kTooManyClients, std::to_string(global.max_client_conn)));
     }
     login_->section = login_->runtime->config->FindDatabase(database_);
   }
@@ -173,7 +173,12 @@ void Client::StartLogin() {
           if (Client* client = worker->FindClient(id)) client->OnVerifierDerived(verifier);
         });
       });
-  if (!queued) Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyClients, {}, "too many logins at once"));
+  if (!queued) TooBusy("too many password hashes in progress");
+}
+
+void Client::TooBusy(std::string cause) {
+  const int limit = worker_.config().global.max_client_conn;
+  Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyClients, std::to_string(limit), std::move(cause)));
 }
 
 void Client::OnVerifierDerived(protocol::ScramVerifier verifier) {
@@ -223,7 +228,7 @@ size_t Client::LoginInput(std::string_view chunk) {
             client->RunPending();
           });
         });
-    if (!queued) Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyClients, {}, "too many logins at once"));
+    if (!queued) TooBusy("too many password hashes in progress");
     return frame.total;
   }
   std::string out;
@@ -259,18 +264,16 @@ void Client::OnAuthenticated() {
   auto& pools = worker_.shared().pools;
   auto database_clients = pools.DatabaseClients(config, *login_->section, database_);
   if (!database_clients->TryTake()) {
-    return Fatal(protocol::MakeError(ErrorCode::kTooManyDatabaseClients, {},
-                                     "max_db_client_connections is " + std::to_string(database_clients->limit())));
+    return Fatal(protocol::MakeError(ErrorCode::kTooManyDatabaseClients, std::to_string(database_clients->limit())));
   }
   database_clients_ = std::move(database_clients);
   auto user_clients = pools.UserClients(config, user_);
   if (!user_clients->TryTake()) {
-    return Fatal(protocol::MakeError(ErrorCode::kTooManyUserClients, {},
-                                     "max_user_client_connections is " + std::to_string(user_clients->limit())));
+    return Fatal(protocol::MakeError(ErrorCode::kTooManyUserClients, std::to_string(user_clients->limit())));
   }
   user_clients_ = std::move(user_clients);
   pool_ = pools.FindOrMake(config, *login_->section, database_, user_);
-  if (!pool_) return Fatal(protocol::MakeError(ErrorCode::kTooManyClients, {}, "too many pools: " + std::to_string(kPoolsMax)));
+  if (!pool_) return TooBusy("too many pools: " + std::to_string(kPoolsMax));
   // A forced user is somebody else: this client's password is not for its servers.
   if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->exchange->cleartext());
   client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;

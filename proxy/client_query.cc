@@ -1,4 +1,6 @@
 // Client, logged in: what it sends, where it goes, and what it hears when it cannot go there.
+#include <algorithm>
+
 #include "protocol/message_writer.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
@@ -172,8 +174,8 @@ Client::Taken Client::UseAcquired(const pool::Pool::Acquired& acquired, pool::Ti
       return Taken::kLater;
     }
     case Kind::kQueueFull: refusal_ = WaitReport(ErrorCode::kQueueFull, now); return Taken::kRefused;
-    case Kind::kRefused: refusal_ = ReportOf(pool_->LastFailure()); return Taken::kRefused;
-    case Kind::kRemoved: Fatal(protocol::MakeError(ErrorCode::kDatabaseRemoved)); return Taken::kClosed;
+    case Kind::kRefused: refusal_ = ReportOf(pool_->LastFailure(), pool_->key().database); return Taken::kRefused;
+    case Kind::kRemoved: End(ErrorCode::kDatabaseRemoved); return Taken::kClosed;
   }
   return Taken::kClosed;
 }
@@ -254,7 +256,7 @@ void Client::OnWaitFailed(const pool::OpenFailure& failure) {
   const bool waits = state_ == ClientState::kWaiting || state_ == ClientState::kAttach;
   // The word may be late: this client may have asked anew, or have been served, since.
   if (!waits || waiter_.state != pool::WaiterState::kNone || server_ != nullptr) return;
-  RefuseLater(ReportOf(failure));
+  RefuseLater(ReportOf(failure, pool_->key().database));
 }
 
 void Client::RefuseLater(protocol::ErrorReport report) {
@@ -267,8 +269,8 @@ void Client::RefuseLater(protocol::ErrorReport report) {
   if (state_ == ClientState::kIdle && drain_) End(ErrorCode::kShuttingDown);
 }
 
-protocol::ErrorReport Client::ReportOf(const pool::OpenFailure& failure) {
-  if (failure.server_error.empty()) return protocol::MakeError(ErrorCode::kBackendDown, {}, failure.cause);
+protocol::ErrorReport Client::ReportOf(const pool::OpenFailure& failure, const std::string& database) {
+  if (failure.server_error.empty()) return protocol::MakeError(ErrorCode::kBackendDown, database, failure.cause);
   const auto fields = protocol::ParseErrorFields(failure.server_error);
   protocol::ErrorReport report;
   report.code = ErrorCode::kServerLogin;
@@ -285,7 +287,7 @@ protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) co
   if (counts.mode == pool::RunMode::kPaused) code = ErrorCode::kPaused;
   if (counts.is_down && counts.open == counts.by_state[static_cast<size_t>(pool::SlotState::kLogin)]) {
     const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now - counts.down_since);
-    return protocol::MakeError(ErrorCode::kBackendDown, {},
+    return protocol::MakeError(ErrorCode::kBackendDown, pool_->key().database,
                                counts.last_failure.cause + "; down for " + std::to_string(since.count()) + " ms");
   }
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - waiter_.since);
@@ -294,7 +296,20 @@ protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) co
                        std::to_string(pool_->IdleInTransaction()) + ", idle " + count(pool::SlotState::kIdle) + ", in login " +
                        count(pool::SlotState::kLogin) + ", waiting " + std::to_string(counts.waiting) + ", waited " +
                        std::to_string(code == ErrorCode::kQueueFull ? 0 : waited.count()) + " ms";
-  return protocol::MakeError(code, {}, std::move(detail));
+  if (code == ErrorCode::kPaused) return protocol::MakeError(code, pool_->key().database, std::move(detail));
+  const std::string limit = code == ErrorCode::kQueueFull ? std::to_string(pool_->limits().max_waiting)
+                                                          : std::to_string(pool_->query_wait_timeout().count() / 1000) + " ms";
+  protocol::ErrorReport report = protocol::MakeError(code, limit, std::move(detail));
+  report.hint = "Retry after " + std::to_string(RetryAfterMs(counts.waiting)) + " ms. " + report.hint;
+  return report;
+}
+
+// About the time that those who wait now will need: each place serves one transaction after another.
+uint64_t Client::RetryAfterMs(size_t waiting) const {
+  const PoolTotals totals = pool_->Totals();
+  const uint64_t transaction_us = totals.transactions > 0 ? totals.transaction_us / totals.transactions : 0;
+  const auto size = static_cast<uint64_t>(pool_->limits().size);
+  return std::clamp<uint64_t>(transaction_us * (waiting + 1) / size / 1000, kRetryAfterLeastMs, kRetryAfterMostMs);
 }
 
 // --- while linked --------------------------------------------------------------------------------------------------------

@@ -177,7 +177,10 @@ void Listener::OnReadable(int fd, short, void* self) {
 }
 
 void Listener::OutOfDescriptors(int listening_fd) {
-  Log(Level::kError, "accept_paused", {{"cause", std::strerror(errno)}, {"hint", "raise the limit of open files (ulimit -n)"}});
+  if (const pool::TimePoint now = Now(); now - told_at_ >= kDescriptorsToldEvery) {
+    told_at_ = now;
+    Log(Level::kError, "accept_paused", {{"cause", std::strerror(errno)}, {"hint", "raise the limit of open files (ulimit -n)"}});
+  }
   if (spare_fd_ >= 0) {
     close(spare_fd_);
     const int client = accept4(listening_fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);

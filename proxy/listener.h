@@ -22,6 +22,7 @@ namespace proxy {
 
 inline constexpr pool::Duration kAcceptPause{100'000};
 inline constexpr int kAcceptsPerTurn = 64;
+inline constexpr pool::Duration kDescriptorsToldEvery{10'000'000};
 
 class Listener {
  public:
@@ -52,6 +53,7 @@ class Listener {
   std::vector<std::unique_ptr<Listening>> sockets_;
   Timer resume_;
   int spare_fd_ = -1;
+  pool::TimePoint told_at_{};  // when the log last said that descriptors are short
   std::string unix_path_, lock_path_;
   int lock_fd_ = -1;
 };
