@@ -43,7 +43,7 @@ struct PoolLimits {
   double lifetime_jitter = 0;
 };
 
-enum class RunMode : uint8_t { kRunning, kPaused, kRemoved };
+enum class RunMode : uint8_t { kRunning, kPaused, kRemoved };  // a removed pool cannot be paused, only run again
 
 class Pool : public std::enable_shared_from_this<Pool> {
  public:

@@ -38,10 +38,12 @@ Listener::~Listener() {
 }
 
 bool Listener::Open(const conf::Global& global, std::string& error) {
+  // The Unix socket first: who finds the port open finds both.
+  if (!global.unix_socket_dir.empty() && !OpenUnix(global, error)) return false;
   for (const std::string& address : global.listen_addr) {
     if (!OpenTcp(address, global, error)) return false;
   }
-  return global.unix_socket_dir.empty() || OpenUnix(global, error);
+  return true;
 }
 
 bool Listener::IsOurs(const addrinfo* address) const {

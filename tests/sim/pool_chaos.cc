@@ -89,7 +89,7 @@ void PoolWorld::TickPool(size_t index) {
 void PoolWorld::SetMode(size_t index, pool::RunMode mode) {
   Place& place = places_[index];
   Orders orders;
-  place.mode = mode;
+  if (place.mode != pool::RunMode::kRemoved || mode != pool::RunMode::kPaused) place.mode = mode;
   place.pool->SetMode(mode, now_, orders);
   if (mode == pool::RunMode::kRemoved) {
     auto failure = std::make_shared<pool::OpenFailure>();
