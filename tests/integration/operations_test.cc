@@ -133,12 +133,17 @@ TEST_F(OperationsTest, AbstractUnixSocket) {
 
 TEST_F(OperationsTest, ASecondOneOnTheSamePortSaysWhy) {
   PgweirProcess& process = Start("");
-  const auto second =
-      RunProgram({.arguments = {PgweirProcess::Binary(), process.config_file()}, .user = UnprivilegedUser()});
-  EXPECT_NE(second.exit_code, 0);
-  EXPECT_LT(second.exit_code, 128);
-  EXPECT_NE(second.output.find("127.0.0.1:" + std::to_string(process.port())), std::string::npos) << second.output;
-  EXPECT_NE(second.output.find("in use"), std::string::npos) << second.output;
+  const auto second = [&](const std::string& setting) {
+    return RunProgram({.arguments = {PgweirProcess::Binary(), process.config_file(), "-s", setting}, .user = UnprivilegedUser()});
+  };
+  const auto same_port = second("unix_socket_dir="), same_folder = second("listen_backlog=10");
+  for (const auto& refused : {same_port, same_folder}) {
+    EXPECT_NE(refused.exit_code, 0);
+    EXPECT_LT(refused.exit_code, 128);
+  }
+  EXPECT_NE(same_port.output.find("127.0.0.1:" + std::to_string(process.port())), std::string::npos) << same_port.output;
+  EXPECT_NE(same_port.output.find("in use"), std::string::npos) << same_port.output;
+  EXPECT_NE(same_folder.output.find("is another pgweir running there?"), std::string::npos) << same_folder.output;
   EXPECT_EQ(ConnectTo(process).Value("SELECT 1"), "1");
   EXPECT_EQ(ConnectTo(process, "host=" + process.socket_folder()).Value("SELECT 1"), "1")
       << "the socket file was taken away";
