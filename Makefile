@@ -30,8 +30,6 @@ define configure_and_build
 endef
 # CI's machines are shared: there a test that fails gets one more try, and its first failure stays in the log.
 retry := $(if $(CI),--repeat until-pass:2)
-# CI's machines are shared: there a test that fails gets one more try, and its first failure stays in the log.
-retry := $(if $(CI),--repeat until-pass:2)
 # run_tests(folder, regex): the last line says how it ended, for the target that was asked for
 run_tests = ctest --test-dir $(1) --output-on-failure --no-tests=error $(retry) -j $(TEST_JOBS) -R '$(2)' \
   && echo 'make $@: passed' || { echo 'make $@: FAILED; the lines above name the tests' >&2; exit 1; }
