@@ -86,6 +86,11 @@ bool Pool::MoveIdleTo(Waiter& waiter, Orders& orders) {
   return false;
 }
 
+bool Pool::IsWaiting(const Waiter& waiter) const {
+  MutexLock lock(mutex_);
+  return waiter.state != WaiterState::kNone;
+}
+
 bool Pool::Cancel(Waiter& waiter, TimePoint, Orders&) {
   MutexLock lock(mutex_);
   switch (waiter.state) {

@@ -59,6 +59,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Acquired AcquireAgain(Waiter& waiter, TimePoint now, Orders& orders);
   // The waiter leaves (gone, timed out, cancelled). False when it was not waiting any more.
   bool Cancel(Waiter& waiter, TimePoint now, Orders& orders);
+  // Its state belongs to this mutex: another worker may be granting it a server right now.
+  bool IsWaiting(const Waiter& waiter) const;
 
   // What becomes of a server that is clean, on the worker that holds it.
   struct Next {

@@ -204,7 +204,7 @@ void Client::LetGo() {
   timeout_.Disarm();
   clock_ = Clock::kNone;
   transaction_timeout_.Disarm();
-  if (waiter_.state != pool::WaiterState::kNone) {
+  if (pool_) {
     pool::Orders orders;
     pool_->Cancel(waiter_, Now(), orders);
     worker_.CarryOut(*pool_, orders);
@@ -261,7 +261,7 @@ ClientRow Client::Row() const {
   row.local_port = local.port;
   row.connect_time = connect_time_;
   row.request_time = request_time_ == WallTime{} ? connect_time_ : request_time_;
-  if (waiter_.state != pool::WaiterState::kNone) row.wait_us = static_cast<uint64_t>((Now() - waiter_.since).count());
+  if (state_ == ClientState::kWaiting || (state_ == ClientState::kAttach && server_ == nullptr)) row.wait_us = static_cast<uint64_t>((Now() - waiter_.since).count());
   row.link_id = server_ != nullptr ? server_->id() : 0;
   if (socket_->tls() != nullptr && state_ != ClientState::kTls) row.tls = socket_->tls()->Description();
   if (settings_) {

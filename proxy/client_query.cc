@@ -255,7 +255,7 @@ void Client::OnSettingsRefused(const std::string& error_body) {
 void Client::OnWaitFailed(const pool::OpenFailure& failure) {
   const bool waits = state_ == ClientState::kWaiting || state_ == ClientState::kAttach;
   // The word may be late: this client may have asked anew, or have been served, since.
-  if (!waits || waiter_.state != pool::WaiterState::kNone || server_ != nullptr) return;
+  if (!waits || server_ != nullptr || pool_->IsWaiting(waiter_)) return;
   RefuseLater(ReportOf(failure, pool_->key().database));
 }
 
@@ -444,9 +444,8 @@ void Client::OnServerLost(std::string_view cause, const std::string& fatal_body)
 // --- cancel --------------------------------------------------------------------------------------------------------------
 
 void Client::OnCancelRequest(std::function<void()> done) {
-  if (waiter_.state != pool::WaiterState::kNone && state_ == ClientState::kWaiting) {
-    pool::Orders orders;
-    pool_->Cancel(waiter_, Now(), orders);
+  pool::Orders orders;
+  if (state_ == ClientState::kWaiting && pool_->Cancel(waiter_, Now(), orders)) {
     RefuseLater(protocol::MakeError(ErrorCode::kCanceled));
     return done();
   }
