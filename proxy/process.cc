@@ -371,12 +371,7 @@ std::vector<std::shared_ptr<BackendPool>> Process::PoolsOf(std::string_view data
   return pools;
 }
 
-void Process::Pause(std::string_view database, Done done) {
-  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
-  if (run_state() == RunState::kDraining) return done(MakeError(ErrorCode::kConsoleState, "pgweir is shutting down"));
-  if (shared_->pools.IsPaused(database)) {
-    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "already paused" : "database is already paused"));
-  }
+void Process::HoldPools(std::string_view database) {
   shared_->pools.SetPaused(database, PoolDirectory::Paused::kYes);
   if (database.empty()) shared_->run_state = RunState::kPaused;
   for (auto& pool : PoolsOf(database)) {
@@ -384,6 +379,15 @@ void Process::Pause(std::string_view database, Done done) {
     pool->SetMode(pool::RunMode::kPaused, Now(), orders);
     shared_->CarryOut(*pool, orders, nullptr);
   }
+}
+
+void Process::Pause(std::string_view database, Done done) {
+  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
+  if (run_state() == RunState::kDraining) return done(MakeError(ErrorCode::kConsoleState, "pgweir is shutting down"));
+  if (shared_->pools.IsPaused(database)) {
+    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "already paused" : "database is already paused"));
+  }
+  HoldPools(database);
   Log(Level::kInfo, "paused", {{"database", database.empty() ? "all" : database}});
   waiting_pauses_.push_back({std::string(database), std::move(done)});
   PauseStep();
@@ -440,13 +444,7 @@ void Process::EndClientsOf(std::string_view database, ErrorCode code) {
 
 void Process::Kill(std::string_view database, Done done) {
   if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
-  shared_->pools.SetPaused(database, PoolDirectory::Paused::kYes);
-  if (database.empty()) shared_->run_state = RunState::kPaused;
-  for (auto& pool : PoolsOf(database)) {
-    pool::Orders orders;
-    pool->SetMode(pool::RunMode::kPaused, Now(), orders);
-    shared_->CarryOut(*pool, orders, nullptr);
-  }
+  HoldPools(database);
   EndClientsOf(database, ErrorCode::kKilled);
   Log(Level::kInfo, "killed", {{"database", database.empty() ? "all" : database}});
   done(std::nullopt);

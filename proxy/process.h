@@ -62,6 +62,7 @@ class Process final : public Control {
   void BeginDrain();
   void DrainStep();
   void Stop();
+  void HoldPools(std::string_view database);  // what PAUSE and KILL share: no server is handed out, idle ones close
   void PauseStep();
   bool KnowsDatabase(std::string_view name) const;
   std::vector<std::shared_ptr<BackendPool>> PoolsOf(std::string_view database) const;

@@ -83,7 +83,6 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   // At rest after a unit of its client: the lease may end.
   bool IsReleasable() const { return release_due_ && IsAtRest(); }
   ServerRow Row() const;
-  size_t memory_bytes() const { return sizeof *this + input_.capacity() + (socket_ ? socket_->buffer_bytes() : 0); }
 
   void OnReadable() override;
   void OnWritable() override;
