@@ -1,0 +1,85 @@
+// What a string of SQL does to the session that runs it, as far as its words tell.
+//
+// What: Sniff is the cheap look that every Query and Parse gets: a set of flags over all statements of the string, 0 for the
+// usual query. Only when flags are set, Examine is asked for the statements one by one, with names. Neither decides anything:
+// they say when to ask the server, which knows. A false alarm costs a round trip; what hides in a function is not seen.
+// How: a lexer in one pass: first words of each statement, and a few names followed by "(" anywhere. Comments (nested), '...',
+// E'...' (backslashes), U&'...', "...", $tag$...$tag$, and standard_conforming_strings are honoured.
+// Threads: pure. Limits: Sniff allocates nothing; an unterminated string, comment or quote runs to the end of the text.
+// Source: PostgreSQL documentation, "Lexical Structure"; the SQL commands named below.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace protocol {
+
+using SqlFlags = uint32_t;
+
+enum SqlFlag : SqlFlags {
+  kSqlBegin = 1u << 0,           // BEGIN, START TRANSACTION
+  kSqlEnd = 1u << 1,             // COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION; not ROLLBACK TO
+  kSqlSet = 1u << 2,             // SET [SESSION] ..., SET TIME ZONE/NAMES/ROLE/..., RESET ..., set_config(..., not literally true)
+  kSqlSetLocal = 1u << 3,        // SET LOCAL ..., SET TRANSACTION, SET CONSTRAINTS, set_config(..., ..., true)
+  kSqlDiscard = 1u << 4,         // DISCARD anything
+  kSqlPrepare = 1u << 5,         // PREPARE name AS ...; not PREPARE TRANSACTION
+  kSqlExecute = 1u << 6,         // EXECUTE name, EXPLAIN ... EXECUTE name, CREATE TABLE ... AS EXECUTE name
+  kSqlDeallocate = 1u << 7,      // DEALLOCATE [PREPARE] name | ALL
+  kSqlListen = 1u << 8,          // LISTEN
+  kSqlUnlisten = 1u << 9,        // UNLISTEN name | *
+  kSqlTemp = 1u << 10,           // CREATE ... TEMP|TEMPORARY ..., SELECT ... INTO TEMP, CREATE ... pg_temp.x
+  kSqlTempEnd = 1u << 11,        // DROP anything (a temp table may be gone)
+  kSqlHold = 1u << 12,           // DECLARE ... WITH HOLD
+  kSqlClose = 1u << 13,          // CLOSE name | ALL
+  kSqlAdvisoryLock = 1u << 14,   // pg_advisory_lock, pg_advisory_lock_shared, pg_try_advisory_lock, pg_try_advisory_lock_shared; not ..._xact_...
+  kSqlAdvisoryUnlock = 1u << 15, // pg_advisory_unlock, pg_advisory_unlock_shared, pg_advisory_unlock_all
+  kSqlLoad = 1u << 16,           // LOAD
+  kSqlSequence = 1u << 17,       // currval(, lastval(
+  kSqlDdl = 1u << 18,            // ALTER, DROP, CREATE (not temp), COMMENT excluded: what may change a cached plan's result type
+  kSqlSeveral = 1u << 19,        // more than one statement in the string
+};
+
+// The words of every query that concern no session but, at most, its transaction.
+inline constexpr SqlFlags kSqlHarmless = kSqlBegin | kSqlEnd | kSqlSetLocal | kSqlDdl | kSqlSeveral | kSqlTempEnd | kSqlClose;
+
+// `standard_conforming_strings`: as the session has it; off = backslashes escape in plain '...' too.
+enum class Backslash : uint8_t { kLiteral, kEscapes };
+SqlFlags Sniff(std::string_view sql, Backslash backslash);
+
+enum class SqlKind : uint8_t {
+  kOther,
+  kBegin,            // plain: nothing but known words (BEGIN [WORK|TRANSACTION] [modes], START TRANSACTION [modes])
+  kCommit,           // COMMIT/END [WORK|TRANSACTION] [AND NO CHAIN], nothing else
+  kRollback,         // ROLLBACK/ABORT [WORK|TRANSACTION] [AND NO CHAIN], nothing else
+  kSet,              // names: what is set; SET NAMES -> client_encoding, TIME ZONE -> timezone, ROLE -> role,
+                     // SESSION AUTHORIZATION -> session_authorization, SESSION CHARACTERISTICS -> the default_transaction_* three
+  kReset,            // RESET name, SET name TO DEFAULT; names as above
+  kResetAll,         // RESET ALL
+  kDiscardAll,
+  kDiscard,          // PLANS, SEQUENCES, TEMP
+  kPrepare,          // names[0]: the statement's name
+  kExecute,          // names[0]
+  kDeallocate,       // names[0]
+  kDeallocateAll,
+  kListen,           // names[0]: the channel
+  kUnlisten,         // names[0]
+  kUnlistenAll,
+};
+
+struct SqlStatement {
+  SqlKind kind = SqlKind::kOther;
+  SqlFlags flags = 0;               // of this statement alone
+  size_t begin = 0, end = 0;        // in the text, without leading space and comments, without the ";"
+  std::vector<std::string> names;   // folded and unquoted as PostgreSQL does (ASCII lower case, "" -> ", cut at 63 bytes for identifiers)
+  // set_config calls that last (third argument not literally true):
+  std::vector<std::string> set_config_names;  // first argument as a literal, lower-cased
+  std::vector<int> set_config_parameters;     // first argument is $n: n
+  bool set_config_unknown = false;            // first argument is something else
+};
+// Empty statements are left out. kSeveral is never in a statement's own flags.
+std::vector<SqlStatement> Examine(std::string_view sql, Backslash backslash);
+
+}  // namespace protocol
