@@ -86,6 +86,13 @@ struct HostsCodec {
   std::string Allowed() const;
 };
 
+// "track", or "track, listen=pin, temp_table=reject". In session_state.cc.
+struct SessionStateCodec {
+  Parsed<SessionState> Parse(const Value& value) const;
+  std::string Format(const SessionState& state) const;  // the commonest policy, then the kinds that differ
+  std::string Allowed() const;
+};
+
 // Never quotes what it was given.
 struct SecretCodec {
   Parsed<Secret> Parse(const Value& value) const;

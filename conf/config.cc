@@ -137,6 +137,10 @@ PoolSettings Config::ResolvePool(const Database& database, std::string_view user
   settings.server_connect_timeout = take(&PoolKeys::server_connect_timeout, settings.server_connect_timeout);
   settings.server_login_retry = take(&PoolKeys::server_login_retry, settings.server_login_retry);
   settings.max_parallel_connects = take(&PoolKeys::max_parallel_connects, settings.max_parallel_connects);
+  settings.session_state = take(&PoolKeys::session_state, settings.session_state);
+  settings.session_state_verify = take(&PoolKeys::session_state_verify, settings.session_state_verify);
+  settings.max_prepared_statements = take(&PoolKeys::max_prepared_statements, settings.max_prepared_statements);
+  settings.deferred_begin = take(&PoolKeys::deferred_begin, settings.deferred_begin);
   return settings;
 }
 

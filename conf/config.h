@@ -16,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "conf/session_state.h"
+
 namespace conf {
 
 using Duration = std::chrono::microseconds;
@@ -86,6 +88,10 @@ struct PoolKeys {
   std::optional<Duration> server_connect_timeout;
   std::optional<Duration> server_login_retry;
   std::optional<int> max_parallel_connects;
+  std::optional<SessionState> session_state;  // the value of one level as a whole, kinds are not mixed
+  std::optional<bool> session_state_verify;
+  std::optional<int> max_prepared_statements;  // per server; 0 = they pass unchanged
+  std::optional<bool> deferred_begin;
   std::optional<Duration> query_timeout;
   std::optional<Duration> transaction_timeout;
   std::optional<Duration> idle_transaction_timeout;
@@ -188,6 +194,9 @@ struct PoolSettings {
       server_connect_timeout{}, server_login_retry{};
   double server_lifetime_jitter = 0.1;
   std::string server_check_query, server_reset_query;
+  SessionState session_state;
+  bool session_state_verify = false, deferred_begin = true;
+  int max_prepared_statements = 200;
   friend bool operator==(const PoolSettings&, const PoolSettings&) = default;
 };
 

@@ -98,6 +98,15 @@ void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_
       "longest pause before the next attempt after a failed connect or login");
   add("max_parallel_connects", Count(1, 1000), &PoolKeys::max_parallel_connects,
       "servers of a pool that may be logging in at the same time");
+  add("session_state", SessionStateCodec{}, &PoolKeys::session_state,
+      "state of a session that outlives a transaction, for all kinds or kind by kind: track = pgweir carries it itself where it can "
+      "(settings, listen) and else keeps the server with the client while it lasts; pin = always keeps it; reject = an error");
+  add("session_state_verify", BoolCodec{}, &PoolKeys::session_state_verify,
+      "ask the server for such state at every release, also when no statement hinted at it; finds what functions did");
+  add("max_prepared_statements", Count(0, 100'000), &PoolKeys::max_prepared_statements,
+      "named prepared statements kept per server; 0 = they pass unchanged and do not outlive a transaction");
+  add("deferred_begin", BoolCodec{}, &PoolKeys::deferred_begin,
+      "a BEGIN takes no server before the first statement of its transaction");
   add("query_timeout", Time(), &PoolKeys::query_timeout, "a query that runs longer is cancelled; 0 = off");
   add("transaction_timeout", Time(), &PoolKeys::transaction_timeout,
       "a transaction that lasts longer is ended; 0 = off");
