@@ -12,6 +12,7 @@ namespace {
 using enum ErrorCode;
 constexpr Severity kError = Severity::kError;
 constexpr Severity kFatal = Severity::kFatal;
+constexpr Severity kNotice = Severity::kNotice;
 
 constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
     // waiting and refusing
@@ -92,6 +93,16 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
     {kProtocolViolation, "protocol_violation", "08P01", kFatal, "{}", ""},
     {kTransactionInStatementMode, "transaction_in_statement_mode", "0A000", kFatal,
      "transaction blocks are not allowed while pool_mode is statement", "Use a database or user with pool_mode transaction."},
+    {kStateRejected, "state_rejected", "0A000", kError, "{} is not allowed in transaction pooling here",
+     "session_state of this database or user rejects it; use pool_mode session or session_state = \"pin\"."},
+    {kTooManyStatements, "too_many_prepared_statements", "54000", kError,
+     "too many prepared statements in this session ({})", "Close statements that are not needed."},
+    // PostgreSQL's own text: a client must not see who said it.
+    {kTransactionAborted, "transaction_aborted", "25P02", kError,
+     "current transaction is aborted, commands ignored until end of transaction block", ""},
+    {kNotificationsLost, "notifications_lost", "01000", kNotice,
+     "notifications on {} may have been lost while the listening connection was down", ""},
+    {kListenFailed, "listen_failed", "57P03", kError, "cannot listen: {}", ""},
     // console
     {kReloadFailed, "reload_failed", "F0000", kError, "reload failed: {}",
      "The old configuration stays in force; correct the file and run RELOAD again."},
@@ -159,7 +170,9 @@ ErrorReport MakeError(ErrorCode code, std::string_view subject, std::string deta
   return report;
 }
 
-void WriteError(std::string& out, const ErrorReport& report) { WriteFields(out, 'E', report); }
+void WriteError(std::string& out, const ErrorReport& report) {
+  WriteFields(out, report.severity == Severity::kNotice ? 'N' : 'E', report);
+}
 
 void WriteError(std::string& out, ErrorCode code, std::string_view subject, std::string detail) {
   WriteError(out, MakeError(code, subject, std::move(detail)));

@@ -29,7 +29,8 @@ enum class ErrorCode : uint8_t {
   // life cycle
   kShuttingDown, kKilled, kDatabaseRemoved,
   // protocol and policy
-  kProtocolViolation, kTransactionInStatementMode,
+  kProtocolViolation, kTransactionInStatementMode, kStateRejected, kTooManyStatements, kTransactionAborted,
+  kNotificationsLost, kListenFailed,
   // console
   kReloadFailed, kConsoleSyntax, kConsoleForbidden, kConsoleState, kConsoleNoSuchDatabase, kConsoleNoSuchClient,
   kCount_
@@ -55,6 +56,7 @@ const ErrorRow& Row(ErrorCode);
 
 ErrorReport MakeError(ErrorCode, std::string_view subject = {}, std::string detail = {});
 
+// An ErrorResponse; a NoticeResponse when the severity is kNotice, which ends nothing.
 void WriteError(std::string& out, const ErrorReport&);
 void WriteError(std::string& out, ErrorCode, std::string_view subject = {}, std::string detail = {});
 void WriteNotice(std::string& out, std::string_view sqlstate, std::string_view message, std::string_view detail = {});

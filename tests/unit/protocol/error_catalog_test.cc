@@ -20,7 +20,7 @@ TEST(ErrorCatalog, RowsFollowTheEnumeratorsAndAreWhole) {
     EXPECT_EQ(row.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"), std::string_view::npos) << row.name;
     EXPECT_EQ(row.sqlstate.size(), 5u) << row.name;
     EXPECT_FALSE(row.message.empty()) << row.name;
-    EXPECT_NE(row.severity, Severity::kNotice) << row.name;
+    EXPECT_EQ(row.severity == Severity::kNotice, row.sqlstate.starts_with("00") || row.sqlstate.starts_with("01")) << row.name;
     EXPECT_EQ(row.message.find("{}"), row.message.rfind("{}")) << row.name;
     EXPECT_EQ(row.hint.find("{}"), std::string_view::npos) << row.name;
     EXPECT_TRUE(row.hint.empty() || row.hint.back() == '.') << row.name;
@@ -59,6 +59,11 @@ TEST(ErrorCatalog, SqlStatesAndSeverities) {
                         {kShuttingDown, "57P01", Severity::kFatal},
                         {kKilled, "57P01", Severity::kFatal},
                         {kProtocolViolation, "08P01", Severity::kFatal},
+                        {kStateRejected, "0A000", Severity::kError},
+                        {kTooManyStatements, "54000", Severity::kError},
+                        {kTransactionAborted, "25P02", Severity::kError},
+                        {kNotificationsLost, "01000", Severity::kNotice},
+                        {kListenFailed, "57P03", Severity::kError},
                         {kReloadFailed, "F0000", Severity::kError},
                         {kConsoleForbidden, "42501", Severity::kError}}) {
     EXPECT_EQ(Row(c.code).sqlstate, c.sqlstate) << Row(c.code).name;
@@ -101,6 +106,24 @@ TEST(WriteError, FieldsInOrder) {
                                   Z("Dpool shop/anna, size 20") + Z("H" + std::string(Row(ErrorCode::kQueueFull).hint)) + '\0');
 }
 
+// Drivers compare it: the words and no hint, as PostgreSQL sends them.
+TEST(WriteError, AnAbortedTransactionAsPostgresSaysIt) {
+  std::string out;
+  WriteError(out, ErrorCode::kTransactionAborted);
+  EXPECT_EQ(Split(out).at(0).body, Z("SERROR") + Z("VERROR") + Z("C25P02") +
+                                       Z("Mcurrent transaction is aborted, commands ignored until end of transaction block") + '\0');
+}
+
+TEST(WriteError, ANoticeOfTheCatalogueIsANoticeResponse) {
+  std::string out;
+  WriteError(out, ErrorCode::kNotificationsLost, "\"orders\"");
+  const auto messages = Split(out);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_EQ(messages[0].type, 'N');
+  EXPECT_EQ(messages[0].body, Z("SNOTICE") + Z("VNOTICE") + Z("C01000") +
+                                  Z("Mnotifications on \"orders\" may have been lost while the listening connection was down") + '\0');
+}
+
 TEST(WriteError, AbsentFieldsAreNotWritten) {
   std::string out;
   WriteError(out, ErrorCode::kCanceled);
@@ -134,7 +157,9 @@ TEST(ParseErrorFields, EveryRowIsReadBack) {
     WriteError(out, report);
     const std::string body = Split(out).at(0).body;
     const ErrorFields fields = ParseErrorFields(body);
-    EXPECT_EQ(fields.severity, report.severity == Severity::kFatal ? "FATAL" : "ERROR");
+    const bool is_notice = report.severity == Severity::kNotice;
+    EXPECT_EQ(Split(out).at(0).type, is_notice ? 'N' : 'E');
+    EXPECT_EQ(fields.severity, is_notice ? "NOTICE" : report.severity == Severity::kFatal ? "FATAL" : "ERROR");
     EXPECT_EQ(fields.sqlstate, report.sqlstate);
     EXPECT_EQ(fields.message, report.message);
     EXPECT_EQ(fields.detail, "detail");
