@@ -144,6 +144,12 @@ uint64_t BackendPool::IdleInTransaction() const {
   return clients;
 }
 
+uint64_t BackendPool::Pinned() const {
+  uint64_t clients = 0;
+  for (const auto& counters : counters_) clients += counters.pinned.Get();
+  return clients;
+}
+
 uint64_t BackendPool::Clients() const {
   uint64_t clients = 0;
   for (const auto& counters : counters_) clients += counters.clients.Get();

@@ -50,6 +50,7 @@ class BackendPool : public pool::Pool {
   PoolTotals Totals() const;
   uint64_t Clients() const;
   uint64_t IdleInTransaction() const;
+  uint64_t Pinned() const;
 
   // Read per query; written by Configure.
   conf::PoolMode mode() const { return mode_.load(std::memory_order_relaxed); }

@@ -39,6 +39,9 @@ struct ClientRow {
   uint64_t link_id = 0;  // the server's id, 0 = none
   std::string tls, application_name;
   int worker = 0;
+  uint64_t prepared_statements = 0;
+  std::string pins;       // the conf::StateKind names that keep its server, with commas; empty = not pinned
+  WallTime pinned_since;  // since when the first of them does
 };
 
 struct ServerRow {
@@ -53,6 +56,7 @@ struct ServerRow {
   uint32_t remote_pid = 0;
   std::string tls, application_name;
   int worker = 0;
+  uint64_t prepared_statements = 0;
 };
 
 struct PoolRow {
@@ -62,6 +66,8 @@ struct PoolRow {
   uint64_t sv_active = 0, sv_active_cancel = 0, sv_being_canceled = 0, sv_idle = 0, sv_used = 0, sv_tested = 0, sv_login = 0,
            sv_closing = 0;
   uint64_t max_wait_us = 0;
+  uint64_t pinned = 0;                           // clients that keep their server because of their session's state
+  uint64_t statements = 0, statement_bytes = 0;  // distinct prepared statements remembered, and what their texts take
   std::string trouble;  // last cause while the backend is down, else empty
   PoolTotals totals;
 };

@@ -32,6 +32,13 @@ void PoolTotals::Merge(const PoolTotals& other) {
   server_closes += other.server_closes;
   server_moves += other.server_moves;
   cancels += other.cancels;
+  client_parses += other.client_parses;
+  server_parses += other.server_parses;
+  binds += other.binds;
+  for (size_t i = 0; i < pins.size(); ++i) pins[i] += other.pins[i];
+  settings_replays += other.settings_replays;
+  statement_heals += other.statement_heals;
+  notifications += other.notifications;
   wait.Merge(other.wait);
   query.Merge(other.query);
   transaction.Merge(other.transaction);
@@ -53,6 +60,13 @@ void PoolCounters::AddTo(PoolTotals& totals) const {
   totals.server_closes += server_closes.Get();
   totals.server_moves += server_moves.Get();
   totals.cancels += cancels.Get();
+  totals.client_parses += client_parses.Get();
+  totals.server_parses += server_parses.Get();
+  totals.binds += binds.Get();
+  for (size_t i = 0; i < pins.size(); ++i) totals.pins[i] += pins[i].Get();
+  totals.settings_replays += settings_replays.Get();
+  totals.statement_heals += statement_heals.Get();
+  totals.notifications += notifications.Get();
   wait.AddTo(totals.wait);
   query.AddTo(totals.query);
   transaction.AddTo(totals.transaction);

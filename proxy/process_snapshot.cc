@@ -89,6 +89,7 @@ void Process::AddPools(Snapshot& snapshot) const {
     const uint64_t out = count(pool::SlotState::kActive) + count(pool::SlotState::kMoving);
     row.sv_active = out - std::min(out, row.sv_tested + row.sv_being_canceled);
     row.max_wait_us = static_cast<uint64_t>(counts.oldest_wait.count());
+    row.pinned = pool->Pinned();
     if (counts.is_down) row.trouble = counts.last_failure.cause;
     row.totals = pool->Totals();
     snapshot.pools.push_back(std::move(row));

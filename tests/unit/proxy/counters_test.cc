@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace proxy {
 namespace {
 
@@ -79,18 +81,29 @@ TEST(PoolTotalsTest, AddToAndMergeForgetNoField) {
   counters.query.Observe(16);
   counters.transaction.Observe(17);
   counters.connect.Observe(18);
+  counters.client_parses.Add(19);
+  counters.server_parses.Add(20);
+  counters.binds.Add(21);
+  counters.settings_replays.Add(22);
+  counters.statement_heals.Add(23);
+  counters.notifications.Add(24);
+  for (size_t i = 0; i < conf::kStateKinds; ++i) counters.pins[i].Add(25 + i);
   PoolTotals totals, twice;
   counters.AddTo(totals);
   twice.Merge(totals);
   counters.AddTo(twice);
   const auto values = [](const PoolTotals& t) {
-    return std::array<uint64_t, 18>{
-        t.server_assignments,    t.transactions,       t.queries,       t.bytes_received, t.bytes_sent,
-        t.transaction_us,        t.query_us,           t.wait_us,       t.client_logins,  t.server_logins,
-        t.server_login_failures, t.server_closes,      t.server_moves,  t.cancels,        t.wait.sum_us,
-        t.query.sum_us,          t.transaction.sum_us, t.connect.sum_us};
+    std::vector<uint64_t> all = {
+        t.server_assignments,    t.transactions,       t.queries,       t.bytes_received,   t.bytes_sent,
+        t.transaction_us,        t.query_us,           t.wait_us,       t.client_logins,    t.server_logins,
+        t.server_login_failures, t.server_closes,      t.server_moves,  t.cancels,          t.wait.sum_us,
+        t.query.sum_us,          t.transaction.sum_us, t.connect.sum_us, t.client_parses,   t.server_parses,
+        t.binds,                 t.settings_replays,   t.statement_heals, t.notifications};
+    all.insert(all.end(), t.pins.begin(), t.pins.end());
+    return all;
   };
-  for (size_t i = 0; i < 18; ++i) {
+  ASSERT_EQ(values(totals).size(), 24 + conf::kStateKinds);
+  for (size_t i = 0; i < values(totals).size(); ++i) {
     EXPECT_EQ(values(totals)[i], i + 1);
     EXPECT_EQ(values(twice)[i], 2 * (i + 1));
   }
