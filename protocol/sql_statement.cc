@@ -1,0 +1,365 @@
+#include "protocol/sql_statement.h"
+
+#include <algorithm>
+#include <array>
+
+namespace protocol {
+namespace {
+
+struct Verb {
+  std::string_view word;
+  SqlVerb verb;
+};
+constexpr std::array<Verb, 21> kVerbs = {{
+    {"abort", SqlVerb::kAbort},       {"alter", SqlVerb::kAlter},     {"begin", SqlVerb::kBegin},
+    {"close", SqlVerb::kClose},       {"commit", SqlVerb::kCommit},   {"create", SqlVerb::kCreate},
+    {"deallocate", SqlVerb::kDeallocate}, {"declare", SqlVerb::kDeclare}, {"discard", SqlVerb::kDiscard},
+    {"drop", SqlVerb::kDrop},         {"end", SqlVerb::kEnd},         {"execute", SqlVerb::kExecute},
+    {"explain", SqlVerb::kExplain},   {"listen", SqlVerb::kListen},   {"load", SqlVerb::kLoad},
+    {"prepare", SqlVerb::kPrepare},   {"reset", SqlVerb::kReset},     {"rollback", SqlVerb::kRollback},
+    {"set", SqlVerb::kSet},           {"start", SqlVerb::kStart},     {"unlisten", SqlVerb::kUnlisten},
+}};
+static_assert(std::ranges::is_sorted(kVerbs, {}, &Verb::word));
+
+// Where the verbs of each first letter begin in kVerbs, so that most words are told by their letter or their length.
+constexpr std::array<uint8_t, 27> MakeVerbsByLetter() {
+  std::array<uint8_t, 27> from{};
+  for (size_t letter = 0; letter < from.size(); ++letter) {
+    const char c = static_cast<char>('a' + letter);
+    from[letter] = static_cast<uint8_t>(std::ranges::count_if(kVerbs, [c](const Verb& verb) { return verb.word[0] < c; }));
+  }
+  return from;
+}
+constexpr std::array<uint8_t, 27> kVerbsByLetter = MakeVerbsByLetter();
+
+struct Call {
+  std::string_view function;
+  SqlFlags flags;
+};
+constexpr std::array<Call, 10> kCalls = {{
+    {"set_config", kSqlSet},
+    {"pg_advisory_lock", kSqlAdvisoryLock},
+    {"pg_advisory_lock_shared", kSqlAdvisoryLock},
+    {"pg_try_advisory_lock", kSqlAdvisoryLock},
+    {"pg_try_advisory_lock_shared", kSqlAdvisoryLock},
+    {"pg_advisory_unlock", kSqlAdvisoryUnlock},
+    {"pg_advisory_unlock_shared", kSqlAdvisoryUnlock},
+    {"pg_advisory_unlock_all", kSqlAdvisoryUnlock},
+    {"currval", kSqlSequence},
+    {"lastval", kSqlSequence},
+}};
+constexpr std::string_view kTempSchema = "pg_temp";  // and pg_temp_3, its name in the catalogue
+
+bool IsTempSchemaName(std::string_view name) {
+  if (!EqualsLower(name.substr(0, kTempSchema.size()), kTempSchema)) return false;
+  return name.size() == kTempSchema.size() || name[kTempSchema.size()] == '_';
+}
+
+bool IsTempSchema(const SqlToken& token) {
+  if (token.kind == SqlTokenKind::kQuotedName) return IsTempSchemaName(InsideQuotes(token));
+  return token.kind == SqlTokenKind::kWord && IsTempSchemaName(token.text);
+}
+
+bool IsTempWord(const SqlToken& token) { return IsWord(token, "temp") || IsWord(token, "temporary"); }
+
+bool IsPrefixOf(std::string_view text, std::string_view word) {
+  return !text.empty() && EqualsLower(text, word.substr(0, text.size()));
+}
+
+// What PostgreSQL's parse_bool takes for true.
+bool IsTrue(const SqlToken& token) {
+  if (IsWord(token, "true")) return true;
+  std::string_view value;
+  if (!ReadPlainString(token, value)) return false;
+  while (!value.empty() && IsSqlCharacter(value.front(), kSpace)) value.remove_prefix(1);
+  while (!value.empty() && IsSqlCharacter(value.back(), kSpace)) value.remove_suffix(1);
+  return IsPrefixOf(value, "true") || IsPrefixOf(value, "yes") || EqualsLower(value, "on") || value == "1";
+}
+
+// The arguments of one call, with a limit on how far it looks ahead: a text of nothing but nested calls costs no square.
+class ArgumentReader {
+ public:
+  explicit ArgumentReader(const SqlLexer& lexer) : lexer_(lexer) {}
+
+  // What the next argument is when it is one token, casts aside; else kEnd.
+  SqlToken Read() {
+    const SqlToken argument = Next();
+    if (IsStop()) return {};
+    bool is_single = true;
+    bool is_cast = false;
+    int depth = argument.Is('(') || argument.Is('[') ? 1 : 0;
+    for (Next(); depth > 0 || !IsStop(); Next()) {
+      if (token_.kind == SqlTokenKind::kEnd) return {};
+      if (token_.Is('(') || token_.Is('[')) ++depth;
+      if (token_.Is(')') || token_.Is(']')) --depth;
+      is_cast |= token_.Is(':');
+      is_single &= is_cast && IsOfType(token_);
+    }
+    return is_single ? argument : SqlToken{};
+  }
+  const SqlToken& stop() const { return token_; }  // the "," or ")" behind the argument
+
+ private:
+  static constexpr int kTokensMax = 200;
+
+  bool IsStop() const { return token_.Is(',') || token_.Is(')') || token_.kind == SqlTokenKind::kEnd; }
+  static bool IsOfType(const SqlToken& token) {
+    return token.IsName() || token.kind == SqlTokenKind::kNumber ||
+           (token.kind == SqlTokenKind::kOther && std::string_view(":.,()[]").find(token.text[0]) != std::string_view::npos);
+  }
+  const SqlToken& Next() {
+    token_ = tokens_ < kTokensMax ? lexer_.Next() : SqlToken{};
+    ++tokens_;
+    return token_;
+  }
+
+  SqlLexer lexer_;
+  SqlToken token_;
+  int tokens_ = 0;
+};
+
+// Reads a statement to its end and collects flags on the way.
+class StatementReader {
+ public:
+  StatementReader(SqlLexer& lexer, const SqlToken& first) : lexer_(lexer), first_(first), token_(first) {}
+
+  StatementRead Read() {
+    ReadVerb();
+    while (Advance()) {
+    }
+    return {flags_, token_};
+  }
+
+ private:
+  bool Advance();
+  void NoteCall();
+  void NoteInto();
+  SqlToken Peek() const { return SqlLexer(lexer_).Next(); }
+
+  void ReadVerb();
+  void ReadCommit();
+  void ReadRollback();
+  void ReadSet();
+  void ReadPrepare();
+  void ReadExplain();
+  void ReadDeclare();
+  void ReadCreate();
+  void ReadCreatedBody(bool is_table, bool is_routine);
+  void NoteCreatedRoutine();
+  bool SkipWord(std::string_view word);
+  bool SkipSetWord(std::string_view word);
+
+  SqlLexer& lexer_;
+  const SqlToken first_;
+  SqlToken token_;
+  SqlToken before_;
+  SqlFlags flags_ = 0;
+  bool is_at_end_ = false;
+  int open_ = 0;    // parentheses of a CREATE
+  int bodies_ = 0;  // BEGIN ATOMIC, and each CASE in it
+};
+
+// To the statement's next token; false, and token_ stays, when there is none.
+bool StatementReader::Advance() {
+  if (is_at_end_) return false;
+  const SqlToken next = lexer_.Next();
+  if (next.kind == SqlTokenKind::kEnd || (next.Is(';') && open_ == 0 && bodies_ == 0)) {
+    is_at_end_ = true;
+    return false;
+  }
+  before_ = token_;
+  token_ = next;
+  if (token_.Is('(')) NoteCall();
+  else if (IsWord(token_, "into")) NoteInto();
+  return true;
+}
+
+// No statement begins with a call.
+void StatementReader::NoteCall() {
+  if (!before_.IsName() || before_.begin() == first_.begin()) return;
+  const SqlFlags flags = FlagsOfCall(before_);
+  flags_ |= flags == kSqlSet && ReadSetConfig(lexer_).is_local ? SqlFlags{kSqlSetLocal} : flags;
+}
+
+// SELECT ... INTO [LOCAL|GLOBAL] TEMP x, INTO [TABLE] pg_temp.x; but a table may be called temp: INSERT INTO temp
+void StatementReader::NoteInto() {
+  if (IsWord(before_, "insert") || IsWord(before_, "merge")) return;
+  SqlLexer ahead = lexer_;
+  SqlToken token = ahead.Next();
+  if (IsWord(token, "local") || IsWord(token, "global") || IsWord(token, "table")) token = ahead.Next();
+  if (IsTempWord(token) || (IsTempSchema(token) && ahead.Next().Is('.'))) flags_ |= kSqlTemp;
+}
+
+bool StatementReader::SkipWord(std::string_view word) { return IsWord(Peek(), word) && Advance(); }
+
+// token_ is the verb: the first word, or the one after EXPLAIN's options.
+void StatementReader::ReadVerb() {
+  switch (FindVerb(token_)) {
+    case SqlVerb::kOther: return;
+    case SqlVerb::kBegin:
+    case SqlVerb::kStart: flags_ |= kSqlBegin; return;
+    case SqlVerb::kEnd:
+    case SqlVerb::kCommit: return ReadCommit();
+    case SqlVerb::kAbort:
+    case SqlVerb::kRollback: return ReadRollback();
+    case SqlVerb::kSet: return ReadSet();
+    case SqlVerb::kReset: flags_ |= kSqlSet; return;
+    case SqlVerb::kDiscard: flags_ |= kSqlDiscard; return;
+    case SqlVerb::kPrepare: return ReadPrepare();
+    case SqlVerb::kExecute: flags_ |= kSqlExecute; return;
+    case SqlVerb::kExplain: return ReadExplain();
+    case SqlVerb::kDeallocate: flags_ |= kSqlDeallocate; return;
+    case SqlVerb::kListen: flags_ |= kSqlListen; return;
+    case SqlVerb::kUnlisten: flags_ |= kSqlUnlisten; return;
+    case SqlVerb::kCreate: return ReadCreate();
+    case SqlVerb::kAlter: flags_ |= kSqlDdl; return;
+    case SqlVerb::kDrop: flags_ |= kSqlDdl | kSqlTempEnd; return;
+    case SqlVerb::kDeclare: return ReadDeclare();
+    case SqlVerb::kClose: flags_ |= kSqlClose; return;
+    case SqlVerb::kLoad: flags_ |= kSqlLoad; return;
+  }
+}
+
+// COMMIT PREPARED ends another transaction than this session's.
+void StatementReader::ReadCommit() {
+  if (!IsWord(Peek(), "prepared")) flags_ |= kSqlEnd;
+}
+
+void StatementReader::ReadRollback() {
+  if (IsWord(Peek(), "prepared")) return;
+  if (!SkipWord("work")) SkipWord("transaction");
+  if (!IsWord(Peek(), "to")) flags_ |= kSqlEnd;
+}
+
+// These words may also be a parameter's name, or its first part: SET local.x = 1
+bool StatementReader::SkipSetWord(std::string_view word) {
+  if (!SkipWord(word)) return false;
+  const SqlToken next = Peek();
+  return !next.Is('.') && !next.Is('=') && !IsWord(next, "to");
+}
+
+void StatementReader::ReadSet() {
+  const bool is_local = SkipSetWord("local");
+  if (!is_local) SkipSetWord("session");
+  const bool is_of_transaction = SkipSetWord("transaction") || SkipSetWord("constraints");
+  flags_ |= is_local || is_of_transaction ? kSqlSetLocal : kSqlSet;
+}
+
+void StatementReader::ReadPrepare() {
+  const bool is_two_phase = SkipWord("transaction") && Peek().kind == SqlTokenKind::kString;
+  flags_ |= is_two_phase ? kSqlEnd : kSqlPrepare;
+}
+
+// EXPLAIN [ANALYZE] [VERBOSE] or EXPLAIN ( options ), then a statement. With ANALYZE it is run: nothing of it is left out.
+void StatementReader::ReadExplain() {
+  if (Peek().Is('(')) {
+    for (int depth = 0; Advance();) {
+      if (token_.Is('(')) ++depth;
+      if (token_.Is(')') && --depth == 0) break;
+    }
+  } else {
+    while (SkipWord("analyze") || SkipWord("analyse") || SkipWord("verbose")) {
+    }
+  }
+  const SqlVerb verb = FindVerb(Peek());
+  if (verb != SqlVerb::kExecute && verb != SqlVerb::kCreate) return;
+  if (Advance()) ReadVerb();
+}
+
+// The options stand before FOR; the query behind it may well say WITH hold AS (...).
+void StatementReader::ReadDeclare() {
+  while (Advance() && !IsWord(token_, "for")) {
+    if (IsWord(token_, "hold") && IsWord(before_, "with")) flags_ |= kSqlHold;
+  }
+}
+
+// CREATE [OR REPLACE] [LOCAL|GLOBAL] [TEMP|TEMPORARY|UNLOGGED] [RECURSIVE] what ...
+void StatementReader::ReadCreate() {
+  if (SkipWord("or")) SkipWord("replace");
+  if (!SkipWord("local")) SkipWord("global");
+  const bool is_temp = SkipWord("temp") || SkipWord("temporary");
+  flags_ |= is_temp ? kSqlTemp : kSqlDdl;
+  if (!is_temp) SkipWord("unlogged");
+  const bool is_table = SkipWord("table");
+  const bool is_routine = !is_table && (SkipWord("function") || SkipWord("procedure"));
+  ReadCreatedBody(is_table, is_routine);
+}
+
+void StatementReader::ReadCreatedBody(bool is_table, bool is_routine) {
+  bool is_before_as = true;
+  while (Advance()) {
+    if (token_.Is('(')) {
+      ++open_;
+    } else if (token_.Is(')')) {
+      open_ = std::max(0, open_ - 1);
+    } else if (token_.Is('.') && IsTempSchema(before_)) {
+      flags_ |= kSqlTemp;
+    } else if (is_table && is_before_as && open_ == 0 && IsWord(before_, "as")) {
+      is_before_as = false;
+      if (IsWord(token_, "execute")) flags_ |= kSqlExecute;
+    } else if (is_routine) {
+      NoteCreatedRoutine();
+    }
+  }
+}
+
+// CREATE FUNCTION ... BEGIN ATOMIC ...; ...; END. After AS or "." these words are the names of columns.
+void StatementReader::NoteCreatedRoutine() {
+  if (IsWord(before_, "as") || before_.Is('.')) return;
+  if (bodies_ == 0) {
+    if (IsWord(token_, "atomic") && IsWord(before_, "begin")) bodies_ = 1;
+  } else if (IsWord(token_, "case")) {
+    ++bodies_;
+  } else if (IsWord(token_, "end")) {
+    --bodies_;
+  }
+}
+
+}  // namespace
+
+SqlVerb FindVerb(const SqlToken& first) {
+  if (first.kind != SqlTokenKind::kWord) return SqlVerb::kOther;
+  const size_t letter = static_cast<size_t>(static_cast<unsigned char>(first.text[0] | 0x20)) - 'a';
+  if (letter >= kVerbsByLetter.size() - 1) return SqlVerb::kOther;
+  for (size_t i = kVerbsByLetter[letter]; i < kVerbsByLetter[letter + 1]; ++i) {
+    if (EqualsLower(first.text, kVerbs[i].word)) return kVerbs[i].verb;
+  }
+  return SqlVerb::kOther;
+}
+
+SqlFlags FlagsOfCall(const SqlToken& name) {
+  const bool is_quoted = name.kind == SqlTokenKind::kQuotedName;
+  const std::string_view text = is_quoted ? InsideQuotes(name) : name.text;
+  for (const Call& call : kCalls) {
+    if (is_quoted ? text == call.function : EqualsLower(text, call.function)) return call.flags;
+  }
+  return 0;
+}
+
+bool IsTellingName(std::string_view name) {
+  if (EqualsLower(name, "temp") || EqualsLower(name, "temporary") || IsTempSchemaName(name)) return true;
+  return std::ranges::any_of(kCalls, [name](const Call& call) { return EqualsLower(name, call.function); });
+}
+
+StatementRead ReadStatement(SqlLexer& lexer, const SqlToken& first) { return StatementReader(lexer, first).Read(); }
+
+bool ReadPlainString(const SqlToken& token, std::string_view& value) {
+  if (token.kind != SqlTokenKind::kString) return false;
+  value = token.text;
+  if (LowerAscii(value.front()) == 'e') value.remove_prefix(1);
+  if (value.size() < 2 || value.front() != '\'' || value.back() != '\'') return false;
+  value = value.substr(1, value.size() - 2);
+  return value.find_first_of("'\\") == std::string_view::npos;
+}
+
+SetConfigCall ReadSetConfig(const SqlLexer& arguments) {
+  SetConfigCall call;
+  ArgumentReader reader(arguments);
+  const SqlToken name = reader.Read();
+  if (name.kind == SqlTokenKind::kString || name.kind == SqlTokenKind::kParameter) call.name = name;
+  if (reader.stop().Is(',')) reader.Read();
+  if (reader.stop().Is(',')) call.is_local = IsTrue(reader.Read()) && reader.stop().Is(')');
+  return call;
+}
+
+}  // namespace protocol
