@@ -14,6 +14,13 @@ constexpr std::array<std::string_view, 9> kTracked = {
     "application_name", "client_encoding",             "DateStyle",   "default_transaction_read_only", "IntervalStyle",
     "scram_iterations", "search_path", "standard_conforming_strings", "TimeZone"};
 
+// Settings of running, reporting and limits: a text means the same whatever they say. Sorted.
+constexpr std::array<std::string_view, 16> kNeverRead = {
+    "application_name", "client_min_messages", "effective_cache_size", "extra_float_digits", "idle_in_transaction_session_timeout",
+    "idle_session_timeout", "jit", "lock_timeout", "log_min_messages", "maintenance_work_mem", "plan_cache_mode",
+    "random_page_cost", "statement_timeout", "synchronous_commit", "temp_buffers", "work_mem"};
+static_assert(std::is_sorted(kNeverRead.begin(), kNeverRead.end()));
+
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
@@ -67,13 +74,23 @@ std::string_view TrackedName(std::string_view name) {
 std::shared_ptr<const Settings> Settings::From(const std::vector<Setting>& given) {
   auto settings = std::make_shared<Settings>();
   for (const auto& [name, value] : given) Put(settings->values_, CanonicalName(name), value);
+  settings->MakeReadingKey();
   return settings;
 }
 
 std::shared_ptr<const Settings> Settings::With(std::string_view name, std::string_view value) const {
   auto settings = std::make_shared<Settings>(*this);
   Put(settings->values_, CanonicalName(name), value);
+  settings->MakeReadingKey();
   return settings;
+}
+
+void Settings::MakeReadingKey() {
+  reading_key_.clear();
+  for (const auto& [name, value] : values_) {
+    if (std::binary_search(kNeverRead.begin(), kNeverRead.end(), std::string_view(name))) continue;
+    reading_key_.append(name).append(1, '\0').append(value).append(1, '\0');
+  }
 }
 
 const std::string* Settings::Find(std::string_view name) const { return FindIn(values_, name); }

@@ -33,10 +33,14 @@ class Settings {
   std::shared_ptr<const Settings> With(std::string_view name, std::string_view value) const;
   const std::string* Find(std::string_view name) const;
   const std::vector<Setting>& values() const { return values_; }
+  // Everything that may change what a text means when it is parsed: all but a few that certainly do not.
+  const std::string& reading_key() const { return reading_key_; }
   friend bool operator==(const Settings&, const Settings&) = default;
 
  private:
+  void MakeReadingKey();
   std::vector<Setting> values_;  // sorted by name
+  std::string reading_key_;
 };
 using SettingsRef = std::shared_ptr<const Settings>;
 

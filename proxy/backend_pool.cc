@@ -39,6 +39,7 @@ void BackendPool::Apply(const conf::Config& config, const conf::Database& databa
   }
   const conf::ClientTimeouts timeouts = config.ResolveTimeouts(database, key_.user);
   mode_.store(settings_.pool_mode, std::memory_order_relaxed);
+  max_prepared_statements_.store(settings_.max_prepared_statements, std::memory_order_relaxed);
   query_wait_timeout_.store(settings_.query_wait_timeout.count(), std::memory_order_relaxed);
   query_timeout_.store(timeouts.query_timeout.count(), std::memory_order_relaxed);
   transaction_timeout_.store(timeouts.transaction_timeout.count(), std::memory_order_relaxed);

@@ -21,6 +21,7 @@
 #include "protocol/server_login.h"
 #include "protocol/session_settings.h"
 #include "proxy/counters.h"
+#include "proxy/statement_registry.h"
 
 namespace proxy {
 
@@ -54,6 +55,10 @@ class BackendPool : public pool::Pool {
 
   // Read per query; written by Configure.
   conf::PoolMode mode() const { return mode_.load(std::memory_order_relaxed); }
+  int max_prepared_statements() const { return max_prepared_statements_.load(std::memory_order_relaxed); }
+  // Servers change hands between transactions: statements and state of clients must be looked after.
+  bool Tracks() const { return mode() != conf::PoolMode::kSession; }
+  StatementRegistry& statements() { return *statements_; }
   pool::Duration query_wait_timeout() const { return Load(query_wait_timeout_); }
   pool::Duration query_timeout() const { return Load(query_timeout_); }
   pool::Duration transaction_timeout() const { return Load(transaction_timeout_); }
@@ -84,6 +89,8 @@ class BackendPool : public pool::Pool {
   const PoolKey key_;
   std::vector<PoolCounters> counters_;
   std::atomic<conf::PoolMode> mode_{conf::PoolMode::kTransaction};
+  std::atomic<int> max_prepared_statements_{0};
+  const std::shared_ptr<StatementRegistry> statements_ = std::make_shared<StatementRegistry>();
   std::atomic<int64_t> query_wait_timeout_{0}, query_timeout_{0}, transaction_timeout_{0}, idle_transaction_timeout_{0};
 
   mutable pool::Mutex mutex_;

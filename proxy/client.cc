@@ -1,5 +1,7 @@
 #include "proxy/client.h"
 
+#include <algorithm>
+
 #include "protocol/message_writer.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
@@ -52,6 +54,15 @@ void Client::OnReadable() {
   if (result.status == IoStatus::kError) return Close("client connection broke");
   if (result.bytes == 0 || state_ == ClientState::kClosing) return;
   const size_t kept = input_.size();
+  if (kept + result.bytes < wanted_bytes_) {  // the message that is waited for is not here yet
+    input_.append(buffer, result.bytes);
+    return;
+  }
+  wanted_bytes_ = 0;
+  if (kept > kHeadroomBytes) {
+    input_.append(buffer, result.bytes);
+    return RunPending();
+  }
   if (kept > 0) {
     buffer -= kept;  // into the headroom
     input_.copy(buffer, kept);
@@ -63,7 +74,7 @@ void Client::OnReadable() {
 void Client::KeepInput(std::string_view rest) {
   if (state_ == ClientState::kClosing) return input_.clear();
   input_.assign(rest);
-  if (input_.size() >= kPendingBytesMax) {
+  if (input_.size() >= std::max(kPendingBytesMax, wanted_bytes_)) {
     socket_->Pause(PauseReason::kInputFull);
   } else {
     socket_->Resume(PauseReason::kInputFull);
@@ -103,6 +114,13 @@ bool Client::SendBytes(std::string_view bytes) {
 bool Client::SendFromServer(std::string_view bytes) {
   pool_->counters(worker_.number()).bytes_sent.Add(bytes.size());
   return SendBytes(bytes);
+}
+
+bool Client::SendFromServer(Parts& parts) {
+  pool_->counters(worker_.number()).bytes_sent.Add(parts.bytes());
+  if (socket_->Write(parts.Vector())) return true;
+  Close("client connection broke");
+  return false;
 }
 
 // --- clocks --------------------------------------------------------------------------------------------------------------
@@ -267,6 +285,7 @@ ClientRow Client::Row() const {
   if (settings_) {
     if (const std::string* name = settings_->Find("application_name")) row.application_name = *name;
   }
+  if (session_) row.prepared_statements = session_->statements.size();
   row.worker = static_cast<int>(worker_.number());
   return row;
 }

@@ -34,7 +34,9 @@
 #include "protocol/startup.h"
 #include "proxy/backend_pool.h"
 #include "proxy/cancel_registry.h"
+#include "proxy/client_session.h"
 #include "proxy/control.h"
+#include "proxy/parts.h"
 #include "proxy/server.h"
 #include "proxy/shared.h"
 #include "proxy/socket.h"
@@ -43,6 +45,7 @@
 namespace proxy {
 
 inline constexpr size_t kPendingBytesMax = 64 * 1024;
+inline constexpr size_t kSniffBytes = 32 * 1024;  // of a text that is too long to be kept, so much is looked at
 inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
 inline constexpr uint64_t kRetryAfterLeastMs = 100, kRetryAfterMostMs = 10'000;  // told in HINT when the pool is full
 
@@ -66,6 +69,7 @@ class Client final : public SocketHandler {
   void OnServerUnfit();                                   // failed its check: ask again
   void OnSettingsRefused(const std::string& error_body);  // the replay failed with the server's own error
   bool SendFromServer(std::string_view bytes);            // false: this client is closing now
+  bool SendFromServer(Parts& parts);
   void OnUnitAnswered(char status, pool::TimePoint now);  // ReadyForQuery goes by
   // After each batch of answers; `answered` = some of it belongs to a unit that is not complete.
   enum class Answered : uint8_t { kNothingOpen, kPartly };
@@ -77,6 +81,10 @@ class Client final : public SocketHandler {
   void OnServerLost(std::string_view cause, const std::string& fatal_body);
   void OnReportedSetting(std::string_view name, std::string_view value);
   void OnServerDrained();
+  // The client's statements, nullptr while it has none: the server tells them what was confirmed and undone.
+  protocol::ClientStatements* statements() { return session_ ? &session_->statements : nullptr; }
+  void OnParsesUndone();                      // the unnamed statement may be among them
+  void OnCommandTag(std::string_view tag);    // of its own statement
   // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
   const protocol::ErrorReport* timeout_report() const { return timeout_report_ ? &*timeout_report_ : nullptr; }
 
@@ -139,6 +147,11 @@ class Client final : public SocketHandler {
   void AskAgain();
   Taken LinkTo(Server& server, pool::TimePoint now, bool check_first);
   void RefuseLater(protocol::ErrorReport report);
+  enum class Refill : uint8_t { kEnough, kMore };
+  Refill WantsMore(const protocol::Frame& frame);
+  void FlushToServer(Parts& parts);
+  void AnswerFlush();
+  void Resettle();
   size_t AnswerUnlinked(const protocol::Frame& frame);
   size_t AnswerRefused(const protocol::Frame& frame);
   void StartUnit(pool::TimePoint now);
@@ -149,6 +162,40 @@ class Client final : public SocketHandler {
   protocol::ErrorReport WaitReport(protocol::ErrorCode code, pool::TimePoint now) const;
   uint64_t RetryAfterMs(size_t waiting) const;
   static protocol::ErrorReport ReportOf(const pool::OpenFailure& failure, const std::string& database);
+
+  // client_statements.cc: how a message is changed on its way to the server
+  struct Edit {
+    enum class Kind : uint8_t {
+      kAsItIs,  // the message goes on
+      kHead,    // its first `head` bytes were replaced; the rest goes on
+      kEaten,   // all of it was replaced, or is not sent
+      kWait,    // not before everything that was sent has been answered
+      kAgain,   // which is now
+      kEnded,   // the client is closing
+    } kind = Kind::kAsItIs;
+    size_t head = 0;
+  };
+  bool Tracks() const { return tracks_; }
+  Session& session();
+  Edit EditMessage(const protocol::Frame& frame, Parts& parts);
+  Edit EditQuery(const protocol::Frame& frame, Parts& parts);
+  Edit EditParse(const protocol::Frame& frame, Parts& parts);
+  Edit EditBind(const protocol::Frame& frame, Parts& parts);
+  Edit EditDescribe(const protocol::Frame& frame, Parts& parts);
+  Edit EditClose(const protocol::Frame& frame, Parts& parts);
+  Edit ParseUnnamed(const protocol::ParseHead& head);
+  Edit ParseDuplicate(const protocol::ParseHead& head, Parts& parts);
+  enum class Lookup : uint8_t { kFound, kUnknown, kWait };
+  Lookup LookUp(std::string_view name, protocol::ClientStatement*& entry);
+  enum class Ensured : uint8_t { kYes, kLater };  // kLater: only known when everything that was sent has been answered
+  Ensured EnsureUnnamed(Parts& parts);
+  Ensured EnsureOnServer(const protocol::StatementRef& statement, Parts& parts);
+  void EnsureUnknown(std::string_view name, Parts& parts);
+  void PutUnnamed(uint64_t serial);
+  void DropUnnamed();
+  void MakeRoom(Parts& parts);
+  protocol::StatementRef MakeStatement(const protocol::ParseHead& head);
+  Edit Wait(Parts& parts);
 
   // client.cc
   void Fatal(const protocol::ErrorReport& report);
@@ -166,6 +213,7 @@ class Client final : public SocketHandler {
 
   Worker& worker_;
   const uint64_t id_;
+  std::unique_ptr<Session> session_;  // made when first needed
   ClientState state_ = ClientState::kStartup;
   const PeerKind peer_;
   bool stream_drop_ = false;
@@ -177,6 +225,10 @@ class Client final : public SocketHandler {
   bool drain_ = false;
   bool leaving_ = false;  // sent Terminate behind work that is still to be answered
   bool counted_ = false;
+  bool transaction_sets_ = false;  // something in this transaction has changed a setting
+  bool tracks_ = false;   // the server is not the client's own: statements and state are looked after
+  bool waits_ = false;    // a message waits until everything that was sent has been answered
+  bool barrier_ = false;  // something was sent whose answer may change what names mean
   Clock clock_ = Clock::kNone;
   std::unique_ptr<Socket> socket_;
   std::shared_ptr<BackendPool> pool_;
@@ -186,6 +238,9 @@ class Client final : public SocketHandler {
   protocol::SettingsRef settings_;
   std::string input_;
   size_t stream_left_ = 0;
+  size_t wanted_bytes_ = 0;  // the message at the front of input_ is needed up to here
+  uint64_t last_unnamed_ = 0;
+  uint64_t batch_ = 1, batches_answered_ = 0;  // counted by Sync, Query, FunctionCall; and their answers
   Timeout timeout_, transaction_timeout_;
   pool::TimePoint unit_start_{}, transaction_start_{}, linked_at_{};
   uint64_t login_us_ = 0, queued_us_ = 0, held_us_ = 0;  // for the line at its end

@@ -40,24 +40,24 @@ size_t Client::Input(std::string_view chunk) {
 // The hot path: frames are judged by their heads, and everything that goes to the server leaves in one write.
 size_t Client::Relay(std::string_view chunk) {
   size_t pos = 0, run = 0;
+  const PartsLoan loan(worker_);
+  Parts& parts = loan.parts();
   if (stream_left_ > 0) {
     pos = std::min(stream_left_, chunk.size());
     stream_left_ -= pos;
     if (stream_drop_) run = pos;
     if (stream_left_ == 0) stream_drop_ = false;
   }
+  // What was read up to here and has not been eaten goes to the server.
   const auto flush = [&] {
-    if (pos == run || server_ == nullptr) return;
-    pool_->counters(worker_.number()).bytes_received.Add(pos - run);
-    if (server_->Send(chunk.substr(run, pos - run)) && server_->socket().unsent() > kHighWater) {
-      socket_->Pause(PauseReason::kPeerFull);
-    }
+    if (server_ != nullptr) parts.Add(chunk.substr(run, pos - run));
     run = pos;
+    FlushToServer(parts);
   };
   if (pos > 0 && stream_left_ == 0 && server_ != nullptr && server_->IsReleasable()) {
     flush();
     OnServerFree(Now());
-    if (state_ == ClientState::kClosing) return chunk.size();
+    if (state_ != ClientState::kActive && state_ != ClientState::kIdle) return pos;
   }
   while (pos < chunk.size()) {
     Frame frame;
@@ -75,6 +75,7 @@ size_t Client::Relay(std::string_view chunk) {
       Leave();
       return chunk.size();
     }
+    if (tracks_ && !frame.IsWhole() && WantsMore(frame) == Refill::kMore) break;
     if (state_ == ClientState::kIdle) {
       const size_t skipped = AnswerUnlinked(frame);
       if (state_ == ClientState::kClosing) return chunk.size();
@@ -96,13 +97,65 @@ size_t Client::Relay(std::string_view chunk) {
       run = pos;
     }
     if (!unit_open_) StartUnit(Now());
-    server_->tracker().OnSent(frame.type);
+    if (tracks_) {
+      parts.Add(chunk.substr(run, pos - run));
+      run = pos;
+      const Edit edit = EditMessage(frame, parts);
+      if (edit.kind == Edit::Kind::kEnded) return chunk.size();
+      if (edit.kind == Edit::Kind::kWait) break;
+      if (edit.kind == Edit::Kind::kAgain) continue;
+      if (edit.kind == Edit::Kind::kEaten) {
+        pos += frame.total;
+        run = pos;
+        continue;
+      }
+      run += edit.head;
+    }
+    const bool is_seen = server_->tracker().OnSent(frame.type);
+    if (is_seen && (frame.type == 'S' || frame.type == 'Q' || frame.type == 'F')) ++batch_;
+    if (frame.type == 'H' && tracks_) {
+      AnswerFlush();
+      if (state_ != ClientState::kActive) return chunk.size();
+    }
     pos += frame.here.size();
     stream_left_ = frame.total - frame.here.size();
   }
   flush();
   if (server_ != nullptr && server_->tracker().owed() >= protocol::kOwedMax) socket_->Pause(PauseReason::kOwed);
   return pos;
+}
+
+void Client::FlushToServer(Parts& parts) {
+  if (parts.empty()) return;
+  pool_->counters(worker_.number()).bytes_received.Add(parts.bytes());
+  if (server_->Send(parts) && server_->socket().unsent() > kHighWater) socket_->Pause(PauseReason::kPeerFull);
+  parts.Clear();
+}
+
+// Messages that are looked into must be here as far as that goes.
+Client::Refill Client::WantsMore(const Frame& frame) {
+  bool has_enough = true;
+  switch (frame.type) {
+    case 'P': {
+      const bool is_kept = frame.total <= protocol::kStatementTextMax && !(frame.body().starts_with('\0') && frame.total > protocol::kUnnamedTextMax);
+      has_enough = !is_kept && frame.here.size() >= kSniffBytes;
+      break;
+    }
+    case 'Q': has_enough = frame.here.size() >= kSniffBytes; break;
+    case 'B': has_enough = frame.here.size() > protocol::kNameBytesMax || protocol::ReadBindHead(frame.body()).has_value(); break;
+    case 'D':
+    case 'C': has_enough = false; break;
+    default: break;
+  }
+  if (has_enough) return Refill::kEnough;
+  wanted_bytes_ = frame.total;
+  return Refill::kMore;
+}
+
+// PostgreSQL answers at a Flush what it has; what is made here goes with it.
+void Client::AnswerFlush() {
+  const std::string fakes = server_->TakeFakes();
+  if (!fakes.empty()) SendFromServer(fakes);
 }
 
 // Terminate: what was asked before it is still answered, as PostgreSQL does; what was begun without a Sync is not.
@@ -193,6 +246,7 @@ Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_fir
   linked_at_ = now;
   counters.wait.Observe(waited);
   if (state_ != ClientState::kAttach) state_ = ClientState::kLinking;
+  tracks_ = pool_->Tracks();
   if (!server.Lend(*this, check_first)) return Taken::kLater;
   if (state_ == ClientState::kLinking) state_ = ClientState::kActive;
   return Taken::kActive;
@@ -341,6 +395,7 @@ void Client::OnUnitAnswered(char status, pool::TimePoint now) {
   counters.query_us.Add(took);
   counters.query.Observe(took);
   in_transaction_ = status != 'I';
+  ++batches_answered_;
   answered_ = Answered::kNothingOpen;
   timeout_report_.reset();
   unit_open_ = server_->tracker().owed() > 0;
@@ -362,7 +417,15 @@ void Client::OnUnitAnswered(char status, pool::TimePoint now) {
 void Client::OnAnswerForwarded(Answered answered) {
   answered_ = answered;
   if (socket_->is_paused() && server_->tracker().owed() < protocol::kOwedMax / 2) socket_->Resume(PauseReason::kOwed);
-  if (leaving_ && server_->tracker().units_owed() == 0) Close("client close request");
+  if (leaving_ && server_->tracker().units_owed() == 0) return Close("client close request");
+  if (waits_ && server_->tracker().owed() == 0) Resettle();
+}
+
+// Everything that was sent has been answered: what waited for that goes on.
+void Client::Resettle() {
+  waits_ = false;
+  barrier_ = false;
+  RunPending();
 }
 
 void Client::OnTransactionInStatementMode() { Fatal(protocol::MakeError(ErrorCode::kTransactionInStatementMode)); }
@@ -408,6 +471,8 @@ void Client::OnServerLost(std::string_view cause, const std::string& fatal_body)
   const bool can_live = runs && pool_->mode() != conf::PoolMode::kSession && !in_transaction_ &&
                         answered_ == Answered::kNothingOpen && units <= 1;
   const bool inside = server->is_mid_message();
+  waits_ = barrier_ = false;
+  batches_answered_ = batch_ - 1;
   CountIdle(Between::kNo);
   const auto fields = protocol::ParseErrorFields(fatal_body);
   // 57P01 to 57P03: the server went for reasons of its own. Any other FATAL is its answer to this client.

@@ -90,6 +90,9 @@ void Process::AddPools(Snapshot& snapshot) const {
     row.sv_active = out - std::min(out, row.sv_tested + row.sv_being_canceled);
     row.max_wait_us = static_cast<uint64_t>(counts.oldest_wait.count());
     row.pinned = pool->Pinned();
+    const auto statements = pool->statements().size();
+    row.statements = statements.statements;
+    row.statement_bytes = statements.bytes;
     if (counts.is_down) row.trouble = counts.last_failure.cause;
     row.totals = pool->Totals();
     snapshot.pools.push_back(std::move(row));

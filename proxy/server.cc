@@ -114,6 +114,7 @@ void Server::OwnDone() {
     case Own::kReset:
       if (own_failed_) return Close("server_reset_query failed");
       settings_.OnDiscardAll();
+      statements_.Clear();
       return ContinueCleaning();
   }
 }
@@ -126,6 +127,21 @@ bool Server::Send(std::string_view bytes) {
     if (Server* server = worker->FindServer(id)) server->OnBroken();
   });
   return false;
+}
+
+bool Server::Send(Parts& parts) {
+  if (socket_->Write(parts.Vector())) return true;
+  worker_->loop().Post([worker = worker_, id = id_] {
+    if (Server* server = worker->FindServer(id)) server->OnBroken();
+  });
+  return false;
+}
+
+std::string Server::TakeFakes() {
+  const auto answer = tracker_.TakeFakes();
+  std::string fakes(answer.before);
+  Learn(answer);
+  return fakes;
 }
 
 // --- giving back ---------------------------------------------------------------------------------------------------------
@@ -279,6 +295,7 @@ void Server::OnLost(std::string_view cause) {
   const bool was_preparing = state_ == ServerState::kPreparing;
   const bool was_quiet = client_ == nullptr && state_ == ServerState::kIdle;
   Client* client = std::exchange(client_, nullptr);
+  log_.UndoAll(statements_, client != nullptr ? client->statements() : nullptr);
   SetState(ServerState::kClosing);
   pool_->counters(worker_->number()).server_closes.Add(1);
   Log(was_quiet ? Level::kInfo : Level::kWarning, "server_lost",
@@ -330,6 +347,7 @@ ServerRow Server::Row() const {
   row.remote_pid = process_id_;
   row.tls = tls_description_;
   if (const std::string* name = settings_.Reported("application_name")) row.application_name = *name;
+  row.prepared_statements = statements_.size();
   row.worker = static_cast<int>(worker_->number());
   return row;
 }

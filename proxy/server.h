@@ -25,11 +25,13 @@
 #include <vector>
 
 #include "pool/lease.h"
+#include "protocol/prepared_statements.h"
 #include "protocol/reply_tracker.h"
 #include "protocol/server_login.h"
 #include "protocol/session_settings.h"
 #include "proxy/backend_pool.h"
 #include "proxy/control.h"
+#include "proxy/parts.h"
 #include "proxy/resolver.h"
 #include "proxy/socket.h"
 
@@ -57,6 +59,9 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   bool Lend(Client& client, bool check_first);
   // What the linked client sends: frames that the tracker already knows. False: broken (OnServerLost has been called).
   bool Send(std::string_view bytes);
+  bool Send(Parts& parts);
+  // At a Flush: answers that are made here and that nothing is owed before.
+  std::string TakeFakes();
   void Cancel(std::function<void()> done);  // sends a cancel request for what runs now
   // The client goes without having finished; is_mid_message: it stopped inside a message.
   enum class Left : uint8_t { kBetweenMessages, kMidMessage };
@@ -73,6 +78,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   ServerState state() const { return state_; }
   protocol::ReplyTracker& tracker() { return tracker_; }
   protocol::ServerSettings& settings() { return settings_; }
+  protocol::ServerStatements& statements() { return statements_; }
+  protocol::StatementLog& log() { return log_; }
   Socket& socket() { return *socket_; }
   const std::shared_ptr<BackendPool>& pool() const { return pool_; }
   pool::Slot& slot() { return *slot_; }
@@ -109,10 +116,13 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   // server_input.cc
   void Relay(std::string_view chunk);
   void Swallow(std::string_view chunk);
-  bool Forward(std::string_view run);
+  bool Forward(Parts& parts);
   enum class Verdict : uint8_t { kForward, kHide, kBroken, kRefused, kNeedMore };
-  Verdict JudgeAnswer(char type, std::string_view body, size_t total);
-  Verdict JudgeError(std::string_view body);
+  Verdict JudgeAnswer(char type, std::string_view body, size_t total, Parts& parts);
+  Verdict JudgeError(std::string_view body, Parts& parts);
+  Verdict Take(const protocol::ReplyTracker::Answer& answer, Parts& parts);
+  void Learn(const protocol::ReplyTracker::Answer& answer);
+  bool WriteRenamedError(std::string& out, std::string_view body, const protocol::ErrorFields& fields);
   void OnParameterStatus(std::string_view body);
   void OnCommandTag(std::string_view body);
   void OnOwnFrame(char type, std::string_view body);
@@ -138,6 +148,9 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   Client* client_ = nullptr;  // linked or being prepared for
   protocol::ReplyTracker tracker_;
   protocol::ServerSettings settings_;
+  protocol::ServerStatements statements_;
+  protocol::StatementLog log_;
+  std::string behind_;  // made answers that follow the frame at hand
   std::string input_;       // an unfinished header, or a message that must be whole
   size_t stream_left_ = 0;  // bytes of a message whose head has been dealt with
   bool stream_forward_ = false;

@@ -34,16 +34,21 @@ void Server::OnReadable() {
   }
 }
 
-bool Server::Forward(std::string_view run) {
-  if (run.empty()) return true;
-  if (!client_->SendFromServer(run)) return false;
+bool Server::Forward(Parts& parts) {
+  if (parts.empty()) return true;
+  const bool lives = client_->SendFromServer(parts);
+  parts.Clear();
+  if (!lives) return false;
   if (client_->socket().unsent() > kHighWater) socket_->Pause(PauseReason::kPeerFull);
   return true;
 }
 
 // The hot path: runs of messages leave in one write; only the few types that matter are looked into.
 void Server::Relay(std::string_view chunk) {
-  size_t pos = 0, run = 0, after_ready = 0;
+  const PartsLoan loan(*worker_);
+  Parts& parts = loan.parts();
+  Parts::Mark after_ready;
+  size_t pos = 0, run = 0;
   auto answered = client_->answered();
   if (stream_left_ > 0) {
     pos = std::min(stream_left_, chunk.size());
@@ -62,30 +67,34 @@ void Server::Relay(std::string_view chunk) {
     if (!last_fatal_.empty()) {
       verdict = Verdict::kBroken;  // nothing follows a FATAL error
     } else if (frame.type == 'D' || frame.type == 'd') {
-      verdict = tracker_.owed() > 0 ? Verdict::kForward : Verdict::kBroken;
+      verdict = tracker_.owed() == 0 ? Verdict::kBroken : tracker_.HeadIsOwn() ? Verdict::kHide : Verdict::kForward;
     } else {
-      verdict = JudgeAnswer(frame.type, frame.body(), frame.total);
+      // What is made here belongs before the message, but behind what came before it.
+      parts.Add(chunk.substr(run, pos - run));
+      run = pos;
+      verdict = JudgeAnswer(frame.type, frame.body(), frame.total, parts);
     }
     if (verdict == Verdict::kNeedMore || verdict == Verdict::kBroken || verdict == Verdict::kRefused) break;
     if (verdict == Verdict::kHide) {
-      // A client that breaks while it is written to leaves this server to be cleaned: what is not eaten yet must be kept
-      // before, or its rest would be read as if it began here.
-      Keep(chunk.substr(pos + frame.here.size()));
-      if (!Forward(chunk.substr(run, pos - run))) return;
-      if (client_->timeout_report() != nullptr && last_fatal_.empty()) {
-        std::string replaced;
-        protocol::WriteError(replaced, *client_->timeout_report());
-        if (!Forward(replaced)) return;
-      }
-      input_.clear();
+      parts.Add(chunk.substr(run, pos - run));
       run = pos + frame.here.size();
     }
     pos += frame.here.size();
     stream_left_ = frame.total - frame.here.size();
     stream_forward_ = verdict == Verdict::kForward;
-    if (frame.type == 'Z') {
-      after_ready = pos;
+    if (!behind_.empty()) {
+      parts.Add(chunk.substr(run, pos - run));
+      run = pos;
+      parts.AddOwn(behind_);
+      behind_.clear();
+    }
+    if (frame.type == 'Z' && verdict == Verdict::kForward) {
       answered = Client::Answered::kNothingOpen;
+      if (pool_->mode() == conf::PoolMode::kStatement) {
+        parts.Add(chunk.substr(run, pos - run));
+        run = pos;
+        after_ready = parts.mark();
+      }
     } else if (verdict == Verdict::kForward && frame.type != 'N' && frame.type != 'S' && frame.type != 'A') {
       answered = Client::Answered::kPartly;
     }
@@ -93,33 +102,55 @@ void Server::Relay(std::string_view chunk) {
   if (verdict == Verdict::kRefused) {
     // Nothing of the statement that opened the block has to be seen: what is answered up to there goes out.
     Keep(chunk.substr(pos + 6));  // its ReadyForQuery is eaten
-    if (after_ready > run && !Forward(chunk.substr(run, after_ready - run))) return;
+    parts.CutTo(after_ready);
+    if (!Forward(parts)) return;
     return client_->OnTransactionInStatementMode();
   }
+  parts.Add(chunk.substr(run, pos - run));
   if (verdict == Verdict::kBroken) {
     stream_left_ = 0;
-    Forward(chunk.substr(run, pos - run));  // whatever becomes of the client, this server ends
+    Forward(parts);  // whatever becomes of the client, this server ends
     return OnLost("the server broke the protocol");
   }
+  // A client that breaks while it is written to leaves this server to be cleaned: what is not eaten yet is kept before.
   Keep(chunk.substr(pos));
-  if (!Forward(chunk.substr(run, pos - run))) return;
+  if (!Forward(parts)) return;
   client_->OnAnswerForwarded(answered);
   if (client_ == nullptr) return;  // it had only waited for this answer to leave
   if (IsReleasable()) client_->OnServerFree(Now());
 }
 
-Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size_t total) {
+// What an answer says about messages of ours, and what is made for the client around it.
+Server::Verdict Server::Take(const protocol::ReplyTracker::Answer& answer, Parts& parts) {
+  using Tracker = protocol::ReplyTracker;
+  if (answer.reply == Tracker::Reply::kBroken) return Verdict::kBroken;
+  if (!answer.before.empty()) parts.AddOwn(answer.before);
+  if (!answer.behind.empty()) behind_ = answer.behind;
+  if ((answer.confirmed | answer.undone | answer.parses_undone) != 0) Learn(answer);
+  return answer.action == Tracker::Action::kForward ? Verdict::kForward : Verdict::kHide;
+}
+
+void Server::Learn(const protocol::ReplyTracker::Answer& answer) {
+  protocol::ClientStatements* statements = client_ != nullptr ? client_->statements() : nullptr;
+  log_.Confirm(answer.confirmed, statements_, statements);
+  log_.Undo(answer.undone, statements_, statements);
+  if (answer.parses_undone > 0 && client_ != nullptr) client_->OnParsesUndone();
+}
+
+Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size_t total, Parts& parts) {
   const bool is_whole = body.size() + protocol::kFrameHeaderBytes == total;
   const bool can_be_whole = total <= kWholeBytesMax;
-  using Reply = protocol::ReplyTracker::Reply;
   switch (type) {
-    case 'Z':
+    case 'Z': {
       if (!is_whole) return total == 6 ? Verdict::kNeedMore : Verdict::kBroken;
-      if (total != 6 || tracker_.OnReadyForQuery(body[0]) == Reply::kBroken) return Verdict::kBroken;
+      if (total != 6) return Verdict::kBroken;
+      const Verdict verdict = Take(tracker_.OnReadyForQuery(body[0]), parts);
+      if (verdict == Verdict::kBroken) return verdict;
       if (body[0] != 'I' && pool_->mode() == conf::PoolMode::kStatement) return Verdict::kRefused;
       release_due_ = true;
-      client_->OnUnitAnswered(body[0], Now());
-      return Verdict::kForward;
+      if (verdict == Verdict::kForward) client_->OnUnitAnswered(body[0], Now());
+      return verdict;
+    }
     case 'C':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
       if (is_whole) OnCommandTag(body);
@@ -127,21 +158,21 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
     case 'S':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
       if (is_whole) OnParameterStatus(body);
-      return Verdict::kForward;
+      return tracker_.HeadIsOwn() ? Verdict::kHide : Verdict::kForward;
     case 'E':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
-      return JudgeError(is_whole ? body : std::string_view());
-    case 'N':
+      return JudgeError(is_whole ? body : std::string_view(), parts);
+    case 'N': return tracker_.HeadIsOwn() ? Verdict::kHide : Verdict::kForward;
     case 'A': return Verdict::kForward;
     case 'K':
     case 'R':
     case 'v': return Verdict::kBroken;
     default: break;
   }
-  return tracker_.OnReply(type) == Reply::kBroken ? Verdict::kBroken : Verdict::kForward;
+  return Take(tracker_.OnReply(type), parts);
 }
 
-Server::Verdict Server::JudgeError(std::string_view body) {
+Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   const auto fields = protocol::ParseErrorFields(body);
   if (fields.severity == "FATAL" || fields.severity == "PANIC") {
     // The server goes. What the client hears depends on what it has already got: OnServerLost decides.
@@ -150,9 +181,42 @@ Server::Verdict Server::JudgeError(std::string_view body) {
     deadline_->Start(kCloseWait);
     return Verdict::kHide;
   }
-  if (tracker_.OnReply('E') == protocol::ReplyTracker::Reply::kBroken) return Verdict::kBroken;
+  std::string own;
   const bool is_our_timeout = client_->timeout_report() != nullptr && fields.sqlstate == "57014";
-  return is_our_timeout ? Verdict::kHide : Verdict::kForward;
+  if (is_our_timeout) protocol::WriteError(own, *client_->timeout_report());
+  else if (fields.sqlstate == "42P05" || fields.sqlstate == "26000") WriteRenamedError(own, body, fields);
+  const auto answer = tracker_.OnReply('E');
+  if (Take(answer, parts) == Verdict::kBroken) return Verdict::kBroken;
+  if (answer.action == protocol::ReplyTracker::Action::kOwn) {
+    own_failed_ = true;
+    own_error_.assign(body);
+    return Verdict::kHide;
+  }
+  // What failed may be a message of ours that the client's own message needed: then the error is the client's.
+  if (own.empty()) return Verdict::kForward;
+  parts.AddOwn(own);
+  return Verdict::kHide;
+}
+
+// An error about a name that the client does not know: its own name is put in its place.
+bool Server::WriteRenamedError(std::string& out, std::string_view body, const protocol::ErrorFields& fields) {
+  const size_t begin = fields.message.find(protocol::kServerNamePrefix);
+  const size_t end = begin == std::string_view::npos ? begin : fields.message.find('"', begin);
+  if (end == std::string_view::npos) return false;
+  const std::string_view server_name = fields.message.substr(begin, end - begin);
+  const protocol::StatementChange* change = log_.Front();
+  std::string name;
+  if (server_name == protocol::kDuplicateName && change != nullptr) {
+    name = change->name;
+  } else if (client_->statements() != nullptr) {
+    name = client_->statements()->NameOf(server_name);
+  }
+  if (name.empty()) return false;
+  const size_t at = static_cast<size_t>(fields.message.data() - body.data()) + begin;
+  std::string renamed(body.substr(0, at));
+  renamed.append(name).append(body.substr(at + server_name.size()));
+  protocol::MessageWriter(out).Begin('E').Bytes(renamed).End();
+  return true;
 }
 
 void Server::OnCommandTag(std::string_view body) {
@@ -160,6 +224,10 @@ void Server::OnCommandTag(std::string_view body) {
   const std::string_view tag = body.substr(0, body.find('\0'));
   if (tag == "SET" || tag == "RESET") settings_.OnUnreportedChange();
   else if (tag == "DISCARD ALL") settings_.OnDiscardAll();
+  if (tag != "DISCARD ALL" && tag != "DEALLOCATE ALL") return;
+  statements_.Clear();
+  log_.ForgetOld();
+  if (client_ != nullptr) client_->OnCommandTag(tag);
 }
 
 void Server::OnParameterStatus(std::string_view body) {
@@ -209,9 +277,11 @@ void Server::Swallow(std::string_view chunk) {
     }
     using Reply = protocol::ReplyTracker::Reply;
     if (state_ != ServerState::kCleaning) return OnLost("the server sent something that nobody asked for");
-    const Reply reply = frame.type == 'Z' ? (frame.total == 6 ? tracker_.OnReadyForQuery(frame.body()[0]) : Reply::kBroken)
-                                          : tracker_.OnReply(frame.type);
+    if (frame.type == 'Z' && frame.total != 6) return OnLost("the server broke the protocol");
+    const auto answer = frame.type == 'Z' ? tracker_.OnReadyForQuery(frame.body()[0]) : tracker_.OnReply(frame.type);
+    const Reply reply = answer.reply;
     if (reply == Reply::kBroken) return OnLost("the server broke the protocol");
+    Learn(answer);
     if (frame.type == 'C' && frame.IsWhole()) OnCommandTag(frame.body());
     if (frame.type == 'G') {  // it began a copy after the client had gone
       std::string fail;

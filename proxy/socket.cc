@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -98,13 +99,40 @@ bool Socket::Write(std::string_view bytes) {
     bytes.remove_prefix(result.bytes);
     if (bytes.empty()) return true;
   }
+  Keep(bytes);
+  return true;
+}
+
+bool Socket::Write(std::span<const iovec> pieces) {
+  size_t sent = 0;
+  if (!tls_ && unsent() == 0 && pieces.size() > 1) {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(pieces.data());
+    message.msg_iovlen = pieces.size();
+    const ssize_t n = sendmsg(fd_, &message, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return false;
+    if (n > 0) sent = static_cast<size_t>(n);
+    bytes_out_ += sent;
+    for (const iovec& piece : pieces) {
+      const size_t gone = std::min(sent, piece.iov_len);
+      sent -= gone;
+      if (gone < piece.iov_len) Keep({static_cast<const char*>(piece.iov_base) + gone, piece.iov_len - gone});
+    }
+    return true;
+  }
+  for (const iovec& piece : pieces) {
+    if (!Write(std::string_view(static_cast<const char*>(piece.iov_base), piece.iov_len))) return false;
+  }
+  return true;
+}
+
+void Socket::Keep(std::string_view bytes) {
   if (unsent_from_ > 0) {
     unsent_.erase(0, unsent_from_);
     unsent_from_ = 0;
   }
   unsent_.append(bytes);
   WatchWrite();
-  return true;
 }
 
 void Socket::Flush() {

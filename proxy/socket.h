@@ -11,9 +11,11 @@
 #pragma once
 
 #include <event2/event_struct.h>
+#include <sys/uio.h>
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -53,6 +55,7 @@ class Socket {
   int Peek() const;
   // False: the connection is broken; the caller closes it.
   bool Write(std::string_view bytes);
+  bool Write(std::span<const iovec> pieces);  // in one system call where the connection is plain
   size_t unsent() const { return unsent_.size() - unsent_from_; }
   void Pause(PauseReason reason);
   void Resume(PauseReason reason);
@@ -75,6 +78,7 @@ class Socket {
   static void OnReadEvent(int fd, short what, void* self);
   static void OnWriteEvent(int fd, short what, void* self);
   IoResult Send(const char* bytes, size_t count);
+  void Keep(std::string_view bytes);
   void Flush();
   void WatchWrite();
   void UnwatchWrite();

@@ -98,6 +98,18 @@ void Worker::WakePool(const std::shared_ptr<BackendPool>& pool, pool::TimePoint 
   wake.timer->Start(at - Now());
 }
 
+std::unique_ptr<Parts> Worker::BorrowParts() {
+  if (spare_parts_.empty()) return std::make_unique<Parts>();
+  auto parts = std::move(spare_parts_.back());
+  spare_parts_.pop_back();
+  return parts;
+}
+
+void Worker::GiveBack(std::unique_ptr<Parts> parts) {
+  parts->Clear();
+  spare_parts_.push_back(std::move(parts));
+}
+
 void Worker::Bury(Client& client) {
   const auto found = clients_.find(client.id());
   if (found == clients_.end()) return;

@@ -53,6 +53,8 @@ class Worker {
 
   // The front of the read buffer is for what a connection kept; Reading() is where new bytes go behind it.
   char* ReadBuffer() { return buffer_.get() + kHeadroomBytes; }
+  std::unique_ptr<Parts> BorrowParts();
+  void GiveBack(std::unique_ptr<Parts> parts);
 
   EventLoop& loop() { return loop_; }
   TimeoutQueue& timeouts() { return timeouts_; }
@@ -73,6 +75,7 @@ class Worker {
   TimeoutQueue timeouts_{loop_};
   RuntimeRef runtime_;
   std::unique_ptr<char[]> buffer_;
+  std::vector<std::unique_ptr<Parts>> spare_parts_;  // as many as relays were ever inside each other
   std::unordered_map<uint64_t, std::unique_ptr<Client>> clients_;
   std::unordered_map<uint64_t, std::unique_ptr<Server>> servers_;
   std::vector<std::unique_ptr<Client>> dead_clients_;
@@ -85,6 +88,20 @@ class Worker {
   std::atomic<int> clients_count_{0};
   std::array<Counter, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors_;
   std::thread thread_;
+};
+
+// Empty Parts for one relay.
+class PartsLoan {
+ public:
+  explicit PartsLoan(Worker& worker) : worker_(worker), parts_(worker.BorrowParts()) {}
+  ~PartsLoan() { worker_.GiveBack(std::move(parts_)); }
+  PartsLoan(const PartsLoan&) = delete;
+  PartsLoan& operator=(const PartsLoan&) = delete;
+  Parts& parts() const { return *parts_; }
+
+ private:
+  Worker& worker_;
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace proxy

@@ -87,10 +87,10 @@ bool OnServerFrame(const Frame& frame, ReplyTracker& tracker, size_t sent) {
   if (frame.type == 'Z') {
     if (frame.total != kFrameHeaderBytes + 1) return false;
     const char status = frame.body()[0];
-    if (tracker.OnReadyForQuery(status) == Reply::kBroken) return false;
+    if (tracker.OnReadyForQuery(status).reply == Reply::kBroken) return false;
     Require(tracker.units_owed() + 1 == units && tracker.owed() < owed && tracker.status() == status);
   } else {
-    if (tracker.OnReply(frame.type) == Reply::kBroken) return false;
+    if (tracker.OnReply(frame.type).reply == Reply::kBroken) return false;
     Require(owed > 0 && tracker.owed() <= owed);
     // A Sync may be swallowed by a COPY, a Query skipped after an error; nothing else but ReadyForQuery ends a unit.
     Require(frame.type == 'G' || frame.type == 'E' ? tracker.units_owed() <= units : tracker.units_owed() == units);

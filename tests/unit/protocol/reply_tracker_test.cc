@@ -19,7 +19,7 @@ ReplyTracker After(std::string_view sent, std::string_view replies = "") {
   ReplyTracker tracker;
   for (const char type : sent) tracker.OnSent(type);
   for (const char type : replies) {
-    const Reply reply = type == 'Z' ? tracker.OnReadyForQuery('I') : tracker.OnReply(type);
+    const Reply reply = type == 'Z' ? tracker.OnReadyForQuery('I').reply : tracker.OnReply(type).reply;
     EXPECT_NE(reply, Reply::kBroken) << sent << " / " << replies << " at " << type;
   }
   return tracker;
@@ -46,7 +46,7 @@ TEST(ReplyTrackerTest, EveryCellOfTheTable) {
       const bool pops = row.pop.find(reply) != std::string_view::npos;
       const bool stays = row.stay.find(reply) != std::string_view::npos;
       const bool skips = row.skip.find(reply) != std::string_view::npos;
-      EXPECT_EQ(tracker.OnReply(reply), pops || stays || skips ? Reply::kOk : Reply::kBroken);
+      EXPECT_EQ(tracker.OnReply(reply).reply, pops || stays || skips ? Reply::kOk : Reply::kBroken);
       EXPECT_EQ(tracker.owed(), pops || skips ? 0u : 1u);
       EXPECT_EQ(tracker.skipping(), skips);
       EXPECT_EQ(tracker.in_copy_in(), stays && reply == 'G');
@@ -57,11 +57,11 @@ TEST(ReplyTrackerTest, EveryCellOfTheTable) {
 TEST(ReplyTrackerTest, NothingOwedMakesEveryAnswerBroken) {
   for (const char reply : kReplies) {
     ReplyTracker tracker;
-    EXPECT_EQ(tracker.OnReply(reply), Reply::kBroken) << reply;
+    EXPECT_EQ(tracker.OnReply(reply).reply, Reply::kBroken) << reply;
     EXPECT_TRUE(tracker.IsFree());
   }
   ReplyTracker tracker;
-  EXPECT_EQ(tracker.OnReadyForQuery('I'), Reply::kBroken);
+  EXPECT_EQ(tracker.OnReadyForQuery('I').reply, Reply::kBroken);
 }
 
 TEST(ReplyTrackerTest, UnknownRepliesAreBroken) {
@@ -69,19 +69,19 @@ TEST(ReplyTrackerTest, UnknownRepliesAreBroken) {
     const char reply = static_cast<char>(type);
     if (kReplies.find(reply) != std::string_view::npos) continue;
     ReplyTracker tracker = After("Q");
-    EXPECT_EQ(tracker.OnReply(reply), Reply::kBroken) << type;
+    EXPECT_EQ(tracker.OnReply(reply).reply, Reply::kBroken) << type;
   }
 }
 
 TEST(ReplyTrackerTest, ReadyForQueryEndsAUnitAndNothingElse) {
   for (const char sent : std::string("PBCDE"))
-    EXPECT_EQ(After({&sent, 1}).OnReadyForQuery('I'), Reply::kBroken) << sent;
+    EXPECT_EQ(After({&sent, 1}).OnReadyForQuery('I').reply, Reply::kBroken) << sent;
   for (const char sent : std::string("SQF")) {
     for (int status = 0; status < 256; ++status) {
       ReplyTracker tracker = After({&sent, 1});
       const char c = static_cast<char>(status);
       const bool is_lawful = c == 'I' || c == 'T' || c == 'E';
-      EXPECT_EQ(tracker.OnReadyForQuery(c), is_lawful ? Reply::kReady : Reply::kBroken) << sent << status;
+      EXPECT_EQ(tracker.OnReadyForQuery(c).reply, is_lawful ? Reply::kReady : Reply::kBroken) << sent << status;
       EXPECT_EQ(tracker.owed(), is_lawful ? 0u : 1u);
       EXPECT_EQ(tracker.IsFree(), c == 'I');
       EXPECT_EQ(tracker.status(), is_lawful ? c : 'I');
@@ -102,13 +102,13 @@ TEST(ReplyTrackerTest, AnErrorSkipsToTheSyncThatIsThere) {
   ReplyTracker tracker = After("PBDESPBDES", "12");
   EXPECT_EQ(tracker.owed(), 8u);
   EXPECT_EQ(tracker.units_owed(), 2u);
-  EXPECT_EQ(tracker.OnReply('E'), Reply::kOk);
+  EXPECT_EQ(tracker.OnReply('E').reply, Reply::kOk);
   EXPECT_EQ(tracker.owed(), 6u);
   EXPECT_FALSE(tracker.skipping());
-  EXPECT_EQ(tracker.OnReply('1'), Reply::kBroken);
-  EXPECT_EQ(tracker.OnReadyForQuery('I'), Reply::kReady);
-  for (const char reply : std::string("12TC")) EXPECT_EQ(tracker.OnReply(reply), Reply::kOk);
-  EXPECT_EQ(tracker.OnReadyForQuery('I'), Reply::kReady);
+  EXPECT_EQ(tracker.OnReply('1').reply, Reply::kBroken);
+  EXPECT_EQ(tracker.OnReadyForQuery('I').reply, Reply::kReady);
+  for (const char reply : std::string("12TC")) EXPECT_EQ(tracker.OnReply(reply).reply, Reply::kOk);
+  EXPECT_EQ(tracker.OnReadyForQuery('I').reply, Reply::kReady);
   EXPECT_TRUE(tracker.IsFree());
 }
 
@@ -120,11 +120,11 @@ TEST(ReplyTrackerTest, AnErrorWithoutASyncForgetsWhatIsSentUntilOneComes) {
   EXPECT_FALSE(tracker.IsFree());
   for (const char type : std::string("PBDECQFdcfH")) tracker.OnSent(type);
   EXPECT_EQ(tracker.owed(), 0u);
-  EXPECT_EQ(tracker.OnReply('1'), Reply::kBroken);
+  EXPECT_EQ(tracker.OnReply('1').reply, Reply::kBroken);
   tracker.OnSent('S');
   EXPECT_FALSE(tracker.skipping());
   EXPECT_FALSE(tracker.NeedsSync());
-  EXPECT_EQ(tracker.OnReadyForQuery('I'), Reply::kReady);
+  EXPECT_EQ(tracker.OnReadyForQuery('I').reply, Reply::kReady);
   EXPECT_TRUE(tracker.IsFree());
 }
 
@@ -175,7 +175,7 @@ TEST(ReplyTrackerTest, Copies) {
     for (size_t i = 0; i < tested.replies_then.size(); ++i) {
       EXPECT_FALSE(tracker.IsFree());
       const char reply = tested.replies_then[i];
-      const Reply judged = reply == 'Z' ? tracker.OnReadyForQuery('I') : tracker.OnReply(reply);
+      const Reply judged = reply == 'Z' ? tracker.OnReadyForQuery('I').reply : tracker.OnReply(reply).reply;
       EXPECT_EQ(judged, reply == 'Z' ? Reply::kReady : Reply::kOk) << reply;
     }
     EXPECT_TRUE(tracker.IsFree());
@@ -190,8 +190,8 @@ TEST(ReplyTrackerTest, ManyOwedKeepTheirOrder) {
   EXPECT_EQ(tracker.owed(), 5000u);
   EXPECT_EQ(tracker.units_owed(), 1000u);
   for (int i = 0; i < 1000; ++i) {
-    for (const char type : std::string("12TDC")) ASSERT_EQ(tracker.OnReply(type), Reply::kOk) << i;
-    ASSERT_EQ(tracker.OnReadyForQuery('I'), Reply::kReady) << i;
+    for (const char type : std::string("12TDC")) ASSERT_EQ(tracker.OnReply(type).reply, Reply::kOk) << i;
+    ASSERT_EQ(tracker.OnReadyForQuery('I').reply, Reply::kReady) << i;
   }
   EXPECT_TRUE(tracker.IsFree());
 }
@@ -303,7 +303,7 @@ TEST(ReplyTrackerTest, RandomConversationsWithAModelServer) {
       history += '>';
       history += reply;
       copies += reply == 'G';
-      return reply == 'Z' ? tracker.OnReadyForQuery('I') : tracker.OnReply(reply);
+      return reply == 'Z' ? tracker.OnReadyForQuery('I').reply : tracker.OnReply(reply).reply;
     };
     const auto drain_one = [&] {
       if (!replies.empty() && dice() % 2 == 0) return answer() != Reply::kBroken || tracker.is_doubtful();

@@ -1,0 +1,224 @@
+#include "protocol/prepared_statements.h"
+
+#include "protocol/message_writer.h"
+
+namespace protocol {
+
+// --- one client ----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr size_t kEntryBytes = 96;  // about what the map spends on one name beside its text
+
+}  // namespace
+
+ClientStatement* ClientStatements::Find(std::string_view name) {
+  const auto found = names_.find(name);
+  return found == names_.end() ? nullptr : &found->second;
+}
+
+void ClientStatements::Put(const std::string& name, ClientStatement entry) {
+  const auto [at, is_new] = names_.insert_or_assign(name, std::move(entry));
+  if (is_new) bytes_ += kEntryBytes + name.size();
+}
+
+void ClientStatements::Erase(std::string_view name) {
+  const auto found = names_.find(name);
+  if (found == names_.end()) return;
+  bytes_ -= kEntryBytes + found->first.size();
+  names_.erase(found);
+}
+
+void ClientStatements::EraseConfirmed() {
+  for (auto at = names_.begin(); at != names_.end();) {
+    if (at->second.batch != 0) {
+      ++at;
+      continue;
+    }
+    bytes_ -= kEntryBytes + at->first.size();
+    at = names_.erase(at);
+  }
+}
+
+std::string_view ClientStatements::NameOf(std::string_view server_name) const {
+  for (const auto& [name, entry] : names_) {
+    if (entry.statement->server_name == server_name) return name;
+  }
+  return {};
+}
+
+// --- one server ----------------------------------------------------------------------------------------------------------
+
+ServerStatements::Has ServerStatements::Use(const StatementRef& statement, uint64_t batch) {
+  const auto found = index_.find(statement->id);
+  if (found == index_.end()) return Has::kNo;
+  if (found->second != order_.begin()) order_.splice(order_.begin(), order_, found->second);
+  const Item& item = order_.front();
+  if (item.batch != 0 && item.batch != batch) return Has::kPending;
+  return item.generation == statement->generation.load(std::memory_order_relaxed) ? Has::kYes : Has::kStale;
+}
+
+void ServerStatements::Add(const StatementRef& statement, uint64_t batch) {
+  Remove(statement->id);
+  order_.push_front({statement, statement->generation.load(std::memory_order_relaxed), batch});
+  index_[statement->id] = order_.begin();
+}
+
+void ServerStatements::Confirm(uint64_t id) {
+  const auto found = index_.find(id);
+  if (found != index_.end()) found->second->batch = 0;
+}
+
+void ServerStatements::AddOldest(const StatementRef& statement) {
+  if (index_.contains(statement->id)) return;
+  order_.push_back({statement, statement->generation.load(std::memory_order_relaxed), 0});
+  index_[statement->id] = std::prev(order_.end());
+}
+
+void ServerStatements::Remove(uint64_t id) {
+  const auto found = index_.find(id);
+  if (found == index_.end()) return;
+  order_.erase(found->second);
+  index_.erase(found);
+}
+
+const ServerStatements::Named* ServerStatements::FindNamed(std::string_view name) const {
+  for (const auto& [key, named] : named_) {
+    if (key == name) return &named;
+  }
+  return nullptr;
+}
+
+void ServerStatements::PutNamed(std::string_view name, Named named) {
+  EraseNamed(name);
+  named_.emplace_back(name, std::move(named));
+}
+
+void ServerStatements::EraseNamed(std::string_view name) {
+  std::erase_if(named_, [name](const auto& item) { return item.first == name; });
+}
+
+std::optional<std::string> ServerStatements::AnyNamed() const {
+  if (named_.empty()) return std::nullopt;
+  return named_.front().first;
+}
+
+void ServerStatements::Clear() {
+  order_.clear();
+  index_.clear();
+  named_.clear();
+  unnamed = {};
+}
+
+// --- what is believed ----------------------------------------------------------------------------------------------------
+
+void StatementLog::Confirm(uint32_t count, ServerStatements& server, ClientStatements* client) {
+  using Kind = StatementChange::Kind;
+  for (; count > 0 && !changes_.empty(); --count) {
+    const StatementChange& change = changes_.front();
+    const bool is_client_parse = change.kind == Kind::kClientParse || change.kind == Kind::kParse;
+    if (change.kind == Kind::kServerParse || change.kind == Kind::kParse) server.Confirm(change.statement->id);
+    if (is_client_parse && client != nullptr) {
+      ClientStatement* entry = client->Find(change.name);
+      if (entry != nullptr && entry->statement == change.statement) entry->batch = 0;
+    }
+    changes_.pop_front();
+  }
+}
+
+void StatementLog::Undo(uint32_t count, ServerStatements& server, ClientStatements* client) {
+  if (count > changes_.size()) count = static_cast<uint32_t>(changes_.size());
+  for (uint32_t i = count; i-- > 0;) UndoOne(changes_[i], server, client);
+  changes_.erase(changes_.begin(), changes_.begin() + count);
+}
+
+void StatementLog::UndoOne(const StatementChange& change, ServerStatements& server, ClientStatements* client) {
+  using Kind = StatementChange::Kind;
+  switch (change.kind) {
+    case Kind::kParse: server.Remove(change.statement->id); [[fallthrough]];
+    case Kind::kClientParse:
+      if (client != nullptr) client->Erase(change.name);
+      return;
+    case Kind::kClientClose:
+      if (client != nullptr && change.old) client->Put(change.name, *change.old);
+      return;
+    case Kind::kServerParse: return server.Remove(change.statement->id);
+    case Kind::kServerClose: return server.AddOldest(change.statement);
+    case Kind::kNamedParse: return server.EraseNamed(change.name);
+    case Kind::kNamedClose:
+      // It is still there, in nobody's view: whoever names it closes it first.
+      return server.PutNamed(change.name, {0, nullptr});
+    case Kind::kDuplicate:
+    case Kind::kRefuse: return;
+  }
+}
+
+void StatementLog::ForgetOld() {
+  for (StatementChange& change : changes_) change.old.reset();
+}
+
+// --- messages ------------------------------------------------------------------------------------------------------------
+
+std::optional<ParseHead> ReadParse(std::string_view message_body) {
+  const size_t name_end = message_body.find('\0');
+  if (name_end == std::string_view::npos) return std::nullopt;
+  ParseHead head;
+  head.name = message_body.substr(0, name_end);
+  head.body = message_body.substr(name_end + 1);
+  const size_t text_end = head.body.find('\0');
+  if (text_end == std::string_view::npos || head.body.size() < text_end + 3) return std::nullopt;
+  head.text = head.body.substr(0, text_end);
+  const size_t types = ReadUint16(head.body.data() + text_end + 1);
+  if (head.body.size() != text_end + 3 + 4 * types) return std::nullopt;
+  return head;
+}
+
+std::optional<BindHead> ReadBindHead(std::string_view body_so_far) {
+  const size_t portal_end = body_so_far.find('\0');
+  if (portal_end == std::string_view::npos) return std::nullopt;
+  const size_t statement_end = body_so_far.find('\0', portal_end + 1);
+  if (statement_end == std::string_view::npos) return std::nullopt;
+  return BindHead{body_so_far.substr(0, portal_end), body_so_far.substr(portal_end + 1, statement_end - portal_end - 1),
+                  statement_end + 1};
+}
+
+std::optional<std::string_view> ReadBindParameter(std::string_view message_body, int number) {
+  const auto head = ReadBindHead(message_body);
+  if (!head || number < 1) return std::nullopt;
+  std::string_view rest = message_body.substr(head->bytes);
+  if (rest.size() < 2) return std::nullopt;
+  const size_t formats = ReadUint16(rest.data());
+  if (rest.size() < 2 + 2 * formats + 2) return std::nullopt;
+  rest.remove_prefix(2 + 2 * formats);
+  const size_t count = ReadUint16(rest.data());
+  rest.remove_prefix(2);
+  for (size_t i = 1; i <= count; ++i) {
+    if (rest.size() < 4) return std::nullopt;
+    const uint32_t length = ReadUint32(rest.data());
+    rest.remove_prefix(4);
+    const bool is_null = length == 0xffffffffu;
+    if (!is_null && rest.size() < length) return std::nullopt;
+    if (i == static_cast<size_t>(number)) return is_null ? std::nullopt : std::optional(rest.substr(0, length));
+    if (!is_null) rest.remove_prefix(length);
+  }
+  return std::nullopt;
+}
+
+void WriteParse(std::string& out, std::string_view name, std::string_view body) {
+  MessageWriter(out).Begin('P').Text(name).Bytes(body).End();
+}
+
+void WriteClose(std::string& out, std::string_view name) { MessageWriter(out).Begin('C').Byte('S').Text(name).End(); }
+
+void WriteDescribe(std::string& out, std::string_view name) {
+  MessageWriter(out).Begin('D').Byte('S').Text(name).End();
+}
+
+void WriteBindHead(std::string& out, std::string_view portal, std::string_view statement, size_t rest_bytes) {
+  const auto length = static_cast<uint32_t>(4 + portal.size() + 1 + statement.size() + 1 + rest_bytes);
+  out += 'B';
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(length >> shift & 0xff);
+  out.append(portal).append(1, '\0').append(statement).append(1, '\0');
+}
+
+}  // namespace protocol

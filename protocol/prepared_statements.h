@@ -1,0 +1,205 @@
+// Prepared statements of clients over shared servers: who has which name, which server has which statement, and what of that
+// is only believed until the server has said so.
+//
+// What: a Statement is an identity: full text, parameter types and the settings that its text was read under (a literal date
+// means what DateStyle says). Clients that prepare the same share it; on a server it is called pgweir_<id>. ClientStatements maps
+// one client's names to statements; ServerStatements is the LRU of one server. Both change when a message is sent, and the
+// StatementLog of the server keeps, in the order of its noted messages, what to undo when the server fails or skips one.
+//
+// Invariants
+//  1. A name that is not pgweir_... is on a server only while ServerStatements::named says whose view of it it is.
+//  2. A client's entry is pending from its Parse to the server's ParseComplete. Who needs a name that is pending since an
+//     earlier batch, or that a text behind a barrier may have changed, waits for the answers first (client_statements.cc).
+//  3. The log has exactly one change for each noted message that is owed.
+//  4. When the client leaves, its changes are forgotten, the server's are kept.
+// Threads: values on the worker of their owner; a Statement is immutable but for `generation` and shared by all workers.
+// Limits: kStatementTextMax a text, kClientStatementsMax names a client, max_prepared_statements a server.
+// Source: PostgreSQL documentation, "Extended Query"; PREPARE; DEALLOCATE.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "protocol/sql_sniffer.h"
+
+namespace protocol {
+
+inline constexpr size_t kStatementTextMax = 16 * 1024 * 1024;
+inline constexpr size_t kUnnamedTextMax = 64 * 1024;  // a longer unnamed statement can only be used until its transaction ends
+inline constexpr size_t kClientStatementsMax = 10'000;
+inline constexpr std::string_view kServerNamePrefix = "pgweir_";
+// The name that is always made anew to let the server say 42P05, and the one that never exists, for 26000.
+inline constexpr std::string_view kDuplicateName = "pgweir_duplicate", kUnknownName = "pgweir_unknown";
+
+struct Statement {
+  uint64_t id = 0;
+  std::string server_name;
+  std::string body;       // of its Parse behind the name: text, zero byte, count and types
+  std::string settings;   // what the text was read under
+  SqlFlags flags = 0;
+  std::vector<SqlStatement> details;  // only when flags concern the session
+  // Raised when a server said that its plan does not fit any more: servers that prepared it before do so again.
+  mutable std::atomic<uint32_t> generation{0};
+
+  std::string_view text() const { return std::string_view(body).substr(0, body.find('\0')); }
+  size_t bytes() const { return sizeof *this + server_name.capacity() + body.capacity() + settings.capacity(); }
+};
+using StatementRef = std::shared_ptr<const Statement>;
+
+// --- one client ----------------------------------------------------------------------------------------------------------
+
+enum class Language : uint8_t { kProtocol, kSql };  // how it was prepared: by Parse, or by PREPARE (then the body is that text)
+
+struct ClientStatement {
+  StatementRef statement;
+  Language language = Language::kProtocol;
+  uint32_t generation = 0;  // of the statement when this client got to know its result type
+  uint64_t batch = 0;       // the batch of its Parse while that is pending, else 0
+};
+
+class ClientStatements {
+ public:
+  ClientStatement* Find(std::string_view name);
+  void Put(const std::string& name, ClientStatement entry);
+  void Erase(std::string_view name);
+  // DEALLOCATE ALL: what has been confirmed goes, what is pending came behind it.
+  void EraseConfirmed();
+  // For error texts: the client's name of a statement, or empty.
+  std::string_view NameOf(std::string_view server_name) const;
+  size_t size() const { return names_.size(); }
+  size_t bytes() const { return bytes_ + unnamed.body.capacity(); }
+
+  // The unnamed statement as this client last parsed it. serial 0: none, or one that only the server still has, if any.
+  struct Unnamed {
+    std::string body;  // as in Statement
+    uint64_t serial = 0;
+    uint64_t batch = 0;  // of its Parse
+    SqlFlags flags = 0;
+  };
+  Unnamed unnamed;
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  std::unordered_map<std::string, ClientStatement, Hash, std::equal_to<>> names_;
+  size_t bytes_ = 0;
+};
+
+// --- one server ----------------------------------------------------------------------------------------------------------
+
+class ServerStatements {
+ public:
+  // The statement is here and fits: it becomes the most recently used. kPending: so it will be, unless an earlier batch than
+  // `batch` fails.
+  enum class Has : uint8_t { kNo, kYes, kStale, kPending };
+  Has Use(const StatementRef& statement, uint64_t batch);
+  void Add(const StatementRef& statement, uint64_t batch);
+  void Confirm(uint64_t id);
+  void AddOldest(const StatementRef& statement);  // a Close that was not carried out
+  void Remove(uint64_t id);
+  StatementRef Oldest() const { return order_.empty() ? nullptr : order_.back().statement; }
+  size_t size() const { return order_.size(); }
+
+  // Names of the clients' own that exist on this server, made for SQL that names them.
+  struct Named {
+    uint64_t client = 0;       // in whose view
+    StatementRef statement;
+  };
+  const Named* FindNamed(std::string_view name) const;
+  void PutNamed(std::string_view name, Named named);
+  void EraseNamed(std::string_view name);
+  std::optional<std::string> AnyNamed() const;
+  size_t named_count() const { return named_.size(); }
+
+  void Clear();  // DEALLOCATE ALL, DISCARD ALL
+
+  // The unnamed statement: whose, and which of its client's; serial 0: what is there, if anything, is that client's.
+  struct Unnamed {
+    uint64_t client = 0, serial = 0;
+    uint64_t batch = 0;         // of its Parse
+    bool replaces_own = false;  // what was there before it was that client's too
+  };
+  Unnamed unnamed;
+
+ private:
+  struct Item {
+    StatementRef statement;
+    uint32_t generation = 0;
+    uint64_t batch = 0;  // of its Parse while that is pending, else 0
+  };
+  std::list<Item> order_;  // most recently used first
+  std::unordered_map<uint64_t, std::list<Item>::iterator> index_;
+  std::vector<std::pair<std::string, Named>> named_;
+};
+
+// --- what is believed ----------------------------------------------------------------------------------------------------
+
+struct StatementChange {
+  enum class Kind : uint8_t {
+    kClientParse,   // name -> statement at the client (its answer is a fake)
+    kParse,         // the same, and statement at the server
+    kClientClose,   // name gone at the client; `old` comes back when undone
+    kServerParse,   // statement at the server
+    kServerClose,   // statement gone at the server
+    kNamedParse,    // `name` made at the server
+    kNamedClose,    // `name` gone at the server
+    kDuplicate,     // must fail with 42P05 about `name`
+    kRefuse,        // must fail; the client hears `report` (client_state.cc)
+  } kind;
+  std::string name;
+  StatementRef statement;
+  std::optional<ClientStatement> old;
+};
+
+class StatementLog {
+ public:
+  void Add(StatementChange change) { changes_.push_back(std::move(change)); }
+  bool empty() const { return changes_.empty(); }
+  const StatementChange* Front() const { return changes_.empty() ? nullptr : &changes_.front(); }
+  // `client` is nullptr when it has left.
+  void Confirm(uint32_t count, ServerStatements& server, ClientStatements* client);
+  void Undo(uint32_t count, ServerStatements& server, ClientStatements* client);
+  void UndoAll(ServerStatements& server, ClientStatements* client) { Undo(static_cast<uint32_t>(changes_.size()), server, client); }
+  // DEALLOCATE ALL was carried out: a Close that is undone brings nothing back.
+  void ForgetOld();
+
+ private:
+  static void UndoOne(const StatementChange& change, ServerStatements& server, ClientStatements* client);
+  std::deque<StatementChange> changes_;
+};
+
+// --- messages ------------------------------------------------------------------------------------------------------------
+
+// The front of a Parse: name; the rest is the identity.
+struct ParseHead {
+  std::string_view name, text, body;  // body: text, zero byte, types
+};
+std::optional<ParseHead> ReadParse(std::string_view message_body);
+
+// The names at the front of a Bind. nullopt: they are not whole yet (or never will be: see kNameBytesMax).
+inline constexpr size_t kNameBytesMax = 4096;
+struct BindHead {
+  std::string_view portal, statement;
+  size_t bytes = 0;  // of both with their zero bytes
+};
+std::optional<BindHead> ReadBindHead(std::string_view body_so_far);
+// The n-th parameter value (from 1) of a whole Bind: nullopt = NULL or not there.
+std::optional<std::string_view> ReadBindParameter(std::string_view message_body, int number);
+
+void WriteParse(std::string& out, std::string_view name, std::string_view body);
+void WriteClose(std::string& out, std::string_view name);
+void WriteDescribe(std::string& out, std::string_view name);
+// The head of a Bind whose rest (of `rest_bytes`) follows as it is.
+void WriteBindHead(std::string& out, std::string_view portal, std::string_view statement, size_t rest_bytes);
+
+}  // namespace protocol

@@ -1,0 +1,351 @@
+// Client, prepared statements: its names become statements that its server has.
+//
+// The rules are in protocol/prepared_statements.h. Errors about names are PostgreSQL's own: the server is given a message that
+// fails in the right place, and only the name in its words is put right (Server::JudgeError).
+#include "protocol/message_writer.h"
+#include "proxy/client.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+using protocol::ClientStatement;
+using protocol::Frame;
+using protocol::StatementChange;
+using Action = protocol::ReplyTracker::Action;
+using Note = protocol::ReplyTracker::Note;
+using Kind = protocol::StatementChange::Kind;
+
+namespace {
+
+constexpr protocol::SqlFlags kChangesNames = protocol::kSqlDeallocate | protocol::kSqlDiscard | protocol::kSqlPrepare;
+
+protocol::Backslash BackslashOf(const protocol::SettingsRef& settings, const protocol::ServerSettings& server) {
+  const std::string* value = settings ? settings->Find("standard_conforming_strings") : nullptr;
+  if (value == nullptr) value = server.Reported("standard_conforming_strings");
+  return value != nullptr && *value == "off" ? protocol::Backslash::kEscapes : protocol::Backslash::kLiteral;
+}
+
+}  // namespace
+
+Session& Client::session() {
+  if (!session_) session_ = std::make_unique<Session>();
+  return *session_;
+}
+
+Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
+  // The server ignores everything up to the next Sync: nothing of it means anything.
+  if (server_->tracker().skipping()) return {};
+  if (server_->tracker().owed() == 0) {
+    batches_answered_ = batch_ - 1;
+    barrier_ = false;
+  }
+  switch (frame.type) {
+    case 'Q': return EditQuery(frame, parts);
+    case 'P': return EditParse(frame, parts);
+    case 'B': return EditBind(frame, parts);
+    case 'D': return EditDescribe(frame, parts);
+    case 'C': return EditClose(frame, parts);
+    default: return {};
+  }
+}
+
+// Everything that was sent must be answered first. A Flush makes the server answer a batch that no Sync has ended.
+Client::Edit Client::Wait(Parts& parts) {
+  if (!waits_ && server_->tracker().NeedsSync()) {
+    protocol::MessageWriter(parts.BeginOwn()).Begin('H').End();
+    parts.EndOwn();
+    server_->tracker().OnSent('H');
+    AnswerFlush();
+    if (state_ != ClientState::kActive) return {.kind = Edit::Kind::kEnded};
+  }
+  waits_ = server_->tracker().owed() > 0;
+  return {.kind = waits_ ? Edit::Kind::kWait : Edit::Kind::kAgain};
+}
+
+Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
+  if (barrier_) return Wait(parts);
+  const protocol::SqlFlags flags = protocol::Sniff(frame.body(), BackslashOf(settings_, server_->settings()));
+  DropUnnamed();  // a simple query does
+  if ((flags & kChangesNames) != 0) {
+    session();
+    barrier_ = true;
+  }
+  return {};
+}
+
+// --- Parse ---------------------------------------------------------------------------------------------------------------
+
+Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
+  const auto head = protocol::ReadParse(frame.body());
+  if (!head) {
+    // Too long to be kept, or malformed, which the server will say.
+    const bool is_unnamed = !frame.body().empty() && frame.body()[0] == '\0';
+    if (is_unnamed) PutUnnamed(0);
+    return {};
+  }
+  pool_->counters(worker_.number()).client_parses.Add(1);
+  if (head->name.empty()) return ParseUnnamed(*head);
+  ClientStatement* known = nullptr;
+  switch (LookUp(head->name, known)) {
+    case Lookup::kWait: return Wait(parts);
+    case Lookup::kFound:
+      if (known->batch != 0) return Wait(parts);
+      return ParseDuplicate(*head, parts);
+    case Lookup::kUnknown: break;
+  }
+  auto& statements = session().statements;
+  if (statements.size() >= protocol::kClientStatementsMax) {
+    Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyStatements, std::to_string(protocol::kClientStatementsMax)));
+    return {.kind = Edit::Kind::kEnded};
+  }
+  protocol::StatementRef statement = MakeStatement(*head);
+  if (!statement) {
+    Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyStatements, "in this pool"));
+    return {.kind = Edit::Kind::kEnded};
+  }
+  const std::string name(head->name);
+  auto& tracker = server_->tracker();
+  auto& server = server_->statements();
+  const auto has = server.Use(statement, batch_);
+  if (has == protocol::ServerStatements::Has::kPending) return Wait(parts);
+  statements.Put(name, {statement, protocol::Language::kProtocol, statement->generation.load(std::memory_order_relaxed), batch_});
+  switch (has) {
+    case protocol::ServerStatements::Has::kPending:
+    case protocol::ServerStatements::Has::kYes:
+      tracker.OnSent('P', Action::kFake, Note::kNoted);
+      server_->log().Add({Kind::kClientParse, name, statement, {}});
+      return {.kind = Edit::Kind::kEaten};
+    case protocol::ServerStatements::Has::kStale:
+      tracker.OnSent('C', Action::kSkip, Note::kNoted);
+      server_->log().Add({Kind::kServerClose, {}, statement, {}});
+      protocol::WriteClose(parts.BeginOwn(), statement->server_name), parts.EndOwn();
+      break;
+    case protocol::ServerStatements::Has::kNo: MakeRoom(parts); break;
+  }
+  tracker.OnSent('P', Action::kForward, Note::kNoted);
+  server_->log().Add({Kind::kParse, name, statement, {}});
+  server.Add(statement, batch_);
+  pool_->counters(worker_.number()).server_parses.Add(1);
+  protocol::WriteParse(parts.BeginOwn(), statement->server_name, head->body), parts.EndOwn();
+  return {.kind = Edit::Kind::kEaten};
+}
+
+protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head) {
+  const auto backslash = BackslashOf(settings_, server_->settings());
+  const protocol::SqlFlags flags = protocol::Sniff(head.text, backslash);
+  // Read under settings of this transaction alone, it is nobody else's.
+  const auto sharing = transaction_sets_ ? StatementRegistry::Sharing::kPrivate : StatementRegistry::Sharing::kShared;
+  return pool_->statements().Intern(head.body, settings_->reading_key(), sharing, flags, backslash);
+}
+
+Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head) {
+  auto& unnamed = session().statements.unnamed;
+  unnamed.flags = protocol::Sniff(head.text, BackslashOf(settings_, server_->settings()));
+  if (head.body.size() <= protocol::kUnnamedTextMax) {
+    unnamed.body.assign(head.body);
+    unnamed.serial = ++last_unnamed_;
+  } else {
+    unnamed.serial = 0;
+  }
+  unnamed.batch = batch_;
+  PutUnnamed(unnamed.serial);
+  return {};
+}
+
+// The server gets an unnamed statement of this client.
+void Client::PutUnnamed(uint64_t serial) {
+  auto& here = server_->statements().unnamed;
+  const bool is_pending = here.client == id_ && here.batch > batches_answered_;
+  const bool replaces_own = is_pending ? here.replaces_own : here.client == id_;
+  here = {id_, serial, batch_, replaces_own};
+}
+
+// What somebody else left there is not touched: it may be that this message is never carried out.
+void Client::DropUnnamed() {
+  if (session_) session_->statements.unnamed.serial = 0;
+  auto& here = server_->statements().unnamed;
+  if (here.client == id_) here.serial = 0;
+}
+
+// 42P05: a name that certainly exists is parsed once more. Its text is the client's, as PostgreSQL looks at that first.
+Client::Edit Client::ParseDuplicate(const protocol::ParseHead& head, Parts& parts) {
+  auto& tracker = server_->tracker();
+  std::string& own = parts.BeginOwn();
+  protocol::WriteClose(own, protocol::kDuplicateName);
+  protocol::WriteParse(own, protocol::kDuplicateName, {"\0\0\0", 3});
+  protocol::WriteParse(own, protocol::kDuplicateName, head.body);
+  parts.EndOwn();
+  tracker.OnSent('C', Action::kSkip);
+  tracker.OnSent('P', Action::kSkip);
+  tracker.OnSent('P', Action::kForward, Note::kNoted);
+  server_->log().Add({Kind::kDuplicate, std::string(head.name), nullptr, {}});
+  return {.kind = Edit::Kind::kEaten};
+}
+
+// --- names ---------------------------------------------------------------------------------------------------------------
+
+Client::Lookup Client::LookUp(std::string_view name, ClientStatement*& entry) {
+  if (barrier_) return Lookup::kWait;
+  entry = session_ ? session_->statements.Find(name) : nullptr;
+  if (entry == nullptr) return Lookup::kUnknown;
+  const bool is_uncertain = entry->batch != 0 && entry->batch != batch_;
+  return is_uncertain ? Lookup::kWait : Lookup::kFound;
+}
+
+// Gives up the least recently used ones over max_prepared_statements.
+void Client::MakeRoom(Parts& parts) {
+  auto& server = server_->statements();
+  const auto limit = static_cast<size_t>(pool_->max_prepared_statements());
+  while (server.size() >= limit) {
+    const protocol::StatementRef oldest = server.Oldest();
+    server.Remove(oldest->id);
+    server_->tracker().OnSent('C', Action::kSkip, Note::kNoted);
+    server_->log().Add({Kind::kServerClose, {}, oldest, {}});
+    protocol::WriteClose(parts.BeginOwn(), oldest->server_name), parts.EndOwn();
+  }
+}
+
+Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, Parts& parts) {
+  auto& server = server_->statements();
+  const auto has = server.Use(statement, batch_);
+  if (has == protocol::ServerStatements::Has::kYes) return Ensured::kYes;
+  if (has == protocol::ServerStatements::Has::kPending) return Ensured::kLater;
+  auto& tracker = server_->tracker();
+  if (has == protocol::ServerStatements::Has::kStale) {
+    tracker.OnSent('C', Action::kSkip, Note::kNoted);
+    server_->log().Add({Kind::kServerClose, {}, statement, {}});
+    protocol::WriteClose(parts.BeginOwn(), statement->server_name), parts.EndOwn();
+  } else {
+    MakeRoom(parts);
+  }
+  tracker.OnSent('P', Action::kSkip, Note::kNoted);
+  server_->log().Add({Kind::kServerParse, {}, statement, {}});
+  server.Add(statement, batch_);
+  pool_->counters(worker_.number()).server_parses.Add(1);
+  protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
+  return Ensured::kYes;
+}
+
+Client::Ensured Client::EnsureUnnamed(Parts& parts) {
+  const auto& here = server_->statements().unnamed;
+  if (here.client == id_ && here.batch != batch_ && here.batch > batches_answered_) return Ensured::kLater;
+  const uint64_t serial = session_ ? session_->statements.unnamed.serial : 0;
+  if (serial == 0) {
+    // None of its own that could be brought here. What somebody else left must not be taken for it.
+    if (here.client == id_) return Ensured::kYes;
+    server_->tracker().OnSent('C', Action::kSkip);
+    protocol::WriteClose(parts.BeginOwn(), ""), parts.EndOwn();
+  } else {
+    if (here.client == id_ && here.serial == serial) return Ensured::kYes;
+    server_->tracker().OnSent('P', Action::kSkip);
+    pool_->counters(worker_.number()).server_parses.Add(1);
+    protocol::WriteParse(parts.BeginOwn(), "", session_->statements.unnamed.body), parts.EndOwn();
+  }
+  PutUnnamed(serial);
+  return Ensured::kYes;
+}
+
+// 26000: no such name may be on the server when it looks.
+void Client::EnsureUnknown(std::string_view name, Parts& parts) {
+  auto& server = server_->statements();
+  if (server.FindNamed(name) == nullptr) return;
+  server.EraseNamed(name);
+  server_->tracker().OnSent('C', Action::kSkip, Note::kNoted);
+  server_->log().Add({Kind::kNamedClose, std::string(name), nullptr, {}});
+  protocol::WriteClose(parts.BeginOwn(), name), parts.EndOwn();
+}
+
+// --- Bind, Describe, Close -----------------------------------------------------------------------------------------------
+
+Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
+  const auto head = protocol::ReadBindHead(frame.body());
+  if (!head) return {};  // malformed: the server says so
+  pool_->counters(worker_.number()).binds.Add(1);
+  if (head->statement.empty()) {
+    if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
+    if (session_ && (session_->statements.unnamed.flags & kChangesNames) != 0) barrier_ = true;
+    return {};
+  }
+  ClientStatement* entry = nullptr;
+  std::string_view name = head->statement;
+  switch (LookUp(head->statement, entry)) {
+    case Lookup::kWait: return Wait(parts);
+    case Lookup::kUnknown:
+      EnsureUnknown(head->statement, parts);
+      if (!name.starts_with(protocol::kServerNamePrefix)) return {};
+      name = protocol::kUnknownName;
+      break;
+    case Lookup::kFound:
+      if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
+      if ((entry->statement->flags & kChangesNames) != 0) barrier_ = true;
+      name = entry->statement->server_name;
+      break;
+  }
+  const size_t rest = frame.total - protocol::kFrameHeaderBytes - head->bytes;
+  protocol::WriteBindHead(parts.BeginOwn(), head->portal, name, rest), parts.EndOwn();
+  return {.kind = Edit::Kind::kHead, .head = protocol::kFrameHeaderBytes + head->bytes};
+}
+
+Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
+  const std::string_view body = frame.body();
+  if (body.size() < 2 || body[0] != 'S') return {};
+  std::string_view name = body.substr(1, body.find('\0', 1) - 1);
+  if (name.empty()) {
+    if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
+    return {};
+  }
+  ClientStatement* entry = nullptr;
+  switch (LookUp(name, entry)) {
+    case Lookup::kWait: return Wait(parts);
+    case Lookup::kUnknown:
+      EnsureUnknown(name, parts);
+      if (!name.starts_with(protocol::kServerNamePrefix)) return {};
+      name = protocol::kUnknownName;
+      break;
+    case Lookup::kFound:
+      if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
+      entry->generation = entry->statement->generation.load(std::memory_order_relaxed);
+      name = entry->statement->server_name;
+      break;
+  }
+  server_->tracker().OnSent('D');
+  protocol::WriteDescribe(parts.BeginOwn(), name), parts.EndOwn();
+  return {.kind = Edit::Kind::kEaten};
+}
+
+Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
+  const std::string_view body = frame.body();
+  if (body.size() < 2 || body[0] != 'S') return {};
+  const std::string_view name = body.substr(1, body.find('\0', 1) - 1);
+  if (name.empty()) {
+    DropUnnamed();
+    return {};
+  }
+  ClientStatement* entry = nullptr;
+  switch (LookUp(name, entry)) {
+    case Lookup::kWait: return Wait(parts);
+    case Lookup::kUnknown: server_->tracker().OnSent('C', Action::kFake); break;
+    case Lookup::kFound:
+      server_->tracker().OnSent('C', Action::kFake, Note::kNoted);
+      server_->log().Add({Kind::kClientClose, std::string(name), nullptr, *entry});
+      session_->statements.Erase(name);
+      break;
+  }
+  return {.kind = Edit::Kind::kEaten};
+}
+
+// --- what the server said ------------------------------------------------------------------------------------------------
+
+void Client::OnParsesUndone() {
+  if (session_ && session_->statements.unnamed.batch > batches_answered_) session_->statements.unnamed.serial = 0;
+  auto& here = server_->statements().unnamed;
+  if (here.client != id_ || here.batch <= batches_answered_) return;
+  here.serial = 0;
+  if (!here.replaces_own) here.client = 0;
+}
+
+void Client::OnCommandTag(std::string_view tag) {
+  if (session_ && (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL")) session_->statements.EraseConfirmed();
+}
+
+}  // namespace proxy
