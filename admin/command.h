@@ -26,6 +26,7 @@ enum class VerbId : uint8_t {
   kShowPools,
   kShowClients,
   kShowServers,
+  kShowPins,
   kShowDatabases,
   kShowUsers,
   kShowStats,

@@ -1,9 +1,12 @@
 #include "admin/connection_tables.h"
 
+#include <algorithm>
 #include <charconv>
 #include <ctime>
+#include <tuple>
 
 #include "admin/text.h"
+#include "conf/units.h"
 
 namespace admin {
 namespace {
@@ -42,6 +45,11 @@ std::string Hex(uint64_t id) {
 }
 
 std::string LinkText(uint64_t id) { return id == 0 ? std::string() : Hex(id); }
+
+std::optional<std::string> NumberOrNull(uint64_t id) {
+  if (id == 0) return std::nullopt;
+  return std::to_string(id);
+}
 
 // Moves the values in; an initialiser list would copy each of them.
 template <typename... Values>
@@ -98,7 +106,8 @@ std::vector<Row> ClientRows(const proxy::Snapshot& snapshot) {
         std::to_string(client.port), client.local_addr, std::to_string(client.local_port),
         connects.Of(client.connect_time), requests.Of(client.request_time), std::to_string(client.wait_us / 1'000'000),
         std::to_string(client.wait_us % 1'000'000), "0", Hex(client.id), LinkText(client.link_id), "0", client.tls,
-        Printable(client.application_name), "0", std::to_string(client.id), std::to_string(client.worker)));
+        Printable(client.application_name), std::to_string(client.prepared_statements), std::to_string(client.id),
+        std::to_string(client.worker)));
   }
   return rows;
 }
@@ -113,9 +122,43 @@ std::vector<Row> ServerRows(const proxy::Snapshot& snapshot) {
                 std::to_string(server.port), server.local_addr, std::to_string(server.local_port),
                 connects.Of(server.connect_time), requests.Of(server.request_time), "0", "0",
                 server.close_needed.empty() ? "0" : "1", Hex(server.id), LinkText(server.link_id),
-                std::to_string(server.remote_pid), server.tls, Printable(server.application_name), "0",
-                std::to_string(server.id), std::to_string(server.worker),
+                std::to_string(server.remote_pid), server.tls, Printable(server.application_name),
+                std::to_string(server.prepared_statements), std::to_string(server.id), std::to_string(server.worker),
                 server.close_needed.empty() ? std::optional<std::string>() : Printable(server.close_needed)));
+  }
+  return rows;
+}
+
+Columns PinColumns() {
+  constexpr auto kText = ColumnType::kText;
+  constexpr auto kInt4 = ColumnType::kInt4;
+  return {{"database", kText},
+          {"user", kText},
+          {"client_id", kInt4},
+          {"server_id", kInt4},
+          {"reason", kText},
+          {"since", kText},
+          {"application_name", kText},
+          {"addr", kText},
+          {"port", kInt4}};
+}
+
+std::vector<Row> PinRows(const proxy::Snapshot& snapshot) {
+  std::vector<const proxy::ClientRow*> pinned;
+  for (const proxy::ClientRow& client : snapshot.clients) {
+    if (!client.pins.empty()) pinned.push_back(&client);
+  }
+  std::sort(pinned.begin(), pinned.end(), [](const proxy::ClientRow* left, const proxy::ClientRow* right) {
+    return std::tie(left->pinned_since, left->id) < std::tie(right->pinned_since, right->id);
+  });
+  std::vector<Row> rows;
+  TimeTexts times;
+  for (const proxy::ClientRow* client : pinned) {
+    for (const std::string& reason : conf::SplitList(client->pins)) {
+      rows.push_back(MakeRow(Printable(client->database), Printable(client->user), std::to_string(client->id),
+                             NumberOrNull(client->link_id), reason, times.Of(client->pinned_since),
+                             Printable(client->application_name), client->addr, std::to_string(client->port)));
+    }
   }
   return rows;
 }

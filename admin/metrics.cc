@@ -170,6 +170,12 @@ void AddPoolGauges(std::vector<MetricFamily>& out, const std::vector<PoolRow>& p
         [](auto& pool) { return Value(pool.max_wait_us) / kMicrosecondsPerSecond; });
   gauge("pgweir_pool_backend_down", "1 while no server of the pool can be reached; SHOW POOLS tells why.",
         [](auto& pool) { return pool.trouble.empty() ? 0.0 : 1.0; });
+  gauge("pgweir_pinned_clients", "Clients that keep their server because of their session's state; see SHOW PINS.",
+        [](auto& pool) { return Value(pool.pinned); });
+  gauge("pgweir_prepared_statements", "Distinct prepared statements that a pool remembers.",
+        [](auto& pool) { return Value(pool.statements); });
+  gauge("pgweir_prepared_statement_bytes", "Memory that the texts of these statements take.",
+        [](auto& pool) { return Value(pool.statement_bytes); });
 }
 
 bool HasCounted(const PoolTotals& totals) {
@@ -200,6 +206,24 @@ void AddPoolTotals(std::vector<MetricFamily>& out, const proxy::Snapshot& snapsh
   counter("pgweir_server_closes_total", "Server connections that were closed.", &PoolTotals::server_closes);
   counter("pgweir_server_moves_total", "Idle servers that moved to another worker.", &PoolTotals::server_moves);
   counter("pgweir_cancels_total", "Cancel requests forwarded to a server.", &PoolTotals::cancels);
+  counter("pgweir_client_parses_total", "Named statements that clients asked to prepare.", &PoolTotals::client_parses);
+  counter("pgweir_server_parses_total", "Named statements that were prepared on a server.", &PoolTotals::server_parses);
+  counter("pgweir_binds_total", "Bind messages of clients for named statements.", &PoolTotals::binds);
+  counter("pgweir_settings_replays_total", "Times a client's settings were brought to a server.",
+          &PoolTotals::settings_replays);
+  counter("pgweir_statement_heals_total", "Prepared statements that a server had lost and was given again.",
+          &PoolTotals::statement_heals);
+  counter("pgweir_notifications_total", "Notifications sent to clients.", &PoolTotals::notifications);
+  {
+    Family pins(out, "pgweir_pins_total", "Times a client began to keep its server, by the state that asked for it.",
+                MetricType::Counter);
+    for_each([&pins](const Labels& labels, const PoolTotals& totals) {
+      for (size_t kind = 0; kind < totals.pins.size(); ++kind) {
+        const std::string reason(conf::Name(static_cast<conf::StateKind>(kind)));
+        pins.Add(With(labels, "reason", reason), Value(totals.pins[kind]));
+      }
+    });
+  }
 
   const auto histogram = [&](std::string name, std::string help, proxy::HistogramTotals PoolTotals::*figure) {
     Family family(out, std::move(name), std::move(help), MetricType::Histogram);

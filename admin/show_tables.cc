@@ -216,6 +216,8 @@ Columns ColumnsOf(const Command& command) {
       return ClientColumns();
     case VerbId::kShowServers:
       return ServerColumns();
+    case VerbId::kShowPins:
+      return PinColumns();
     case VerbId::kShowDatabases:
       return DatabaseColumns();
     case VerbId::kShowUsers:
@@ -243,6 +245,7 @@ Columns ColumnsOf(const Command& command) {
 std::optional<proxy::Collecting> NeededFor(VerbId verb) {
   switch (verb) {
     case VerbId::kShowClients:
+    case VerbId::kShowPins:
       return proxy::Collecting::kClients;
     case VerbId::kShowServers:
       return proxy::Collecting::kServers;
@@ -272,6 +275,9 @@ Table MakeTable(const Command& command, const Facts& facts) {
       break;
     case VerbId::kShowServers:
       table.rows = ServerRows(facts.snapshot);
+      break;
+    case VerbId::kShowPins:
+      table.rows = PinRows(facts.snapshot);
       break;
     case VerbId::kShowDatabases:
       table.rows = DatabaseRows(facts.snapshot, facts.config);

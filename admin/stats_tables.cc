@@ -16,7 +16,7 @@ struct Stat {
   std::string_view total, average;  // in SHOW STATS
   std::string_view bare_total, bare_average,
       row;        // in STATS_TOTALS, STATS_AVERAGES, TOTALS (there with total_ or avg_)
-  Figure figure;  // nullptr: always 0
+  Figure figure;
   Figure per;     // nullptr: per second
 };
 
@@ -39,18 +39,17 @@ constexpr std::array<Stat, 12> kStats = {{
     {"total_wait_time", "avg_wait_time", "wait_time", "wait_time", "wait_time", &PoolTotals::wait_us,
      &PoolTotals::server_assignments},
     {"total_client_parse_count", "avg_client_parse_count", "client_parse_count", "avg_client_parse_count",
-     "ps_client_parse_count", nullptr, nullptr},
+     "ps_client_parse_count", &PoolTotals::client_parses, nullptr},
     {"total_server_parse_count", "avg_server_parse_count", "server_parse_count", "avg_server_parse_count",
-     "ps_server_parse_count", nullptr, nullptr},
-    {"total_bind_count", "avg_bind_count", "bind_count", "avg_bind_count", "ps_bind_count", nullptr, nullptr},
+     "ps_server_parse_count", &PoolTotals::server_parses, nullptr},
+    {"total_bind_count", "avg_bind_count", "bind_count", "avg_bind_count", "ps_bind_count",
+     &PoolTotals::binds, nullptr},
     {"total_client_login_count", "avg_client_login_count", "client_login_count", "avg_client_login_count",
      "client_login_count", &PoolTotals::client_logins, nullptr},
 }};
 
-uint64_t Total(const Stat& stat, const PoolTotals& totals) { return stat.figure == nullptr ? 0 : totals.*stat.figure; }
-
 uint64_t Average(const Stat& stat, const Growth& growth) {
-  const uint64_t grown = Total(stat, growth.totals);
+  const uint64_t grown = growth.totals.*stat.figure;
   if (stat.per != nullptr) {
     const uint64_t events = growth.totals.*stat.per;
     return events == 0 ? 0 : grown / events;
@@ -77,7 +76,7 @@ std::vector<Row> TotalsRows(const proxy::Snapshot& snapshot, const StatsWindow& 
   std::vector<Row> rows;
   ForEachFigure([&](const Stat& stat, bool is_average) {
     const std::string name = (is_average ? "avg_" : "total_") + std::string(stat.row);
-    rows.push_back({name, std::to_string(is_average ? Average(stat, growth) : Total(stat, all))});
+    rows.push_back({name, std::to_string(is_average ? Average(stat, growth) : all.*stat.figure)});
   });
   return rows;
 }
@@ -107,10 +106,10 @@ std::vector<Row> StatsRows(VerbId verb, const proxy::Snapshot& snapshot, const S
     switch (verb) {
       case VerbId::kShowStats:
         ForEachFigure(
-            [&](const Stat& stat, bool is_average) { add(is_average ? Average(stat, growth) : Total(stat, totals)); });
+            [&](const Stat& stat, bool is_average) { add(is_average ? Average(stat, growth) : totals.*stat.figure); });
         break;
       case VerbId::kShowStatsTotals:
-        for (const Stat& stat : kStats) add(Total(stat, totals));
+        for (const Stat& stat : kStats) add(totals.*stat.figure);
         break;
       case VerbId::kShowStatsAverages:
         for (const Stat& stat : kStats) add(Average(stat, growth));

@@ -16,6 +16,9 @@ proxy::PoolTotals Difference(const proxy::PoolTotals& before, const proxy::PoolT
   grown.query_us = Grown(before.query_us, after.query_us);
   grown.wait_us = Grown(before.wait_us, after.wait_us);
   grown.client_logins = Grown(before.client_logins, after.client_logins);
+  grown.client_parses = Grown(before.client_parses, after.client_parses);
+  grown.server_parses = Grown(before.server_parses, after.server_parses);
+  grown.binds = Grown(before.binds, after.binds);
   return grown;
 }
 

@@ -15,6 +15,7 @@ constexpr std::array kVerbs = {
     Verb{kShowPools, "SHOW POOLS", "SHOW", kStats, Argument::kNone, "SHOW POOLS"},
     Verb{kShowClients, "SHOW CLIENTS", "SHOW", kStats, Argument::kNone, "SHOW CLIENTS"},
     Verb{kShowServers, "SHOW SERVERS", "SHOW", kStats, Argument::kNone, "SHOW SERVERS"},
+    Verb{kShowPins, "SHOW PINS", "SHOW", kStats, Argument::kNone, "SHOW PINS"},
     Verb{kShowDatabases, "SHOW DATABASES", "SHOW", kStats, Argument::kNone, "SHOW DATABASES"},
     Verb{kShowUsers, "SHOW USERS", "SHOW", kStats, Argument::kNone, "SHOW USERS"},
     Verb{kShowStats, "SHOW STATS", "SHOW", kStats, Argument::kNone, "SHOW STATS"},

@@ -99,8 +99,9 @@ void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_
   add("max_parallel_connects", Count(1, 1000), &PoolKeys::max_parallel_connects,
       "servers of a pool that may be logging in at the same time");
   add("session_state", SessionStateCodec{}, &PoolKeys::session_state,
-      "state of a session that outlives a transaction, for all kinds or kind by kind: track = pgweir carries it itself where it can "
-      "(settings, listen) and else keeps the server with the client while it lasts; pin = always keeps it; reject = an error");
+      "state of a session that outlives a transaction, for all kinds or kind by kind: track = pgweir carries it itself "
+      "where it can (settings, listen) and else keeps the server with the client while it lasts; pin = keeps the server "
+      "with the client while it lasts; reject = the statement gets an error");
   add("session_state_verify", BoolCodec{}, &PoolKeys::session_state_verify,
       "ask the server for such state at every release, also when no statement hinted at it; finds what functions did");
   add("max_prepared_statements", Count(0, 100'000), &PoolKeys::max_prepared_statements,

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "conf/codecs.h"
 #include "conf/nearest.h"
@@ -30,43 +33,36 @@ std::optional<size_t> Find(std::string_view word, const std::vector<std::string_
   return static_cast<size_t>(found - words.begin());
 }
 
-// Reads the items one by one: perhaps a policy for all kinds, then kind=policy.
+// Reads the items one by one: perhaps a policy for all kinds, then kind=policy. A refusal completes "session_state ...".
 class Reader {
  public:
   Parsed<SessionState> Read(const std::vector<std::string>& items) {
-    for (size_t i = 0; i < items.size(); ++i) {
-      const std::string_view item = items[i];
-      const size_t equals = item.find('=');
-      const auto read = equals != std::string_view::npos
-                            ? ReadPair(Trim(item.substr(0, equals)), Trim(item.substr(equals + 1)))
-                            : i == 0 ? ReadPolicyOfAll(item) : Refuse(NotFirst(item));
+    for (const std::string& item : items) {
+      const auto read = ReadItem(item);
       if (!read) return Refuse(read.error());
+      is_behind_others_ = true;
     }
     return state_;
   }
 
  private:
-  Parsed<StatePolicy> ReadPolicyOfAll(std::string_view word) {
+  Parsed<void> ReadItem(std::string_view item) {
+    const size_t equals = item.find('=');
+    if (equals == std::string_view::npos) return ReadPolicyOfAll(item);
+    return ReadPair(Trim(item.substr(0, equals)), Trim(item.substr(equals + 1)));
+  }
+
+  Parsed<void> ReadPolicyOfAll(std::string_view word) {
     const auto policy = Find(word, policies_);
-    if (!policy) return Refuse(NoPolicy(word));
+    if (!policy) return Refuse(NotAPolicy(word));
+    if (is_behind_others_) {
+      return Refuse("must have the policy of all kinds, " + Quoted(word) + ", before those of single kinds, and only one");
+    }
     state_.policies.fill(kPolicies[*policy]);
-    return kPolicies[*policy];
+    return {};
   }
 
-  // What is wrong with an item that has no "=" and stands behind others.
-  std::string NotFirst(std::string_view word) const {
-    if (!Find(word, policies_)) return NoPolicy(word);
-    return "must have the policy of all kinds, " + Quoted(word) + ", before those of single kinds, and only one";
-  }
-
-  std::string NoPolicy(std::string_view word) const {
-    if (Find(word, kinds_)) return "must give a policy to " + Quoted(word) + ", such as " + std::string(word) + "=pin";
-    std::vector<std::string_view> valid = policies_;
-    valid.insert(valid.end(), kinds_.begin(), kinds_.end());
-    return "must be made of " + JoinWords(policies_) + " and of kind=policy, not " + Quoted(word) + DidYouMean(word, valid);
-  }
-
-  Parsed<StatePolicy> ReadPair(std::string_view kind_word, std::string_view policy_word) {
+  Parsed<void> ReadPair(std::string_view kind_word, std::string_view policy_word) {
     const auto kind = Find(kind_word, kinds_);
     if (!kind) {
       return Refuse("must name a kind before =: " + JoinWords(kinds_) + ", not " + Quoted(kind_word) +
@@ -79,12 +75,20 @@ class Reader {
     }
     if (std::exchange(is_given_[*kind], true)) return Refuse("must name " + std::string(kind_word) + " only once");
     state_.policies[*kind] = kPolicies[*policy];
-    return kPolicies[*policy];
+    return {};
+  }
+
+  std::string NotAPolicy(std::string_view word) const {
+    if (Find(word, kinds_)) return "must give a policy to " + Quoted(word) + ", such as " + std::string(word) + "=pin";
+    std::vector<std::string_view> valid = policies_;
+    valid.insert(valid.end(), kinds_.begin(), kinds_.end());
+    return "must be made of " + JoinWords(policies_) + " and of kind=policy, not " + Quoted(word) + DidYouMean(word, valid);
   }
 
   const std::vector<std::string_view> policies_ = PolicyNames(), kinds_ = KindNames();
   SessionState state_;
   std::array<bool, kStateKinds> is_given_{};
+  bool is_behind_others_ = false;
 };
 
 // The policy that most kinds have; of two, the first in kPolicies.

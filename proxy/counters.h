@@ -72,10 +72,10 @@ struct alignas(64) PoolCounters {
   Counter server_assignments, transactions, queries, bytes_received, bytes_sent;
   Counter transaction_us, query_us, wait_us, client_logins;
   Counter server_logins, server_login_failures, server_closes, server_moves, cancels;
-  Counter client_parses, server_parses, binds;  // Parse from clients, Parse to servers, Bind from clients
+  Counter client_parses, server_parses, binds;  // of named statements: Parse from clients, to servers, Bind from clients
   std::array<Counter, conf::kStateKinds> pins;  // by StateKind
   Counter settings_replays;  // times that a client's settings were brought to a server
-  Counter statement_heals;   // statements prepared anew because a server had lost or outlived them
+  Counter statement_heals;   // statements that a server had lost and was given again
   Counter notifications;     // NotificationResponse messages sent to clients
   Histogram wait, query, transaction, connect;
   void AddTo(PoolTotals& totals) const;

@@ -145,6 +145,7 @@ TEST_F(ConsoleTest, WhoMayDoWhat) {
   Connection watcher = Admin("watcher");
   EXPECT_TRUE(watcher.Query("SHOW POOLS").ok());
   EXPECT_TRUE(watcher.Query("SHOW CONFIG").ok());
+  EXPECT_TRUE(watcher.Query("SHOW PINS").ok());
   for (const char* verb : {"RELOAD", "PAUSE", "PAUSE app", "RESUME", "KILL app", "RECONNECT", "SHUTDOWN"}) {
     const Result refused = watcher.Query(verb);
     EXPECT_EQ(refused.sqlstate(), "42501") << verb;

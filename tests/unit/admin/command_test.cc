@@ -15,7 +15,8 @@ const std::set<VerbId> kStatsVerbs = {
     VerbId::kShowPools,   VerbId::kShowClients, VerbId::kShowServers,       VerbId::kShowDatabases,
     VerbId::kShowUsers,   VerbId::kShowStats,   VerbId::kShowStatsTotals,   VerbId::kShowStatsAverages,
     VerbId::kShowTotals,  VerbId::kShowLists,   VerbId::kShowConfig,        VerbId::kShowState,
-    VerbId::kShowVersion, VerbId::kShowHelp,    VerbId::kShowDriverSetting, VerbId::kSetDriverSetting};
+    VerbId::kShowVersion, VerbId::kShowHelp,    VerbId::kShowDriverSetting, VerbId::kSetDriverSetting,
+    VerbId::kShowPins};
 
 TEST(Verbs, EveryVerbHasOneRowAndAnAccess) {
   EXPECT_EQ(Verbs().size(), static_cast<size_t>(VerbId::kCount_));
@@ -65,7 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Good{"SHOW POOLS", VerbId::kShowPools}, Good{"show pools;", VerbId::kShowPools},
                     Good{"  ShOw\n\tpools ; ; ", VerbId::kShowPools},
                     Good{"/* a /* nested */ one */ SHOW--x\nPOOLS", VerbId::kShowPools},
-                    Good{"SHOW \"pools\"", VerbId::kShowPools},
+                    Good{"SHOW \"pools\"", VerbId::kShowPools}, Good{"show Pins;", VerbId::kShowPins},
                     Good{"SHOW STATS_TOTALS -- end", VerbId::kShowStatsTotals},
                     Good{"SHOW Client_Encoding", VerbId::kShowDriverSetting, "client_encoding"},
                     Good{"SHOW \"DateStyle\"", VerbId::kShowDriverSetting, "datestyle"}, Good{"PAUSE", VerbId::kPause},

@@ -90,6 +90,9 @@ inline proxy::Snapshot ShopSnapshot() {
   app.sv_idle = 1;
   app.sv_closing = 2;
   app.max_wait_us = 2'500'001;
+  app.pinned = 2;
+  app.statements = 31;
+  app.statement_bytes = 4096;
   app.totals.queries = 1000;
   app.totals.transactions = 400;
   app.totals.server_assignments = 200;
@@ -107,6 +110,7 @@ inline proxy::Snapshot ShopSnapshot() {
   report.user = "report";
   report.settings.pool_mode = conf::PoolMode::kSession;
   report.trouble = "connection refused";
+  report.pinned = 0;
   report.totals = {};
   report.totals.queries = 5;
   snapshot.pools = {app, report};

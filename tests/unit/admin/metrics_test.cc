@@ -49,6 +49,10 @@ TEST_F(Metrics, FiguresOfASnapshot) {
                            "pgweir_queries_total{database=\"shop\",user=\"\"} 40",
                            "pgweir_received_bytes_total{database=\"shop\",user=\"app\"} 60000",
                            "pgweir_sent_bytes_total{database=\"shop\",user=\"app\"} 120000",
+                           "pgweir_pinned_clients{database=\"shop\",user=\"app\"} 2",
+                           "pgweir_pinned_clients{database=\"shop\",user=\"report\"} 0",
+                           "pgweir_prepared_statements{database=\"shop\",user=\"app\"} 31",
+                           "pgweir_prepared_statement_bytes{database=\"shop\",user=\"app\"} 4096",
                            "pgweir_database_server_connections{database=\"shop\"} 8",
                            "pgweir_database_server_connections_limit{database=\"shop\"} 30",
                            "pgweir_database_client_connections_limit{database=\"shop\"} 100",
@@ -132,9 +136,23 @@ TEST_F(Metrics, EachTotalIsItsOwnMetric) {
   set("client_logins", totals.client_logins), set("server_logins", totals.server_logins);
   set("server_login_failures", totals.server_login_failures), set("server_closes", totals.server_closes);
   set("server_moves", totals.server_moves), set("cancels", totals.cancels);
+  set("client_parses", totals.client_parses), set("server_parses", totals.server_parses), set("binds", totals.binds);
+  set("settings_replays", totals.settings_replays), set("statement_heals", totals.statement_heals);
+  set("notifications", totals.notifications);
   for (const auto& [name, figure] : expected) {
     ExpectLine("pgweir_" + name + "_total{database=\"shop\",user=\"app\"} " + std::to_string(figure));
   }
+}
+
+TEST_F(Metrics, PinsByReasonAndThoseOfRemovedPools) {
+  for (size_t kind = 0; kind < conf::kStateKinds; ++kind) {
+    control_.snapshot.pools[0].totals.pins[kind] = 100 + kind;
+    const std::string reason(conf::Name(static_cast<conf::StateKind>(kind)));
+    ExpectLine("pgweir_pins_total{database=\"shop\",user=\"app\",reason=\"" + reason + "\"} " +
+               std::to_string(100 + kind));
+  }
+  control_.snapshot.databases[1].retired.pins[static_cast<size_t>(conf::StateKind::kListen)] = 6;
+  ExpectLine("pgweir_pins_total{database=\"shop\",user=\"\",reason=\"listen\"} 6");
 }
 
 TEST_F(Metrics, NamesFromClientsCannotBreakTheFormat) {

@@ -57,6 +57,8 @@ const Expected kExpected[] = {
      " sv_closing:i pool_size:i max_waiting:i trouble:t"},
     {"SHOW CLIENTS", kConnectionColumns, " worker:i"},
     {"SHOW SERVERS", kConnectionColumns, " worker:i close_reason:t"},
+    {"SHOW PINS", "",
+     "database:t user:t client_id:i server_id:i reason:t since:t application_name:t addr:t port:i"},
     {"SHOW DATABASES",
      "name:t host:t port:i database:t force_user:t pool_size:i min_pool_size:i reserve_pool_size:i server_lifetime:i "
      "pool_mode:t load_balance_hosts:t max_connections:i current_connections:i max_client_connections:i "
@@ -130,6 +132,7 @@ TEST_F(ShowTables, ColumnsAreThoseOfPgBouncerThenOurs) {
 
 TEST_F(ShowTables, EveryRowIsAsWideAsItsColumns) {
   control_.snapshot.clients.resize(2);
+  control_.snapshot.clients[0].pins = "listen";
   control_.snapshot.servers.resize(2);
   control_.config_->rows.resize(1);
   for (const Expected& expected : kExpected) {
@@ -191,10 +194,11 @@ TEST_F(ShowTables, ClientsAndServers) {
   client.tls = "TLSv1.3";
   client.application_name = "psql";
   client.worker = 3;
+  client.prepared_statements = 7;
   control_.snapshot.clients = {client};
   EXPECT_EQ(RowOf(Show("SHOW CLIENTS"), "C"),
             "C|app|sh?op?|none|waiting|10.1.1.1|4000|10.1.1.2|6432|2023-11-14 22:13:20 "
-            "UTC|~|3|4|0|0xff|0x10|0|TLSv1.3|psql|0|"
+            "UTC|~|3|4|0|0xff|0x10|0|TLSv1.3|psql|7|"
             "255|3");
   proxy::ServerRow server;
   server.id = 16;
@@ -208,10 +212,44 @@ TEST_F(ShowTables, ClientsAndServers) {
   server.request_time = client.connect_time + std::chrono::seconds(1);
   server.close_needed = "server_lifetime";
   server.remote_pid = 4242;
+  server.prepared_statements = 9;
   control_.snapshot.servers = {server};
   EXPECT_EQ(RowOf(Show("SHOW SERVERS"), "S"),
-            "S|app|shop|none|active|10.0.0.5|5433|10.1.1.2|40000|~|2023-11-14 22:13:21 UTC|0|0|1|0x10||4242|||0|16|0|"
+            "S|app|shop|none|active|10.0.0.5|5433|10.1.1.2|40000|~|2023-11-14 22:13:21 UTC|0|0|1|0x10||4242|||9|16|0|"
             "server_lifetime");
+}
+
+TEST_F(ShowTables, PinsAreOneRowPerReasonTheLongestFirst) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  const proxy::WallTime noon(std::chrono::seconds(1'700'000'000));
+  const auto pinned = [&](uint64_t id, const char* pins, int seconds) {
+    proxy::ClientRow client;
+    client.id = id;
+    client.user = "app";
+    client.database = "sh\xffop";
+    client.link_id = id + 100;
+    client.application_name = "cron\n";
+    client.addr = "10.1.1.1";
+    client.port = 4000;
+    client.pins = pins;
+    client.pinned_since = noon + std::chrono::seconds(seconds);
+    return client;
+  };
+  control_.snapshot.clients = {pinned(1, "load", 2), pinned(2, "", 0), pinned(4, "temp_table,advisory_lock", 1),
+                               pinned(3, "listen", 1)};
+  control_.snapshot.clients[0].link_id = 0;
+  std::string rows;
+  for (const Row& row : Show("SHOW PINS").rows) {
+    for (const auto& value : row) rows += value.value_or("~") + '|';
+    rows += '\n';
+  }
+  EXPECT_EQ(rows,
+            "sh?op|app|3|103|listen|2023-11-14 22:13:21 UTC|cron?|10.1.1.1|4000|\n"
+            "sh?op|app|4|104|temp_table|2023-11-14 22:13:21 UTC|cron?|10.1.1.1|4000|\n"
+            "sh?op|app|4|104|advisory_lock|2023-11-14 22:13:21 UTC|cron?|10.1.1.1|4000|\n"
+            "sh?op|app|1|~|load|2023-11-14 22:13:22 UTC|cron?|10.1.1.1|4000|\n");
+  EXPECT_EQ(NeededFor(VerbId::kShowPins), proxy::Collecting::kClients);
 }
 
 TEST_F(ShowTables, ListsInPgBouncersOrder) {

@@ -62,7 +62,28 @@ TEST_F(Stats, AveragesOfTheFirstPeriodCountFromTheStart) {
   EXPECT_EQ(Value(VerbId::kShowStats, "shop", "avg_wait_time"), "50");   // 10000 us / 200 assignments
   EXPECT_EQ(Value(VerbId::kShowStats, "shop", "avg_client_login_count"), "1");
   EXPECT_EQ(Value(VerbId::kShowStatsAverages, "shop", "query_count"), "104");
-  EXPECT_EQ(Value(VerbId::kShowStatsAverages, "shop", "avg_bind_count"), "0");
+}
+
+TEST_F(Stats, StatementsAreCountedOverPoolsAndAveragedPerSecond) {
+  proxy::PoolTotals& totals = snapshot_.pools[0].totals;
+  totals.client_parses = 300, totals.server_parses = 20, totals.binds = 1000;
+  snapshot_.pools[1].totals.client_parses = 1;
+  snapshot_.databases[1].retired.binds = 5;
+  EXPECT_EQ(Value(VerbId::kShowStats, "shop", "total_client_parse_count"), "301");
+  EXPECT_EQ(Value(VerbId::kShowStats, "shop", "total_server_parse_count"), "20");
+  EXPECT_EQ(Value(VerbId::kShowStats, "shop", "total_bind_count"), "1005");
+  EXPECT_EQ(Value(VerbId::kShowStatsTotals, "shop", "client_parse_count"), "301");
+  EXPECT_EQ(Value(VerbId::kShowStatsTotals, "shop", "server_parse_count"), "20");
+  EXPECT_EQ(Value(VerbId::kShowStatsTotals, "shop", "bind_count"), "1005");
+  EXPECT_EQ(Value(VerbId::kShowTotals, "total_ps_client_parse_count", ""), "301");
+  EXPECT_EQ(Value(VerbId::kShowTotals, "total_ps_server_parse_count", ""), "20");
+  EXPECT_EQ(Value(VerbId::kShowTotals, "total_ps_bind_count", ""), "1005");
+  window_.Feed(snapshot_, start_ + seconds(10));
+  EXPECT_EQ(Value(VerbId::kShowStats, "shop", "avg_client_parse_count"), "30");
+  EXPECT_EQ(Value(VerbId::kShowStatsAverages, "shop", "avg_client_parse_count"), "30");
+  EXPECT_EQ(Value(VerbId::kShowStatsAverages, "shop", "avg_server_parse_count"), "2");
+  EXPECT_EQ(Value(VerbId::kShowStatsAverages, "shop", "avg_bind_count"), "100");
+  EXPECT_EQ(Value(VerbId::kShowTotals, "avg_ps_bind_count", ""), "100");
 }
 
 TEST_F(Stats, OnlyTheLastCompletedPeriodCounts) {

@@ -218,8 +218,11 @@ TEST_F(BackendPoolTest, TotalsAndClientsAreSumsOverTheWorkers) {
   pool->counters(1).queries.Add(3);
   pool->counters(0).clients.Add(1);
   pool->counters(1).clients.Add(4);
+  pool->counters(0).pinned.Add(2);
+  pool->counters(1).pinned.Add(1);
   EXPECT_EQ(pool->Totals().queries, 5u);
   EXPECT_EQ(pool->Clients(), 5u);
+  EXPECT_EQ(pool->Pinned(), 3u);
 }
 
 }  // namespace
