@@ -10,10 +10,7 @@ namespace proxy {
 
 std::string_view Name(ServerState state) {
   switch (state) {
-    case ServerState::kConnecting:
-    case ServerState::kTlsAnswer:
-    case ServerState::kTlsHandshake:
-    case ServerState::kLogin: return "new";
+    case ServerState::kConnecting: return "new";
     case ServerState::kIdle: return "idle";
     case ServerState::kPreparing:
     case ServerState::kCleaning: return "tested";
@@ -261,11 +258,10 @@ void Server::Retire(std::string_view reason) {
 void Server::Close(std::string_view reason) {
   if (state_ == ServerState::kClosing) return;
   close_reason_ = reason;
-  const bool query_runs = state_ != ServerState::kLogin && !tracker_.owes_nothing();
+  const bool query_runs = !tracker_.owes_nothing();
   const bool between_messages = own_ == Own::kNone && tracker_.owes_nothing();
   if (query_runs) Cancel([] {});
   SetState(ServerState::kClosing);
-  opening_.reset();
   pool::Orders orders;
   pool_->BeginClose(*slot_, Now(), orders);
   pool_->counters(worker_->number()).server_closes.Add(1);
@@ -291,7 +287,6 @@ void Server::FinishClose() {
 
 void Server::OnLost(std::string_view cause) {
   if (state_ == ServerState::kClosing) return FinishClose();
-  if (opening_) return AttemptFailed(std::string(cause), "");
   const bool was_preparing = state_ == ServerState::kPreparing;
   const bool was_quiet = client_ == nullptr && state_ == ServerState::kIdle;
   Client* client = std::exchange(client_, nullptr);
@@ -333,8 +328,8 @@ ServerRow Server::Row() const {
   row.user = pool_->key().user;
   row.database = pool_->key().database;
   row.state = Name(state_);
-  if (socket_) {
-    const PeerName remote = RemoteName(socket_->fd()), local = LocalName(socket_->fd());
+  if (const Socket* socket = dial_ ? dial_->socket() : socket_.get()) {
+    const PeerName remote = RemoteName(socket->fd()), local = LocalName(socket->fd());
     row.addr = remote.address;
     row.port = remote.port;
     row.local_addr = local.address;
@@ -345,7 +340,7 @@ ServerRow Server::Row() const {
   row.close_needed = close_reason_;
   row.link_id = client_ != nullptr ? client_->id() : 0;
   row.remote_pid = process_id_;
-  row.tls = tls_description_;
+  row.tls = dial_ ? dial_->tls_description() : tls_description_;
   if (const std::string* name = settings_.Reported("application_name")) row.application_name = *name;
   row.prepared_statements = statements_.size();
   row.worker = static_cast<int>(worker_->number());

@@ -1,8 +1,7 @@
 // One connection to PostgreSQL: opened, logged in, lent to clients one after another, cleaned, closed.
 //
 //   state           means                                            leaves by
-//   connecting      name lookup, TCP, TLS (one deadline with login)  login; failure -> closed
-//   login           our login as a step object                      idle/active through the pool; failure -> closed
+//   connecting      ServerDial is at work                           idle/active through the pool; failure -> closed
 //   idle            in the pool's idle stack                         lent; readable: parameter change or end
 //   preparing       lent, but first our own exchange: check before   active; a failed check -> closed, the client asks again
 //                   use, or the replay of the client's settings
@@ -27,12 +26,11 @@
 #include "pool/lease.h"
 #include "protocol/prepared_statements.h"
 #include "protocol/reply_tracker.h"
-#include "protocol/server_login.h"
 #include "protocol/session_settings.h"
 #include "proxy/backend_pool.h"
 #include "proxy/control.h"
 #include "proxy/parts.h"
-#include "proxy/resolver.h"
+#include "proxy/server_dial.h"
 #include "proxy/socket.h"
 
 namespace proxy {
@@ -45,7 +43,7 @@ inline constexpr pool::Duration kCloseWait{5'000'000};  // for the server's end 
 inline constexpr int kCancelsInFlightMax = 4;
 
 enum class ServerState : uint8_t {
-  kConnecting, kTlsAnswer, kTlsHandshake, kLogin, kIdle, kPreparing, kActive, kCleaning, kBeingCanceled, kClosing
+  kConnecting, kIdle, kPreparing, kActive, kCleaning, kBeingCanceled, kClosing
 };
 std::string_view Name(ServerState);  // the words of SHOW SERVERS
 
@@ -92,7 +90,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   ServerRow Row() const;
 
   void OnReadable() override;
-  void OnWritable() override;
+  void OnWritable() override {}
   void OnDrained() override;
   void OnBroken() override;
 
@@ -100,18 +98,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   enum class Own : uint8_t { kNone, kCheck, kReplay, kRollback, kReset };
 
   // server_connect.cc
-  void OnResolved(Resolved answer);
-  void TryNextAddress();
-  void OnConnected();
-  void OnTlsAnswer();
-  void OnHandshake();
-  void StartLogin();
-  void LoginInput(std::string_view chunk);
-  void OnLoginStep(protocol::ServerLogin::Step step);
-  void OnLoggedIn();
-  void AttemptFailed(std::string cause, std::string server_error);
+  void OnDialed(DialedServer opened);
   void OpenFailed(pool::OpenFailure failure);
-  std::string Where() const;
 
   // server_input.cc
   void Relay(std::string_view chunk);
@@ -169,22 +157,10 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   std::string cancel_key_;
   std::string close_reason_;
   std::string last_fatal_;  // body of a FATAL that the server sent
-  std::unique_ptr<Timer> deadline_;  // connecting, cleaning, closing
+  std::unique_ptr<Timer> deadline_;  // cleaning, closing
   WallTime connect_time_, request_time_;
 
-  // Only while connecting and logging in.
-  struct Opening {
-    ServerTarget target;
-    std::shared_ptr<const TlsContext> tls;
-    size_t host = 0, address = 0, tried_hosts = 0;
-    std::vector<SocketAddress> addresses;
-    std::optional<protocol::ServerLogin> login;
-    pool::TimePoint started{}, deadline{};
-    std::string last_cause, last_error;
-    bool plain_refused = false;  // server_tls_sslmode = allow: in clear was refused, now with TLS
-    std::unique_ptr<Timer> attempt;
-  };
-  std::unique_ptr<Opening> opening_;
+  std::unique_ptr<ServerDial> dial_;  // only while connecting
   SocketAddress peer_;
   std::string peer_host_;
   std::shared_ptr<const TlsContext> tls_;  // set when the connection is encrypted

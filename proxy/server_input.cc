@@ -11,9 +11,6 @@
 namespace proxy {
 
 void Server::OnReadable() {
-  if (state_ == ServerState::kTlsHandshake) return OnHandshake();
-  if (state_ == ServerState::kTlsAnswer) return OnTlsAnswer();
-  if (!socket_) return;
   char* buffer = worker_->ReadBuffer();
   const IoResult result = socket_->Read(buffer, kReadBytes);
   if (result.status == IoStatus::kEof) return OnLost("the server closed the connection");
@@ -28,7 +25,6 @@ void Server::OnReadable() {
   const std::string_view chunk(buffer, kept + result.bytes);
   switch (state_) {
     case ServerState::kActive: return Relay(chunk);
-    case ServerState::kLogin: return LoginInput(chunk);
     case ServerState::kClosing: return;
     default: return Swallow(chunk);
   }

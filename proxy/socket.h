@@ -68,6 +68,7 @@ class Socket {
 
   void Detach();
   void Attach(EventLoop& loop, SocketHandler& handler);
+  void HandTo(SocketHandler& handler) { handler_ = &handler; }  // on the same loop
 
   int fd() const { return fd_; }
   uint64_t bytes_in() const { return bytes_in_; }

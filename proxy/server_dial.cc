@@ -1,0 +1,267 @@
+#include "proxy/server_dial.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "protocol/error_catalog.h"
+#include "protocol/frame.h"
+#include "protocol/message_writer.h"
+#include "protocol/startup.h"
+#include "proxy/cancel_sender.h"
+#include "proxy/shared.h"
+
+namespace proxy {
+
+namespace {
+constexpr size_t kLoginReadBytes = 16 * 1024;
+constexpr size_t kNonceBytes = 18;
+}  // namespace
+
+ServerDial::ServerDial(DialRoom room, DialOptions options, Done done)
+    : room_(room),
+      options_(std::move(options)),
+      done_(std::move(done)),
+      deadline_(room.loop,
+                [this] {
+                  Fail({pool::OpenFailure::Kind::kUnreachable, Where() + ": server_connect_timeout; " + last_cause_, ""});
+                }),
+      attempt_(room.loop, [this] { AttemptFailed("no answer in time", ""); }) {}
+
+void ServerDial::Start() {
+  started_ = Now();
+  deadline_at_ = started_ + options_.target.connect_timeout;
+  deadline_.Start(options_.target.connect_timeout);
+  TryHost();
+}
+
+std::string ServerDial::Where() const {
+  const auto& hosts = options_.target.hosts;
+  const conf::Host& host = hosts[std::min(host_, hosts.size() - 1)];
+  return host.name + ":" + std::to_string(host.port);
+}
+
+// --- hosts and addresses -------------------------------------------------------------------------------------------------
+
+void ServerDial::TryHost() {
+  if (host_ >= options_.target.hosts.size()) return NoHostLeft();
+  state_ = State::kLookup;
+  const conf::Host host = options_.target.hosts[host_];  // a copy: the answer may be the end of this dial
+  room_.resolver.Resolve(host, room_.loop, [this, alive = std::weak_ptr(alive_)](Resolved found) {
+    if (!alive.expired()) OnResolved(std::move(found));
+  });
+}
+
+void ServerDial::OnResolved(Resolved answer) {
+  if (answer.addresses.empty()) {
+    last_cause_ = Where() + ": " + (answer.error.empty() ? "no address" : answer.error);
+    ++host_;
+    return TryHost();
+  }
+  addresses_ = std::move(answer.addresses);
+  address_ = 0;
+  TryNextAddress();
+}
+
+void ServerDial::TryNextAddress() {
+  if (address_ >= addresses_.size()) {
+    ++host_;
+    return TryHost();
+  }
+  const size_t left = addresses_.size() - address_ + (options_.target.hosts.size() - 1 - host_);
+  attempt_.Start((deadline_at_ - Now()) / static_cast<int>(std::max<size_t>(left, 1)));
+  peer_ = addresses_[address_];
+  state_ = State::kConnecting;
+  std::string error;
+  const int fd = ConnectTo(peer_, error);
+  if (fd < 0) return AttemptFailed(std::move(error), "");
+  TuneTcp(fd, options_.keep_alive);
+  socket_ = std::make_unique<Socket>(room_.loop, fd, *this);
+  socket_->WatchConnect();
+}
+
+// --- one attempt ---------------------------------------------------------------------------------------------------------
+
+void ServerDial::OnWritable() {
+  if (state_ == State::kConnecting) return OnConnected();
+  if (state_ == State::kTlsHandshake) OnHandshake();
+}
+
+void ServerDial::OnReadable() {
+  if (state_ == State::kTlsHandshake) return OnHandshake();
+  if (state_ == State::kTlsAnswer) return OnTlsAnswer();
+  std::array<char, kLoginReadBytes> buffer;
+  const IoResult result = socket_->Read(buffer.data(), buffer.size());
+  if (result.status == IoStatus::kEof) return AttemptFailed("the server closed the connection", "");
+  if (result.status == IoStatus::kError) return AttemptFailed("read failed", "");
+  input_.append(buffer.data(), result.bytes);
+  if (result.bytes > 0) OnLoginBytes();
+}
+
+void ServerDial::OnConnected() {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (getsockopt(socket_->fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+  if (error != 0) return AttemptFailed(std::strerror(error), "");
+  socket_->StartReading();
+  const bool is_unix = peer_.storage.ss_family == AF_UNIX;
+  const bool wants_tls = options_.tls && !is_unix && (options_.tls->mode() != conf::TlsMode::kAllow || plain_refused_);
+  if (!wants_tls) return StartLogin();
+  std::string request;
+  protocol::WriteSslRequest(request);
+  state_ = State::kTlsAnswer;
+  if (!socket_->Write(request)) AttemptFailed("write failed", "");
+}
+
+void ServerDial::OnTlsAnswer() {
+  char answer = 0;
+  const IoResult result = socket_->Read(&answer, 1);  // exactly one: what follows 'S' belongs to the handshake
+  if (result.status == IoStatus::kEof || result.status == IoStatus::kError) return AttemptFailed("closed on SSLRequest", "");
+  if (result.bytes == 0) return;
+  if (answer == 'S') {
+    state_ = State::kTlsHandshake;
+    socket_->StartTls(TlsStream::Connect(*options_.tls, socket_->fd(), options_.target.hosts[host_].name));
+    return OnHandshake();
+  }
+  if (answer == 'N' && options_.tls->mode() == conf::TlsMode::kPrefer) return StartLogin();
+  AttemptFailed(answer == 'N' ? "the server does not support TLS, but server_tls_sslmode requires it"
+                              : "unexpected answer to SSLRequest",
+                "");
+}
+
+void ServerDial::OnHandshake() {
+  switch (socket_->Handshake()) {
+    case IoStatus::kOk:
+      tls_ = options_.tls;
+      tls_description_ = socket_->tls()->Description();
+      return StartLogin();
+    case IoStatus::kEof: return AttemptFailed("closed during the TLS handshake", "");
+    case IoStatus::kError: return AttemptFailed("TLS: " + socket_->tls()->error_text(), "");
+    default: return;
+  }
+}
+
+void ServerDial::StartLogin() {
+  state_ = State::kLogin;
+  login_ = std::make_shared<protocol::ServerLogin>(options_.target.credentials, protocol::Base64(RandomBytes(kNonceBytes)));
+  std::string startup;
+  protocol::WriteStartup(startup, options_.target.credentials.user, options_.target.dbname, options_.target.startup);
+  if (!socket_->Write(startup)) AttemptFailed("write failed", "");
+}
+
+void ServerDial::OnLoginBytes() {
+  using Step = protocol::ServerLogin::Step;
+  size_t pos = 0;
+  while (pos < input_.size()) {
+    protocol::Frame frame;
+    const auto status = protocol::ReadServerFrame(std::string_view(input_).substr(pos), frame);
+    if (status == protocol::FrameStatus::kIncomplete) break;
+    if (status != protocol::FrameStatus::kFrame || frame.total > kLoginMessageBytesMax) {
+      return AttemptFailed("the server sent a malformed message during login; is it PostgreSQL?", "");
+    }
+    if (!frame.IsWhole()) break;
+    pos += frame.total;
+    std::string answer;
+    const Step step = login_->OnMessage(frame.type, frame.body(), answer);
+    if (!answer.empty() && !socket_->Write(answer)) return AttemptFailed("write failed", "");
+    if (step == Step::kContinue) continue;
+    if (step == Step::kReady && pos < input_.size()) return AttemptFailed("the server sent more than its login", "");
+    input_.erase(0, pos);
+    return OnLoginStep(step);
+  }
+  input_.erase(0, pos);
+}
+
+void ServerDial::OnLoginStep(protocol::ServerLogin::Step step) {
+  using Step = protocol::ServerLogin::Step;
+  switch (step) {
+    case Step::kContinue: return;
+    case Step::kReady: return Succeed();
+    case Step::kRefused: return AttemptFailed("", login_->server_error());
+    case Step::kMalformed: return AttemptFailed("login: " + login_->why(), "");
+    case Step::kNeedsKeys: return DeriveKeys();
+  }
+}
+
+void ServerDial::DeriveKeys() {
+  const auto challenge = login_->challenge();
+  const std::string secret = options_.target.credentials.secret.value_or("");
+  const std::weak_ptr<protocol::ServerLogin> asked = login_;
+  const bool queued = room_.helpers.Run([this, &loop = room_.loop, asked, challenge, secret] {
+    auto keys = protocol::DeriveKeys(protocol::PreparePassword(secret), challenge.salt, challenge.iterations);
+    loop.Post([this, asked, keys = std::move(keys)] {
+      const auto login = asked.lock();
+      if (!login) return;  // this attempt has ended, and maybe the dial with it
+      std::string answer;
+      const auto next = login->OnKeys(keys, answer);
+      if (!socket_->Write(answer)) return AttemptFailed("write failed", "");
+      OnLoginStep(next);
+    });
+  });
+  if (!queued) AttemptFailed("login: too many password hashes in progress", "");
+}
+
+// --- the end -------------------------------------------------------------------------------------------------------------
+
+void ServerDial::Succeed() {
+  DialedServer server;
+  server.socket = std::move(socket_);
+  server.peer = peer_;
+  server.peer_host = options_.target.hosts[host_].name;
+  server.where = Where();
+  server.tls = std::move(tls_);
+  server.tls_description = std::move(tls_description_);
+  server.process_id = login_->process_id();
+  server.cancel_key = login_->cancel_key();
+  server.parameters = login_->parameters();
+  server.derived_keys = login_->derived_keys();
+  server.took = Now() - started_;
+  deadline_.Stop();
+  attempt_.Stop();
+  const Done done = std::move(done_);
+  done(std::move(server));
+}
+
+// One address failed. A refusal by the server itself ends the try of this host unless another host may do better.
+void ServerDial::AttemptFailed(std::string cause, std::string server_error) {
+  attempt_.Stop();
+  socket_.reset();
+  login_.reset();
+  input_.clear();
+  tls_.reset();
+  tls_description_.clear();
+  if (!server_error.empty()) {
+    const auto fields = protocol::ParseErrorFields(server_error);
+    cause = "login refused: " + std::string(fields.message);
+    if (options_.tls && options_.tls->mode() == conf::TlsMode::kAllow && !plain_refused_) {
+      plain_refused_ = true;
+      last_cause_ = Where() + ": " + cause;
+      return TryNextAddress();
+    }
+    // Starting up, shutting down, full: it will pass. The waiters stay for it.
+    const bool passes = fields.sqlstate == "57P03" || fields.sqlstate == "53300" || fields.sqlstate == "57P01";
+    last_error_ = passes ? "" : std::move(server_error);
+  }
+  plain_refused_ = false;
+  last_cause_ = Where() + ": " + cause;
+  ++address_;
+  TryNextAddress();
+}
+
+void ServerDial::NoHostLeft() {
+  using Kind = pool::OpenFailure::Kind;
+  Fail({last_error_.empty() ? Kind::kUnreachable : Kind::kRefused, last_cause_, last_error_});
+}
+
+void ServerDial::Fail(pool::OpenFailure failure) {
+  socket_.reset();
+  deadline_.Stop();
+  attempt_.Stop();
+  const Done done = std::move(done_);
+  done(tl::unexpected(std::move(failure)));
+}
+
+}  // namespace proxy
