@@ -85,6 +85,7 @@ class ReplyTracker {
   bool skipping() const { return skipping_; }
   char status() const { return status_; }  // of the last ReadyForQuery: I, T, E
   size_t owed() const { return count_; }
+  bool HeadIsNoted() const { return count_ > 0 && At(0).note == Note::kNoted; }
   bool HeadIsOwn() const { return count_ > 0 && At(0).action == Action::kOwn; }
   size_t units_owed() const;  // the client's ReadyForQuery messages still to come for what was sent
   // The last message sent that is still owed belongs to an extended-query batch that no Sync has ended.

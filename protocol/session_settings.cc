@@ -85,6 +85,14 @@ std::shared_ptr<const Settings> Settings::With(std::string_view name, std::strin
   return settings;
 }
 
+std::shared_ptr<const Settings> Settings::Without(std::string_view name) const {
+  auto settings = std::make_shared<Settings>(*this);
+  const std::string key = CanonicalName(name);
+  std::erase_if(settings->values_, [&key](const Setting& setting) { return setting.first == key; });
+  settings->MakeReadingKey();
+  return settings;
+}
+
 void Settings::MakeReadingKey() {
   reading_key_.clear();
   for (const auto& [name, value] : values_) {
@@ -114,15 +122,27 @@ bool ServerSettings::OnReported(std::string_view name, std::string_view value) {
   return true;
 }
 
-void ServerSettings::OnUnreportedChange() {
+void ServerSettings::OnFound(std::string_view name, std::string_view value) {
+  if (!TrackedName(name).empty() && FindIn(reported_, TrackedName(name)) != nullptr) return;  // known by ParameterStatus
+  const std::string* has = FindIn(extras_, name);
+  if (has != nullptr && *has == value) return;
+  Put(extras_, name, value);
   changed_ = true;
-  if (!extras_.empty()) extras_unknown_ = true;
+}
+
+void ServerSettings::OnFoundDefault(std::string_view name) {
+  if (std::erase_if(extras_, [name](const Setting& extra) { return extra.first == name; }) > 0) changed_ = true;
 }
 
 void ServerSettings::OnDiscardAll() {
   changed_ = true;
   extras_.clear();
-  extras_unknown_ = false;
+}
+
+std::vector<std::string> ServerSettings::ExtraNames() const {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : extras_) names.push_back(name);
+  return names;
 }
 
 SettingsDifference ServerSettings::Compare(const Settings& wanted) const {
@@ -135,7 +155,7 @@ SettingsDifference ServerSettings::Compare(const Settings& wanted) const {
   for (const auto& [name, value] : wanted.values()) {
     if (FindIn(reported_, name) != nullptr) continue;  // done above
     const std::string* has = FindIn(extras_, name);
-    if (has == nullptr || *has != value || extras_unknown_) difference.set.emplace_back(name, value);
+    if (has == nullptr || *has != value) difference.set.emplace_back(name, value);
   }
   for (const auto& [name, value] : extras_) {
     if (wanted.Find(name) == nullptr) difference.reset.push_back(name);
@@ -148,22 +168,45 @@ void ServerSettings::OnReplayed(const SettingsRef& wanted) {
   for (const auto& [name, value] : wanted->values()) {
     if (FindIn(reported_, name) == nullptr) Put(extras_, name, value);
   }
-  extras_unknown_ = false;
   changed_ = false;
   synced_ = wanted;
 }
 
 const std::string* ServerSettings::Reported(std::string_view name) const { return FindIn(reported_, name); }
 
-int WriteReplay(std::string& out, const SettingsDifference& difference) {
+namespace {
+
+// Who the session is, before and behind everything else: a lesser role may not be allowed to set the rest.
+int RankOf(std::string_view name) { return name == "role" ? 2 : name == "session_authorization" ? 1 : 0; }
+
+std::string ResetCommand(const std::string& name) {
+  if (name == "session_authorization") return "RESET SESSION AUTHORIZATION;";
+  return "RESET " + QuoteName(name) + ";";
+}
+
+}  // namespace
+
+bool SettingsDifference::MustBeAwaited() const {
+  constexpr std::array<std::string_view, 4> kDeciding = {"role", "row_security", "session_authorization", "session_replication_role"};
+  const auto decides = [&](std::string_view name) { return std::find(kDeciding.begin(), kDeciding.end(), name) != kDeciding.end(); };
+  return std::any_of(reset.begin(), reset.end(), decides) ||
+         std::any_of(set.begin(), set.end(), [&](const Setting& setting) { return decides(setting.first); });
+}
+
+int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string& types) {
+  SettingsDifference difference = wanted;
+  std::stable_sort(difference.reset.begin(), difference.reset.end(), [](auto& a, auto& b) { return RankOf(a) > RankOf(b); });
+  std::stable_sort(difference.set.begin(), difference.set.end(), [](auto& a, auto& b) { return RankOf(a.first) < RankOf(b.first); });
   int ready = 0;
   if (!difference.reset.empty()) {
     std::string sql;
-    for (const std::string& name : difference.reset) sql += "RESET " + QuoteName(name) + ";";
+    for (const std::string& name : difference.reset) sql += ResetCommand(name);
     WriteQuery(out, sql);
+    types += 'Q';
     ++ready;
   }
   if (difference.set.empty()) return ready;
+  types += "PBES";
   std::string sql = "SELECT ";
   for (size_t i = 0; i < difference.set.size(); ++i) {
     sql += (i > 0 ? ", " : "") + ("pg_catalog.set_config($" + std::to_string(2 * i + 1) + ", $" + std::to_string(2 * i + 2) + ", false)");

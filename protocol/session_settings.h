@@ -31,6 +31,7 @@ class Settings {
   // Later values win; tracked names get the server's spelling, the others lower case.
   static std::shared_ptr<const Settings> From(const std::vector<Setting>& given);
   std::shared_ptr<const Settings> With(std::string_view name, std::string_view value) const;
+  std::shared_ptr<const Settings> Without(std::string_view name) const;
   const std::string* Find(std::string_view name) const;
   const std::vector<Setting>& values() const { return values_; }
   // Everything that may change what a text means when it is parsed: all but a few that certainly do not.
@@ -48,6 +49,8 @@ struct SettingsDifference {
   std::vector<std::string> reset;
   std::vector<Setting> set;
   bool empty() const { return reset.empty() && set.empty(); }
+  // Something in it decides what the session may do: it must be known to have succeeded before anything else runs.
+  bool MustBeAwaited() const;
 };
 
 class ServerSettings {
@@ -56,9 +59,11 @@ class ServerSettings {
   void Begin(const std::vector<Setting>& parameters);
   // ParameterStatus. True when it is a tracked parameter.
   bool OnReported(std::string_view name, std::string_view value);
-  // CommandComplete of SET, RESET or DISCARD ALL: what was not reported may have changed.
-  void OnUnreportedChange();
+  // What the server was found to have of a setting that it does not report (session_check).
+  void OnFound(std::string_view name, std::string_view value);
+  void OnFoundDefault(std::string_view name);
   void OnDiscardAll();
+  std::vector<std::string> ExtraNames() const;
 
   SettingsDifference Compare(const Settings& wanted) const;
   // The replay of `wanted` succeeded.
@@ -75,10 +80,9 @@ class ServerSettings {
   std::vector<Setting> extras_;    // not reported, set by a replay
   SettingsRef synced_;
   bool changed_ = false;
-  bool extras_unknown_ = false;
 };
 
-// Appends the messages of a replay; returns how many ReadyForQuery will come back.
-int WriteReplay(std::string& out, const SettingsDifference& difference);
+// Appends the messages of a replay: `types` gets the type of each, in order. Returns how many ReadyForQuery will come back.
+int WriteReplay(std::string& out, const SettingsDifference& difference, std::string& types);
 
 }  // namespace protocol

@@ -40,6 +40,11 @@ void BackendPool::Apply(const conf::Config& config, const conf::Database& databa
   const conf::ClientTimeouts timeouts = config.ResolveTimeouts(database, key_.user);
   mode_.store(settings_.pool_mode, std::memory_order_relaxed);
   max_prepared_statements_.store(settings_.max_prepared_statements, std::memory_order_relaxed);
+  for (size_t kind = 0; kind < conf::kStateKinds; ++kind) {
+    policies_[kind].store(settings_.session_state.policies[kind], std::memory_order_relaxed);
+  }
+  session_state_verify_.store(settings_.session_state_verify, std::memory_order_relaxed);
+  deferred_begin_.store(settings_.deferred_begin, std::memory_order_relaxed);
   query_wait_timeout_.store(settings_.query_wait_timeout.count(), std::memory_order_relaxed);
   query_timeout_.store(timeouts.query_timeout.count(), std::memory_order_relaxed);
   transaction_timeout_.store(timeouts.transaction_timeout.count(), std::memory_order_relaxed);
@@ -112,6 +117,16 @@ void BackendPool::SetWelcome(const std::vector<protocol::Setting>& parameters) {
   pool::MutexLock lock(mutex_);
   if (welcome_ && *welcome_ == parameters) return;
   welcome_ = std::make_shared<const std::vector<protocol::Setting>>(parameters);
+}
+
+protocol::SettingsRef BackendPool::Share(protocol::SettingsRef settings) {
+  pool::MutexLock lock(mutex_);
+  auto& place = shared_settings_[settings->values()];
+  if (auto shared = place.lock()) return shared;
+  place = settings;
+  if (shared_settings_.size() > kSharedSettingsMax) std::erase_if(shared_settings_, [](const auto& item) { return item.second.expired(); });
+  if (shared_settings_.size() > kSharedSettingsMax) shared_settings_.clear();
+  return settings;
 }
 
 std::optional<std::string> BackendPool::Verified(const protocol::Setting& setting) const {

@@ -4,9 +4,10 @@
 // good, the settings in force, and the counters of each worker.
 // Threads: shared by all workers. The pool has its own mutex; what is below is behind `mutex_` (touched at logins, never on the
 // path of a query) or atomic (the clocks and the mode, read per query).
-// Limits: kVerifiedMax startup values remembered.
+// Limits: kVerifiedMax startup values remembered, kSharedSettingsMax sets of settings.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -26,6 +27,7 @@
 namespace proxy {
 
 inline constexpr size_t kVerifiedMax = 1024;
+inline constexpr size_t kSharedSettingsMax = 1024;
 
 struct PoolKey {
   std::string database, user;
@@ -59,6 +61,11 @@ class BackendPool : public pool::Pool {
   // Servers change hands between transactions: statements and state of clients must be looked after.
   bool Tracks() const { return mode() != conf::PoolMode::kSession; }
   StatementRegistry& statements() { return *statements_; }
+  conf::StatePolicy policy(conf::StateKind kind) const {
+    return policies_[static_cast<size_t>(kind)].load(std::memory_order_relaxed);
+  }
+  bool verifies_session_state() const { return session_state_verify_.load(std::memory_order_relaxed); }
+  bool defers_begin() const { return deferred_begin_.load(std::memory_order_relaxed) && mode() == conf::PoolMode::kTransaction; }
   pool::Duration query_wait_timeout() const { return Load(query_wait_timeout_); }
   pool::Duration query_timeout() const { return Load(query_timeout_); }
   pool::Duration transaction_timeout() const { return Load(transaction_timeout_); }
@@ -78,6 +85,9 @@ class BackendPool : public pool::Pool {
   Welcome welcome() const;  // nullptr until a server has logged in
   void SetWelcome(const std::vector<protocol::Setting>& parameters);
 
+  // One object for equal settings, so that a server sees at a glance that the next client wants the same.
+  protocol::SettingsRef Share(protocol::SettingsRef settings);
+
   // Startup values: the server's spelling of a value that it has accepted, or nullopt.
   std::optional<std::string> Verified(const protocol::Setting& setting) const;
   void RememberVerified(const protocol::Setting& setting, const std::string& canonical);
@@ -90,6 +100,8 @@ class BackendPool : public pool::Pool {
   std::vector<PoolCounters> counters_;
   std::atomic<conf::PoolMode> mode_{conf::PoolMode::kTransaction};
   std::atomic<int> max_prepared_statements_{0};
+  std::array<std::atomic<conf::StatePolicy>, conf::kStateKinds> policies_{};
+  std::atomic<bool> session_state_verify_{false}, deferred_begin_{true};
   const std::shared_ptr<StatementRegistry> statements_ = std::make_shared<StatementRegistry>();
   std::atomic<int64_t> query_wait_timeout_{0}, query_timeout_{0}, transaction_timeout_{0}, idle_transaction_timeout_{0};
 
@@ -102,6 +114,7 @@ class BackendPool : public pool::Pool {
   std::optional<protocol::ScramKeys> derived_keys_ PGWEIR_GUARDED_BY(mutex_);
   Welcome welcome_ PGWEIR_GUARDED_BY(mutex_);
   std::map<protocol::Setting, std::string> verified_ PGWEIR_GUARDED_BY(mutex_);
+  std::map<std::vector<protocol::Setting>, std::weak_ptr<const protocol::Settings>> shared_settings_ PGWEIR_GUARDED_BY(mutex_);
 };
 
 }  // namespace proxy

@@ -18,6 +18,7 @@ std::string_view Name(ClientState state) {
     case ClientState::kIdle: return "idle";
     case ClientState::kLinking:
     case ClientState::kActive:
+    case ClientState::kSettling:
     case ClientState::kConsole: return "active";
     case ClientState::kCancel: return "waiting_cancel_req";
     case ClientState::kClosing: return "closing";
@@ -178,7 +179,7 @@ void Client::Drain() {
   drain_ = true;
   if (state_ == ClientState::kConsole || state_ == ClientState::kClosing) return;
   const bool session_idle = state_ == ClientState::kActive && !in_transaction_ && server_->tracker().owes_nothing();
-  const bool runs = state_ == ClientState::kActive || state_ == ClientState::kWaiting || state_ == ClientState::kLinking;
+  const bool runs = state_ == ClientState::kActive || state_ == ClientState::kSettling || state_ == ClientState::kWaiting || state_ == ClientState::kLinking;
   if (!runs || session_idle) End(protocol::ErrorCode::kShuttingDown);
 }
 
@@ -244,6 +245,7 @@ void Client::LetGo() {
   if (auto budget = std::exchange(database_clients_, nullptr)) budget->Give();
   if (auto budget = std::exchange(user_clients_, nullptr)) budget->Give();
   if (std::exchange(counted_, false)) worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
+  if (pool_ && session_) SetPins(0);
   if (pool_ && !login_) pool_->counters(worker_.number()).clients.Subtract(1);
   if (console_access_ != ConsoleAccess::kNone) {
     worker_.shared().control_loop.Post([console = worker_.shared().console, id = id_] { console->OnClosed(id); });
@@ -285,7 +287,14 @@ ClientRow Client::Row() const {
   if (settings_) {
     if (const std::string* name = settings_->Find("application_name")) row.application_name = *name;
   }
-  if (session_) row.prepared_statements = session_->statements.size();
+  if (session_) {
+    row.prepared_statements = session_->statements.size();
+    row.pinned_since = session_->pinned_since;
+    for (size_t kind = 0; kind < conf::kStateKinds; ++kind) {
+      if ((session_->pins & Session::Bit(static_cast<conf::StateKind>(kind))) == 0) continue;
+      row.pins += (row.pins.empty() ? "" : ",") + std::string(conf::Name(static_cast<conf::StateKind>(kind)));
+    }
+  }
   row.worker = static_cast<int>(worker_.number());
   return row;
 }

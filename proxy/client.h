@@ -9,7 +9,8 @@
 //   idle       nothing runs                                            waiting, linking, active
 //   waiting    in the pool's queue; its messages are kept              linking, active; refused -> idle
 //   linking    has a server that is checked or gets its settings       active, waiting again, idle
-//   active     linked: messages go through                             idle (released), closing
+//   active     linked: messages go through                             idle (released), settling, closing
+//   settling   its server is asked what its transaction has left       idle (released), active (pinned)
 //   console    talks to the admin console                              closing
 //   cancel     asked for a cancel; waits for it to have been sent      closing
 //   closing    last words sent; waits for the peer's end               closed
@@ -50,7 +51,7 @@ inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
 inline constexpr uint64_t kRetryAfterLeastMs = 100, kRetryAfterMostMs = 10'000;  // told in HINT when the pool is full
 
 enum class ClientState : uint8_t {
-  kStartup, kTls, kLogin, kAttach, kIdle, kWaiting, kLinking, kActive, kConsole, kCancel, kClosing
+  kStartup, kTls, kLogin, kAttach, kIdle, kWaiting, kLinking, kActive, kSettling, kConsole, kCancel, kClosing
 };
 std::string_view Name(ClientState);  // the words of SHOW CLIENTS
 
@@ -81,6 +82,11 @@ class Client final : public SocketHandler {
   void OnServerLost(std::string_view cause, const std::string& fatal_body);
   void OnReportedSetting(std::string_view name, std::string_view value);
   void OnServerDrained();
+  // Its values have never been accepted by a server: a replay must be waited for.
+  bool NeedsProof() const { return state_ == ClientState::kAttach; }
+  // The ReadyForQuery that has just come is kept until OnSettled.
+  bool WithholdsReady();
+  void OnSettled(const protocol::SessionFinding* finding);  // nullptr: the server could not say
   // The client's statements, nullptr while it has none: the server tells them what was confirmed and undone.
   protocol::ClientStatements* statements() { return session_ ? &session_->statements : nullptr; }
   void OnParsesUndone();                      // the unnamed statement may be among them
@@ -175,14 +181,17 @@ class Client final : public SocketHandler {
     } kind = Kind::kAsItIs;
     size_t head = 0;
   };
-  bool Tracks() const { return tracks_; }
   Session& session();
+  bool HasPins() const { return session_ && session_->pins != 0; }
+  protocol::Backslash backslash() const;
   Edit EditMessage(const protocol::Frame& frame, Parts& parts);
   Edit EditQuery(const protocol::Frame& frame, Parts& parts);
   Edit EditParse(const protocol::Frame& frame, Parts& parts);
   Edit EditBind(const protocol::Frame& frame, Parts& parts);
   Edit EditDescribe(const protocol::Frame& frame, Parts& parts);
   Edit EditClose(const protocol::Frame& frame, Parts& parts);
+  std::optional<Edit> NoteBind(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details,
+                               const protocol::Frame& frame, Parts& parts);
   Edit ParseUnnamed(const protocol::ParseHead& head);
   Edit ParseDuplicate(const protocol::ParseHead& head, Parts& parts);
   enum class Lookup : uint8_t { kFound, kUnknown, kWait };
@@ -196,6 +205,18 @@ class Client final : public SocketHandler {
   void MakeRoom(Parts& parts);
   protocol::StatementRef MakeStatement(const protocol::ParseHead& head);
   Edit Wait(Parts& parts);
+
+  // client_state.cc: what a transaction leaves in the session of its server
+  std::optional<Edit> NoteState(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view bind_body,
+                                const protocol::Frame& frame, Parts& parts);
+  Edit Refuse(const protocol::Frame& frame, const protocol::ErrorReport& report, Parts& parts);
+  void NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body);
+  bool MustSettle() const;
+  void Settle();
+  void TakeFinding(const protocol::SessionFinding& finding, std::string& to_client);
+  void SetPins(uint32_t pins);
+  void FollowSettings(protocol::SettingsRef settings);
+  uint32_t PinsOf(const protocol::SessionFinding& finding) const;
 
   // client.cc
   void Fatal(const protocol::ErrorReport& report);
@@ -227,6 +248,8 @@ class Client final : public SocketHandler {
   bool counted_ = false;
   bool transaction_sets_ = false;  // something in this transaction has changed a setting
   bool tracks_ = false;   // the server is not the client's own: statements and state are looked after
+  bool ready_withheld_ = false;
+  bool is_fresh_ = false;  // nothing has been sent to this server since it was lent
   bool waits_ = false;    // a message waits until everything that was sent has been answered
   bool barrier_ = false;  // something was sent whose answer may change what names mean
   Clock clock_ = Clock::kNone;
@@ -236,6 +259,7 @@ class Client final : public SocketHandler {
   pool::ServerLease lease_;
   pool::Waiter waiter_;
   protocol::SettingsRef settings_;
+  protocol::SettingsRef startup_;  // what RESET goes back to
   std::string input_;
   size_t stream_left_ = 0;
   size_t wanted_bytes_ = 0;  // the message at the front of input_ is needed up to here

@@ -366,6 +366,8 @@ void Client::SendWelcome() {
   counters.client_logins.Add(1);
   counters.clients.Add(1);
   login_.reset();
+  settings_ = pool_->Share(std::move(settings_));
+  startup_ = settings_;
   if (!SendBytes(bytes)) return;
   BecomeIdle();
   if (drain_) End(protocol::ErrorCode::kShuttingDown);

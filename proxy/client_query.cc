@@ -30,7 +30,8 @@ size_t Client::Input(std::string_view chunk) {
       case ClientState::kTls:
       case ClientState::kAttach:
       case ClientState::kWaiting:
-      case ClientState::kLinking: return used;
+      case ClientState::kLinking:
+      case ClientState::kSettling: return used;
     }
     used += step;
     if (used == chunk.size() || (step == 0 && state_ == before)) return used;
@@ -101,11 +102,14 @@ size_t Client::Relay(std::string_view chunk) {
       parts.Add(chunk.substr(run, pos - run));
       run = pos;
       const Edit edit = EditMessage(frame, parts);
+      if (edit.kind != Edit::Kind::kAgain) is_fresh_ = false;
       if (edit.kind == Edit::Kind::kEnded) return chunk.size();
       if (edit.kind == Edit::Kind::kWait) break;
       if (edit.kind == Edit::Kind::kAgain) continue;
       if (edit.kind == Edit::Kind::kEaten) {
-        pos += frame.total;
+        pos += frame.here.size();
+        stream_left_ = frame.total - frame.here.size();
+        stream_drop_ = stream_left_ > 0;
         run = pos;
         continue;
       }
@@ -247,6 +251,8 @@ Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_fir
   counters.wait.Observe(waited);
   if (state_ != ClientState::kAttach) state_ = ClientState::kLinking;
   tracks_ = pool_->Tracks();
+  is_fresh_ = true;
+  if (pool_->verifies_session_state()) server.MarkTouched();
   if (!server.Lend(*this, check_first)) return Taken::kLater;
   if (state_ == ClientState::kLinking) state_ = ClientState::kActive;
   return Taken::kActive;
@@ -418,7 +424,7 @@ void Client::OnAnswerForwarded(Answered answered) {
   answered_ = answered;
   if (socket_->is_paused() && server_->tracker().owed() < protocol::kOwedMax / 2) socket_->Resume(PauseReason::kOwed);
   if (leaving_ && server_->tracker().units_owed() == 0) return Close("client close request");
-  if (waits_ && server_->tracker().owed() == 0) Resettle();
+  if (waits_ && server_->tracker().owed() == 0 && !ready_withheld_) Resettle();
 }
 
 // Everything that was sent has been answered: what waited for that goes on.
@@ -434,12 +440,14 @@ void Client::OnServerFree(pool::TimePoint now) {
   // The server has the head of a message that it did not wait for (CopyData of a COPY that it has ended): the next client's
   // bytes would be read as its rest. Relay comes here again when that rest has gone out.
   if (stream_left_ > 0) return;
-  if (pool_->mode() != conf::PoolMode::kSession) ReleaseServer(now);
+  if (MustSettle()) return Settle();
+  if (pool_->mode() != conf::PoolMode::kSession && !HasPins()) ReleaseServer(now);
   if (drain_) End(ErrorCode::kShuttingDown);
 }
 
 void Client::ReleaseServer(pool::TimePoint now) {
   held_us_ += static_cast<uint64_t>((now - linked_at_).count());
+  transaction_sets_ = false;
   const ClientState before = state_;
   server_ = nullptr;
   unit_open_ = false;
@@ -457,8 +465,7 @@ void Client::BecomeIdle() {
 void Client::OnReportedSetting(std::string_view name, std::string_view value) {
   const std::string* now = settings_->Find(protocol::TrackedName(name));
   if (now != nullptr && *now == value) return;
-  settings_ = settings_->With(name, value);
-  server_->settings().OnFollowed(settings_);
+  FollowSettings(settings_->With(name, value));
 }
 
 void Client::OnServerLost(std::string_view cause, const std::string& fatal_body) {
@@ -468,10 +475,11 @@ void Client::OnServerLost(std::string_view cause, const std::string& fatal_body)
   const auto& tracker = server->tracker();
   const bool runs = !tracker.owes_nothing();
   const size_t units = tracker.units_owed();
-  const bool can_live = runs && pool_->mode() != conf::PoolMode::kSession && !in_transaction_ &&
+  const bool has_pins = session_ && (session_->pins != 0 || session_->touched.flags != 0);  // what it had is gone
+  const bool can_live = runs && pool_->mode() != conf::PoolMode::kSession && !in_transaction_ && !has_pins &&
                         answered_ == Answered::kNothingOpen && units <= 1;
   const bool inside = server->is_mid_message();
-  waits_ = barrier_ = false;
+  waits_ = barrier_ = ready_withheld_ = false;
   batches_answered_ = batch_ - 1;
   CountIdle(Between::kNo);
   const auto fields = protocol::ParseErrorFields(fatal_body);

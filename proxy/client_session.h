@@ -1,16 +1,53 @@
-// What one client carries from server to server beyond its settings.
+// What one client carries from server to server beyond its settings, and what keeps it on one.
 //
-// What: its prepared statements and, while a transaction runs, what of its session that transaction may have changed. Made when
-// first needed: most clients that only send simple queries never have one.
-// Threads: the worker of its client. Limits: those of protocol/prepared_statements.h.
+// What: its prepared statements; while a transaction runs, what of its session that transaction may have changed; and the pins:
+// state that no other server can be given, which keeps the server with the client while it lasts. Made when first needed: most
+// clients that only send simple queries never have one.
+// Threads: the worker of its client. Limits: those of protocol/prepared_statements.h; kTouchedMax names.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "conf/session_state.h"
 #include "protocol/prepared_statements.h"
 
 namespace proxy {
 
+inline constexpr size_t kTouchedMax = 64;  // settings named in one transaction; with more, all are asked for
+
+// The flags of statements that may leave something behind their transaction.
+inline constexpr protocol::SqlFlags kStateFlags =
+    protocol::kSqlSet | protocol::kSqlDiscard | protocol::kSqlTemp | protocol::kSqlHold | protocol::kSqlAdvisoryLock |
+    protocol::kSqlAdvisoryUnlock | protocol::kSqlListen | protocol::kSqlUnlisten | protocol::kSqlLoad | protocol::kSqlSequence;
+// Stands for words that were not seen.
+inline constexpr protocol::SqlFlags kEveryState = protocol::kSqlSet | protocol::kSqlTemp | protocol::kSqlHold | protocol::kSqlAdvisoryLock | protocol::kSqlListen;
+// Of statements that may take away what pins.
+inline constexpr protocol::SqlFlags kUnpinFlags =
+    protocol::kSqlDiscard | protocol::kSqlTempEnd | protocol::kSqlClose | protocol::kSqlAdvisoryUnlock | protocol::kSqlUnlisten;
+
+struct Touched {
+  protocol::SqlFlags flags = 0;
+  std::vector<std::string> names;
+  bool every_setting = false;  // names are not known, or everything was reset
+  bool unreadable = false;     // a name that cannot be asked for
+  void Add(const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) return;
+    if (names.size() >= kTouchedMax) every_setting = true;
+    else names.push_back(name);
+  }
+};
+
 struct Session {
   protocol::ClientStatements statements;
+  std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
+  Touched touched;
+  uint32_t pins = 0;  // a bit for each conf::StateKind
+  std::chrono::system_clock::time_point pinned_since;
+
+  static uint32_t Bit(conf::StateKind kind) { return 1u << static_cast<uint32_t>(kind); }
 };
 
 }  // namespace proxy

@@ -10,6 +10,7 @@ namespace proxy {
 
 using protocol::ClientStatement;
 using protocol::Frame;
+using protocol::SqlFlags;
 using protocol::StatementChange;
 using Action = protocol::ReplyTracker::Action;
 using Note = protocol::ReplyTracker::Note;
@@ -17,15 +18,16 @@ using Kind = protocol::StatementChange::Kind;
 
 namespace {
 
-constexpr protocol::SqlFlags kChangesNames = protocol::kSqlDeallocate | protocol::kSqlDiscard | protocol::kSqlPrepare;
-
-protocol::Backslash BackslashOf(const protocol::SettingsRef& settings, const protocol::ServerSettings& server) {
-  const std::string* value = settings ? settings->Find("standard_conforming_strings") : nullptr;
-  if (value == nullptr) value = server.Reported("standard_conforming_strings");
-  return value != nullptr && *value == "off" ? protocol::Backslash::kEscapes : protocol::Backslash::kLiteral;
-}
+constexpr SqlFlags kSetsSomething = protocol::kSqlSet | protocol::kSqlSetLocal;
+constexpr SqlFlags kChangesNames = protocol::kSqlDeallocate | protocol::kSqlDiscard | protocol::kSqlPrepare;
 
 }  // namespace
+
+protocol::Backslash Client::backslash() const {
+  const std::string* value = settings_->Find("standard_conforming_strings");
+  if (value == nullptr) value = server_->settings().Reported("standard_conforming_strings");
+  return value != nullptr && *value == "off" ? protocol::Backslash::kEscapes : protocol::Backslash::kLiteral;
+}
 
 Session& Client::session() {
   if (!session_) session_ = std::make_unique<Session>();
@@ -64,12 +66,15 @@ Client::Edit Client::Wait(Parts& parts) {
 
 Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if (barrier_) return Wait(parts);
-  const protocol::SqlFlags flags = protocol::Sniff(frame.body(), BackslashOf(settings_, server_->settings()));
   DropUnnamed();  // a simple query does
-  if ((flags & kChangesNames) != 0) {
-    session();
-    barrier_ = true;
-  }
+  std::string_view sql = frame.body();
+  if (frame.IsWhole() && sql.ends_with('\0')) sql.remove_suffix(1);
+  SqlFlags flags = protocol::Sniff(sql, backslash());
+  if (!frame.IsWhole()) flags |= kEveryState;  // what is not here yet may say anything
+  if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
+  if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return {};
+  if (const auto refused = NoteState(flags, protocol::Examine(sql, backslash()), {}, frame, parts)) return *refused;
+  if ((flags & kChangesNames) != 0) barrier_ = true;
   return {};
 }
 
@@ -131,16 +136,16 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
 }
 
 protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head) {
-  const auto backslash = BackslashOf(settings_, server_->settings());
-  const protocol::SqlFlags flags = protocol::Sniff(head.text, backslash);
+  const SqlFlags flags = protocol::Sniff(head.text, backslash());
   // Read under settings of this transaction alone, it is nobody else's.
   const auto sharing = transaction_sets_ ? StatementRegistry::Sharing::kPrivate : StatementRegistry::Sharing::kShared;
-  return pool_->statements().Intern(head.body, settings_->reading_key(), sharing, flags, backslash);
+  return pool_->statements().Intern(head.body, settings_->reading_key(), sharing, flags, backslash());
 }
 
 Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head) {
   auto& unnamed = session().statements.unnamed;
-  unnamed.flags = protocol::Sniff(head.text, BackslashOf(settings_, server_->settings()));
+  unnamed.flags = protocol::Sniff(head.text, backslash());
+  if ((unnamed.flags & ~protocol::kSqlHarmless) != 0) session_->unnamed_details = protocol::Examine(head.text, backslash());
   if (head.body.size() <= protocol::kUnnamedTextMax) {
     unnamed.body.assign(head.body);
     unnamed.serial = ++last_unnamed_;
@@ -263,8 +268,8 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
   pool_->counters(worker_.number()).binds.Add(1);
   if (head->statement.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
-    if (session_ && (session_->statements.unnamed.flags & kChangesNames) != 0) barrier_ = true;
-    return {};
+    if (!session_) return {};
+    return NoteBind(session_->statements.unnamed.flags, session_->unnamed_details, frame, parts).value_or(Edit{});
   }
   ClientStatement* entry = nullptr;
   std::string_view name = head->statement;
@@ -277,13 +282,23 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
       break;
     case Lookup::kFound:
       if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
-      if ((entry->statement->flags & kChangesNames) != 0) barrier_ = true;
+      if (const auto refused = NoteBind(entry->statement->flags, entry->statement->details, frame, parts)) return *refused;
       name = entry->statement->server_name;
       break;
   }
   const size_t rest = frame.total - protocol::kFrameHeaderBytes - head->bytes;
   protocol::WriteBindHead(parts.BeginOwn(), head->portal, name, rest), parts.EndOwn();
   return {.kind = Edit::Kind::kHead, .head = protocol::kFrameHeaderBytes + head->bytes};
+}
+
+// A Bind is taken for the execution: what the statement does is noted here.
+std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<protocol::SqlStatement>& details, const Frame& frame,
+                                             Parts& parts) {
+  if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
+  if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return std::nullopt;
+  if (auto refused = NoteState(flags, details, frame.body(), frame, parts)) return refused;
+  if ((flags & kChangesNames) != 0) barrier_ = true;
+  return std::nullopt;
 }
 
 Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {

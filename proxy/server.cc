@@ -60,10 +60,36 @@ void Server::StartReplay() {
     SetState(ServerState::kActive);
     return;
   }
-  std::string messages;
-  const int ready = protocol::WriteReplay(messages, difference);
+  std::string messages, types;
+  const int ready = protocol::WriteReplay(messages, difference, types);
+  pool_->counters(worker_->number()).settings_replays.Add(1);
+  if (client_->NeedsProof() || difference.MustBeAwaited()) {
+    SetState(ServerState::kPreparing);
+    return StartOwn(Own::kReplay, messages, ready);
+  }
+  // The client's values have been accepted before, here or on another server: its query goes along in the same round trip. Should
+  // one be refused now, the client is ended (Relay).
+  for (const char type : types) tracker_.OnSent(type, protocol::ReplyTracker::Action::kOwn);
+  settings_.OnReplayed(client_->settings());
+  SetState(ServerState::kActive);
+  Send(messages);
+}
+
+void Server::SendOwnQuery(std::string_view sql) {
+  std::string message;
+  protocol::WriteQuery(message, sql);
+  tracker_.OnSent('Q', protocol::ReplyTracker::Action::kOwn);
+  Send(message);
+}
+
+void Server::Ask(const protocol::SessionQuestion& question) {
+  std::string message;
+  protocol::WriteQuery(message, protocol::QuestionSql(question));
+  finding_ = {};
   SetState(ServerState::kPreparing);
-  StartOwn(Own::kReplay, messages, ready);
+  deadline_ = std::make_unique<Timer>(worker_->loop(), [this] { OnLost("no answer about the state of its session"); });
+  deadline_->Start(worker_->config().global.cancel_wait_timeout);
+  StartOwn(Own::kAsk, message, 1);
 }
 
 void Server::StartOwn(Own own, const std::string& messages, int ready) {
@@ -105,13 +131,21 @@ void Server::OwnDone() {
       settings_.OnReplayed(client_->settings());
       SetState(ServerState::kActive);
       return client_->OnServerReady();
+    case Own::kAsk:
+      if (client_ == nullptr) return ContinueCleaning();
+      deadline_.reset();
+      SetState(ServerState::kActive);
+      return client_->OnSettled(own_failed_ || status != 'I' ? nullptr : &finding_);
     case Own::kRollback:
       if (status != 'I') return Close("ROLLBACK did not end the transaction");
       return ContinueCleaning();
     case Own::kReset:
       if (own_failed_) return Close("server_reset_query failed");
-      settings_.OnDiscardAll();
-      statements_.Clear();
+      if (touched_ || pool_->settings().server_reset_query == "DISCARD ALL") {
+        settings_.OnDiscardAll();
+        statements_.Clear();
+      }
+      touched_ = false;
       return ContinueCleaning();
   }
 }
@@ -144,8 +178,9 @@ std::string Server::TakeFakes() {
 // --- giving back ---------------------------------------------------------------------------------------------------------
 
 void Server::OnLeaseReturned() {
+  last_client_ = client_ != nullptr ? client_->id() : 0;
   client_ = nullptr;
-  if (in_session_) {
+  if (in_session_ || touched_) {
     SetState(ServerState::kCleaning);
     deadline_ = std::make_unique<Timer>(worker_->loop(), [this] { Close("server_reset_query took too long"); });
     deadline_->Start(worker_->config().global.cancel_wait_timeout);
@@ -195,7 +230,9 @@ void Server::ContinueCleaning() {
     protocol::WriteQuery(message, "ROLLBACK");
     return StartOwn(Own::kRollback, message, 1);
   }
-  const std::string reset = in_session_ && !reset_done_ ? pool_->settings().server_reset_query : "";
+  if (loaded_) return Close("its client has loaded a library");
+  std::string reset;
+  if (!reset_done_) reset = touched_ ? "DISCARD ALL" : in_session_ ? pool_->settings().server_reset_query : "";
   reset_done_ = true;
   if (!reset.empty()) {
     protocol::WriteQuery(message, reset);
@@ -287,7 +324,7 @@ void Server::FinishClose() {
 
 void Server::OnLost(std::string_view cause) {
   if (state_ == ServerState::kClosing) return FinishClose();
-  const bool was_preparing = state_ == ServerState::kPreparing;
+  const bool was_preparing = state_ == ServerState::kPreparing && own_ != Own::kAsk;
   const bool was_quiet = client_ == nullptr && state_ == ServerState::kIdle;
   Client* client = std::exchange(client_, nullptr);
   log_.UndoAll(statements_, client != nullptr ? client->statements() : nullptr);

@@ -26,6 +26,7 @@
 #include "pool/lease.h"
 #include "protocol/prepared_statements.h"
 #include "protocol/reply_tracker.h"
+#include "protocol/session_check.h"
 #include "protocol/session_settings.h"
 #include "proxy/backend_pool.h"
 #include "proxy/control.h"
@@ -60,6 +61,15 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   bool Send(Parts& parts);
   // At a Flush: answers that are made here and that nothing is owed before.
   std::string TakeFakes();
+  // Asks what the linked client has left in the session; Client::OnSettled follows.
+  void Ask(const protocol::SessionQuestion& question);
+  // What was sent may leave something that the next client must not have: it is cleaned unless it is found to be clean.
+  void MarkTouched() { touched_ = true; }
+  void MarkUntouched() { touched_ = false; }
+  void MarkLoaded() { loaded_ = true; }  // a library: only the end of the process takes it away
+  // A hidden query of ours before the next message of the client.
+  void SendOwnQuery(std::string_view sql);
+  uint64_t last_client() const { return last_client_; }
   void Cancel(std::function<void()> done);  // sends a cancel request for what runs now
   // The client goes without having finished; is_mid_message: it stopped inside a message.
   enum class Left : uint8_t { kBetweenMessages, kMidMessage };
@@ -95,7 +105,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void OnBroken() override;
 
  private:
-  enum class Own : uint8_t { kNone, kCheck, kReplay, kRollback, kReset };
+  enum class Own : uint8_t { kNone, kCheck, kReplay, kAsk, kRollback, kReset };
 
   // server_connect.cc
   void OnDialed(DialedServer opened);
@@ -147,7 +157,11 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   int own_ready_left_ = 0;
   std::string own_error_;  // body of the first ErrorResponse of our own exchange
   bool own_failed_ = false;
+  protocol::SessionFinding finding_;  // the answer to kAsk so far
   bool in_session_ = false;   // lent for a whole session
+  bool touched_ = false, loaded_ = false;
+  bool replay_failed_ = false;  // one that was sent along with the client's query
+  uint64_t last_client_ = 0;  // to whom it was lent before
   bool reset_done_ = false;   // this cleaning has sent server_reset_query
   bool step_done_ = false;     // an exchange of our own, or a drain, is complete; goes on between messages
   bool release_due_ = false;  // ReadyForQuery came; the lease ends when nothing is owed

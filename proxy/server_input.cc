@@ -103,6 +103,12 @@ void Server::Relay(std::string_view chunk) {
     return client_->OnTransactionInStatementMode();
   }
   parts.Add(chunk.substr(run, pos - run));
+  if (replay_failed_) {
+    replay_failed_ = false;
+    touched_ = true;
+    Keep(chunk.substr(pos));
+    return client_->OnSettingsRefused(own_error_);
+  }
   if (verdict == Verdict::kBroken) {
     stream_left_ = 0;
     Forward(parts);  // whatever becomes of the client, this server ends
@@ -144,8 +150,10 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
       if (verdict == Verdict::kBroken) return verdict;
       if (body[0] != 'I' && pool_->mode() == conf::PoolMode::kStatement) return Verdict::kRefused;
       release_due_ = true;
-      if (verdict == Verdict::kForward) client_->OnUnitAnswered(body[0], Now());
-      return verdict;
+      if (verdict != Verdict::kForward) return verdict;
+      client_->OnUnitAnswered(body[0], Now());
+      // The client hears that it is done when what it has left is known: then its next query finds everything in its place.
+      return client_->WithholdsReady() ? Verdict::kHide : verdict;
     }
     case 'C':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
@@ -177,14 +185,17 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
     deadline_->Start(kCloseWait);
     return Verdict::kHide;
   }
+  Take(tracker_.TakeFakes(), parts);  // they belong before it
   std::string own;
+  const protocol::StatementChange* change = tracker_.HeadIsNoted() ? log_.Front() : nullptr;
   const bool is_our_timeout = client_->timeout_report() != nullptr && fields.sqlstate == "57014";
   if (is_our_timeout) protocol::WriteError(own, *client_->timeout_report());
+  else if (change != nullptr && change->kind == protocol::StatementChange::Kind::kRefuse) own = change->name;
   else if (fields.sqlstate == "42P05" || fields.sqlstate == "26000") WriteRenamedError(own, body, fields);
   const auto answer = tracker_.OnReply('E');
   if (Take(answer, parts) == Verdict::kBroken) return Verdict::kBroken;
   if (answer.action == protocol::ReplyTracker::Action::kOwn) {
-    own_failed_ = true;
+    replay_failed_ = true;
     own_error_.assign(body);
     return Verdict::kHide;
   }
@@ -218,8 +229,7 @@ bool Server::WriteRenamedError(std::string& out, std::string_view body, const pr
 void Server::OnCommandTag(std::string_view body) {
   if (body.empty() || (body[0] != 'S' && body[0] != 'R' && body[0] != 'D')) return;
   const std::string_view tag = body.substr(0, body.find('\0'));
-  if (tag == "SET" || tag == "RESET") settings_.OnUnreportedChange();
-  else if (tag == "DISCARD ALL") settings_.OnDiscardAll();
+  if (tag == "DISCARD ALL") settings_.OnDiscardAll();
   if (tag != "DISCARD ALL" && tag != "DEALLOCATE ALL") return;
   statements_.Clear();
   log_.ForgetOld();
@@ -249,7 +259,8 @@ void Server::Swallow(std::string_view chunk) {
     const auto status = protocol::ReadServerFrame(chunk.substr(pos), frame);
     if (status == protocol::FrameStatus::kIncomplete) break;
     if (status != protocol::FrameStatus::kFrame) return OnLost("the server broke the protocol");
-    const bool look_inside = std::strchr("SEZCN", frame.type) != nullptr && frame.total <= kWholeBytesMax;
+    const bool look_inside =
+        frame.total <= kWholeBytesMax && (std::strchr("SEZCN", frame.type) != nullptr || (own_ == Own::kAsk && frame.type == 'D'));
     if (look_inside && !frame.IsWhole()) break;
     pos += frame.here.size();
     stream_left_ = frame.total - frame.here.size();
@@ -309,6 +320,9 @@ void Server::OnOwnFrame(char type, std::string_view body) {
     case 'E':
       if (!own_failed_) own_error_.assign(body);
       own_failed_ = true;
+      return;
+    case 'D':
+      if (own_ == Own::kAsk && !finding_.ReadRow(body, pool_->key().user)) own_failed_ = true;
       return;
     case 'G':
     case 'W': return Close("server_check_query or server_reset_query started a copy");

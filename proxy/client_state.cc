@@ -1,0 +1,249 @@
+// Client, the state of its session: what its statements may leave on a server, and what becomes of it.
+//
+// The words of a statement only hint (protocol/sql_sniffer.h). When a transaction that had such words ends, its ReadyForQuery is
+// withheld and the server is asked what is true (protocol/session_check.h): settings become the client's and follow it, all
+// else pins the server to the client until it is found to be gone. A server that was touched and never found clean is cleaned by
+// DISCARD ALL before anybody else gets it.
+#include <array>
+
+#include "protocol/message_writer.h"
+#include "protocol/session_check.h"
+#include "proxy/client.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+using conf::StateKind;
+using conf::StatePolicy;
+using protocol::Frame;
+using protocol::SqlFlags;
+using protocol::SqlKind;
+using Action = protocol::ReplyTracker::Action;
+using Note = protocol::ReplyTracker::Note;
+
+namespace {
+
+struct KindOfState {
+  SqlFlags flags;
+  StateKind kind;
+  uint32_t thing;  // how a server is asked about it
+  std::string_view words;
+};
+constexpr std::array<KindOfState, conf::kStateKinds> kKinds = {{
+    {protocol::kSqlSet, StateKind::kSettings, 0, "a setting that outlasts its transaction"},
+    {protocol::kSqlTemp, StateKind::kTempTable, protocol::kTempObjects, "a temporary object"},
+    {protocol::kSqlHold, StateKind::kHoldCursor, protocol::kHoldCursors, "a cursor WITH HOLD"},
+    {protocol::kSqlAdvisoryLock, StateKind::kAdvisoryLock, protocol::kAdvisoryLocks, "a session-level advisory lock"},
+    {protocol::kSqlListen, StateKind::kListen, protocol::kChannels, "LISTEN"},
+    {protocol::kSqlLoad, StateKind::kLoad, 0, "LOAD"},
+    {protocol::kSqlSequence, StateKind::kSequence, 0, "currval or lastval"},
+}};
+
+// Fails where the statement in its place would have run; the client hears why (Server::JudgeError).
+constexpr std::string_view kRefusedSql = "REFUSED BY session_state OF pgweir";
+
+}  // namespace
+
+// --- while a transaction runs --------------------------------------------------------------------------------------------
+
+std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<protocol::SqlStatement>& details,
+                                              std::string_view bind_body, const Frame& frame, Parts& parts) {
+  for (const KindOfState& kind : kKinds) {
+    if ((flags & kind.flags) == 0 || pool_->policy(kind.kind) != StatePolicy::kReject) continue;
+    return Refuse(frame, protocol::MakeError(protocol::ErrorCode::kStateRejected, kind.words), parts);
+  }
+  Touched& touched = session().touched;
+  const bool named_before = !touched.names.empty() || touched.every_setting;
+  for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body);
+  SqlFlags state = flags & kStateFlags;
+  if (session_->pins != 0) state |= flags & kUnpinFlags;
+  // What the server reports needs no question.
+  if (!named_before && touched.names.empty() && !touched.every_setting) state &= ~SqlFlags{protocol::kSqlSet};
+  if ((state & protocol::kSqlSequence) != 0 && is_fresh_ && server_->last_client() != id_) {
+    // What others have drawn from sequences in that session must not be taken for this client's.
+    FlushToServer(parts);
+    server_->SendOwnQuery("DISCARD SEQUENCES");
+  }
+  if (state == 0) return std::nullopt;
+  touched.flags |= state;
+  server_->MarkTouched();
+  if ((flags & protocol::kSqlLoad) != 0) server_->MarkLoaded();
+  return std::nullopt;
+}
+
+void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body) {
+  Touched& touched = session_->touched;
+  const auto note = [&](const std::string& name) {
+    const std::string_view tracked = protocol::TrackedName(name);
+    const bool is_reported = !tracked.empty() && server_->settings().Reported(tracked) != nullptr;
+    const bool has_own_default = statement.kind == SqlKind::kReset && startup_->Find(tracked) != nullptr;
+    if (is_reported && !has_own_default) return;
+    if (protocol::IsPlainName(name)) touched.Add(name);
+    else touched.every_setting = touched.unreadable = true;
+  };
+  if (statement.kind == SqlKind::kSet || statement.kind == SqlKind::kReset) {
+    for (const std::string& name : statement.names) note(name);
+  }
+  if (statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll) touched.every_setting = true;
+  for (const std::string& name : statement.set_config_names) note(name);
+  if (statement.set_config_unknown) touched.every_setting = true;
+  for (const int number : statement.set_config_parameters) {
+    const auto value = protocol::ReadBindParameter(bind_body, number);
+    if (!value) {
+      touched.every_setting = true;
+      continue;
+    }
+    std::string name(*value);
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+    note(name);
+  }
+}
+
+Client::Edit Client::Refuse(const Frame& frame, const protocol::ErrorReport& report, Parts& parts) {
+  worker_.CountError(report.code);
+  std::string error;
+  protocol::WriteError(error, report);
+  server_->log().Add({protocol::StatementChange::Kind::kRefuse, std::move(error), nullptr, {}});
+  std::string& own = parts.BeginOwn();
+  if (frame.type == 'Q') {
+    protocol::WriteQuery(own, kRefusedSql);
+    ++batch_;
+  } else {
+    protocol::WriteBindHead(own, "", protocol::kUnknownName, 6);
+    own.append(6, '\0');
+  }
+  parts.EndOwn();
+  server_->tracker().OnSent(frame.type, Action::kForward, Note::kNoted);
+  return {.kind = Edit::Kind::kEaten};
+}
+
+// --- when it has ended ---------------------------------------------------------------------------------------------------
+
+bool Client::MustSettle() const {
+  return tracks_ && ((session_ && session_->touched.flags != 0) || pool_->verifies_session_state());
+}
+
+bool Client::WithholdsReady() {
+  const auto& tracker = server_->tracker();
+  ready_withheld_ = MustSettle() && tracker.status() == 'I' && tracker.owes_nothing();
+  return ready_withheld_;
+}
+
+void Client::Settle() {
+  protocol::SessionQuestion question;
+  const Touched& touched = session().touched;
+  question.names = touched.names;
+  const bool everything = pool_->verifies_session_state();
+  if (touched.every_setting || everything) {
+    question.settings = protocol::SessionQuestion::Settings::kAll;
+    const auto add = [&](std::string name) {
+      for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+      if (!protocol::IsPlainName(name)) return;
+      if (std::find(question.names.begin(), question.names.end(), name) == question.names.end()) question.names.push_back(std::move(name));
+    };
+    for (const auto& [name, value] : settings_->values()) add(name);
+    for (const auto& [name, value] : startup_->values()) add(name);
+    for (const std::string& name : server_->settings().ExtraNames()) add(name);
+    add("role");
+    add("session_authorization");
+  }
+  for (const KindOfState& kind : kKinds) {
+    const bool is_asked = everything || (touched.flags & kind.flags) != 0 || (session_->pins & Session::Bit(kind.kind)) != 0;
+    if (is_asked) question.things |= kind.thing;
+  }
+  state_ = ClientState::kSettling;
+  if (question.empty()) {
+    const protocol::SessionFinding nothing;
+    return OnSettled(&nothing);
+  }
+  server_->Ask(question);
+}
+
+void Client::OnSettled(const protocol::SessionFinding* finding) {
+  state_ = ClientState::kActive;
+  std::string to_client;
+  if (finding != nullptr) {
+    TakeFinding(*finding, to_client);
+    SetPins(PinsOf(*finding));
+    session().touched = {};
+  } else {
+    SetPins(session().pins | Session::Bit(StateKind::kSettings));  // not known: it stays, and is asked for again
+  }
+  if (std::exchange(ready_withheld_, false)) protocol::WriteReadyForQuery(to_client, 'I');
+  if (!to_client.empty() && !SendFromServer(to_client)) return;
+  if (drain_) return End(protocol::ErrorCode::kShuttingDown);
+  if (session_->pins == 0) {
+    server_->MarkUntouched();
+    ReleaseServer(Now());
+  }
+  if (state_ != ClientState::kActive && state_ != ClientState::kIdle) return;
+  waits_ = barrier_ = false;
+  RunPending();
+}
+
+void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& to_client) {
+  auto& server = server_->settings();
+  protocol::SettingsRef now = settings_;
+  for (const auto& [name, value] : finding.set) {
+    server.OnFound(name, value);
+    const std::string* has = now->Find(protocol::TrackedName(name).empty() ? std::string_view(name) : protocol::TrackedName(name));
+    if (has == nullptr || *has != value) now = now->With(name, value);
+  }
+  for (const std::string& name : finding.defaults) {
+    server.OnFoundDefault(name);
+    const std::string_view tracked = protocol::TrackedName(name);
+    const std::string_view key = tracked.empty() ? std::string_view(name) : tracked;
+    const std::string* own_default = startup_->Find(key);
+    if (own_default == nullptr) {
+      if (now->Find(key) != nullptr) now = now->Without(key);
+      continue;
+    }
+    now = now->With(key, *own_default);
+    const std::string* reported = tracked.empty() ? nullptr : server.Reported(tracked);
+    if (reported != nullptr && *reported != *own_default) protocol::WriteParameterStatus(to_client, tracked, *own_default);
+  }
+  if (now != settings_) FollowSettings(std::move(now));
+}
+
+void Client::FollowSettings(protocol::SettingsRef settings) {
+  settings_ = pool_->Share(std::move(settings));
+  server_->settings().OnFollowed(settings_);
+}
+
+uint32_t Client::PinsOf(const protocol::SessionFinding& finding) const {
+  const Touched& touched = session_->touched;
+  uint32_t pins = 0;
+  for (const KindOfState& kind : kKinds) {
+    if ((finding.things & kind.thing) != 0) pins |= Session::Bit(kind.kind);
+  }
+  const bool settings_pin = pool_->policy(StateKind::kSettings) == StatePolicy::kPin;
+  const bool keeps_settings = (session_->pins & Session::Bit(StateKind::kSettings)) != 0 && finding.defaults.empty();
+  if (touched.unreadable || keeps_settings || (settings_pin && !finding.set.empty())) pins |= Session::Bit(StateKind::kSettings);
+  // Nobody can ask whether these are gone: they last until the session ends.
+  for (const StateKind kind : {StateKind::kLoad, StateKind::kSequence}) {
+    const bool is_new = (touched.flags & kKinds[static_cast<size_t>(kind)].flags) != 0;
+    if (is_new || (session_->pins & Session::Bit(kind)) != 0) pins |= Session::Bit(kind);
+  }
+  return pins;
+}
+
+void Client::SetPins(uint32_t pins) {
+  Session& own = session();
+  const uint32_t before = std::exchange(own.pins, pins);
+  if (before == pins) return;
+  auto& counters = pool_->counters(worker_.number());
+  if (before == 0) {
+    counters.pinned.Add(1);
+    own.pinned_since = std::chrono::system_clock::now();
+  }
+  if (pins == 0) counters.pinned.Subtract(1);
+  for (const KindOfState& kind : kKinds) {
+    const uint32_t bit = Session::Bit(kind.kind);
+    if ((pins & bit) == 0 || (before & bit) != 0) continue;
+    counters.pins[static_cast<size_t>(kind.kind)].Add(1);
+    Log(Level::kInfo, "client_pinned", {{"client", id_}, {"database", database_}, {"user", user_}, {"reason", conf::Name(kind.kind)}});
+  }
+}
+
+}  // namespace proxy
