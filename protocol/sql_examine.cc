@@ -251,7 +251,7 @@ std::vector<SqlStatement> Examine(std::string_view sql, Backslash backslash) {
   SqlLexer lexer(sql, backslash);
   for (SqlToken first = lexer.Next(); first.kind != SqlTokenKind::kEnd; first = lexer.Next()) {
     if (first.Is(';')) continue;
-    const StatementRead read = ReadStatement(lexer, first);
+    const StatementRead read = ReadStatement(lexer, first, FindVerb(first));
     SqlStatement& statement = statements.emplace_back();
     statement.flags = read.flags;
     statement.begin = static_cast<size_t>(first.begin() - sql.data());

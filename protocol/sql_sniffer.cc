@@ -6,7 +6,7 @@
 #include "protocol/sql_statement.h"
 
 // The quick half. A statement that begins with no verb of ours is run over by bytes: only what opens a literal or a comment, the
-// ";", and three letters stop the run. Each telling name holds one of them behind few others: the p of "temp", the f of
+// ";", and three letters stop the run. Each telling name holds one of them behind few others: the p of "temp", the g of
 // "set_config", the v of "advisory", "currval" and "lastval". Where a whole telling name stands, StatementReader looks again.
 namespace protocol {
 namespace {
@@ -21,7 +21,7 @@ constexpr std::array<Stop, 256> MakeStops() {
   stops['-'] = Stop::kDash;
   stops['/'] = Stop::kSlash;
   stops[';'] = Stop::kSemicolon;
-  for (const char letter : {'f', 'F', 'p', 'P', 'v', 'V'}) stops[static_cast<unsigned char>(letter)] = Stop::kLetter;
+  for (const char letter : {'g', 'G', 'p', 'P', 'v', 'V'}) stops[static_cast<unsigned char>(letter)] = Stop::kLetter;
   return stops;
 }
 constexpr std::array<Stop, 256> kStops = MakeStops();
@@ -31,11 +31,15 @@ constexpr int kNameBytesSeen = 32;
 Stop StopAt(const char* at) { return kStops[static_cast<unsigned char>(*at)]; }
 
 const char* FindStop(const char* at, const char* end) {
-  for (; end - at >= 4; at += 4) {
+  for (; end - at >= 8; at += 8) {
     if (StopAt(at) != Stop::kNone) return at;
     if (StopAt(at + 1) != Stop::kNone) return at + 1;
     if (StopAt(at + 2) != Stop::kNone) return at + 2;
     if (StopAt(at + 3) != Stop::kNone) return at + 3;
+    if (StopAt(at + 4) != Stop::kNone) return at + 4;
+    if (StopAt(at + 5) != Stop::kNone) return at + 5;
+    if (StopAt(at + 6) != Stop::kNone) return at + 6;
+    if (StopAt(at + 7) != Stop::kNone) return at + 7;
   }
   while (at < end && StopAt(at) == Stop::kNone) ++at;
   return at;
@@ -74,13 +78,13 @@ class PlainStatement {
 
   bool IsFollowedBy(const char* at, char c) const { return lexer_.end() - at >= 2 && at[1] == c; }
 
-  // te-mp, co-nf, la-stv, cur-rv, a-dv
+  // temp, set_config, advisory, currval, lastval
   bool MayEndTellingPart(const char* at) const {
     if (at == floor_) return false;
     const char before = LowerAscii(at[-1]);
     switch (*at | 0x20) {
       case 'p': return before == 'm';
-      case 'f': return before == 'n';
+      case 'g': return before == 'i';
       default: return before == 'd' || before == 'r' || before == 't';
     }
   }
@@ -125,11 +129,13 @@ SqlFlags Sniff(std::string_view sql, Backslash backslash) {
     if (first.Is(';')) continue;
     flags |= several;
     several = kSqlSeveral;
-    const char* next = FindVerb(first) == SqlVerb::kOther ? PlainStatement(lexer).Skip() : nullptr;
+    const SqlVerb verb = FindVerb(first);
+    const char* next = verb == SqlVerb::kOther ? PlainStatement(lexer).Skip() : nullptr;
+    if (next == lexer.end()) return flags;
     if (next != nullptr) {
       lexer.MoveTo(next);
     } else {
-      flags |= ReadStatement(lexer, first).flags;
+      flags |= ReadStatement(lexer, first, verb).flags;
     }
   }
   return flags;

@@ -50,8 +50,16 @@ constexpr std::array<Call, 10> kCalls = {{
 }};
 constexpr std::string_view kTempSchema = "pg_temp";  // and pg_temp_3, its name in the catalogue
 
+// Which sizes of names may tell at all, as bits, pg_temp_3 aside.
+constexpr uint32_t MakeTellingSizes() {
+  uint32_t sizes = 1u << std::string_view("temp").size() | 1u << std::string_view("temporary").size();
+  for (const Call& call : kCalls) sizes |= 1u << call.function.size();
+  return sizes;
+}
+constexpr uint32_t kTellingSizes = MakeTellingSizes();
+
 bool IsTempSchemaName(std::string_view name) {
-  if (!EqualsLower(name.substr(0, kTempSchema.size()), kTempSchema)) return false;
+  if (name.size() < kTempSchema.size() || !EqualsLower(name.substr(0, kTempSchema.size()), kTempSchema)) return false;
   return name.size() == kTempSchema.size() || name[kTempSchema.size()] == '_';
 }
 
@@ -89,7 +97,7 @@ class ArgumentReader {
     bool is_cast = false;
     int depth = argument.Is('(') || argument.Is('[') ? 1 : 0;
     for (Next(); depth > 0 || !IsStop(); Next()) {
-      if (token_.kind == SqlTokenKind::kEnd) return {};
+      if (IsAtEnd()) return {};
       if (token_.Is('(') || token_.Is('[')) ++depth;
       if (token_.Is(')') || token_.Is(']')) --depth;
       is_cast |= token_.Is(':');
@@ -100,9 +108,10 @@ class ArgumentReader {
   const SqlToken& stop() const { return token_; }  // the "," or ")" behind the argument
 
  private:
-  static constexpr int kTokensMax = 200;
+  static constexpr int kTokensMax = 64;
 
-  bool IsStop() const { return token_.Is(',') || token_.Is(')') || token_.kind == SqlTokenKind::kEnd; }
+  bool IsStop() const { return token_.Is(',') || token_.Is(')') || IsAtEnd(); }
+  bool IsAtEnd() const { return token_.kind == SqlTokenKind::kEnd || token_.Is(';'); }
   static bool IsOfType(const SqlToken& token) {
     return token.IsName() || token.kind == SqlTokenKind::kNumber ||
            (token.kind == SqlTokenKind::kOther && std::string_view(":.,()[]").find(token.text[0]) != std::string_view::npos);
@@ -123,8 +132,8 @@ class StatementReader {
  public:
   StatementReader(SqlLexer& lexer, const SqlToken& first) : lexer_(lexer), first_(first), token_(first) {}
 
-  StatementRead Read() {
-    ReadVerb();
+  StatementRead Read(SqlVerb verb) {
+    ReadVerb(verb);
     while (Advance()) {
     }
     return {flags_, token_};
@@ -136,7 +145,7 @@ class StatementReader {
   void NoteInto();
   SqlToken Peek() const { return SqlLexer(lexer_).Next(); }
 
-  void ReadVerb();
+  void ReadVerb(SqlVerb verb);
   void ReadCommit();
   void ReadRollback();
   void ReadSet();
@@ -193,8 +202,8 @@ void StatementReader::NoteInto() {
 bool StatementReader::SkipWord(std::string_view word) { return IsWord(Peek(), word) && Advance(); }
 
 // token_ is the verb: the first word, or the one after EXPLAIN's options.
-void StatementReader::ReadVerb() {
-  switch (FindVerb(token_)) {
+void StatementReader::ReadVerb(SqlVerb verb) {
+  switch (verb) {
     case SqlVerb::kOther: return;
     case SqlVerb::kBegin:
     case SqlVerb::kStart: flags_ |= kSqlBegin; return;
@@ -263,7 +272,7 @@ void StatementReader::ReadExplain() {
   }
   const SqlVerb verb = FindVerb(Peek());
   if (verb != SqlVerb::kExecute && verb != SqlVerb::kCreate) return;
-  if (Advance()) ReadVerb();
+  if (Advance()) ReadVerb(verb);
 }
 
 // The options stand before FOR; the query behind it may well say WITH hold AS (...).
@@ -337,11 +346,15 @@ SqlFlags FlagsOfCall(const SqlToken& name) {
 }
 
 bool IsTellingName(std::string_view name) {
-  if (EqualsLower(name, "temp") || EqualsLower(name, "temporary") || IsTempSchemaName(name)) return true;
-  return std::ranges::any_of(kCalls, [name](const Call& call) { return EqualsLower(name, call.function); });
+  if (IsTempSchemaName(name)) return true;
+  if (name.size() >= 32 || (kTellingSizes >> name.size() & 1) == 0) return false;
+  return EqualsLower(name, "temp") || EqualsLower(name, "temporary") ||
+         std::ranges::any_of(kCalls, [name](const Call& call) { return EqualsLower(name, call.function); });
 }
 
-StatementRead ReadStatement(SqlLexer& lexer, const SqlToken& first) { return StatementReader(lexer, first).Read(); }
+StatementRead ReadStatement(SqlLexer& lexer, const SqlToken& first, SqlVerb verb) {
+  return StatementReader(lexer, first).Read(verb);
+}
 
 bool ReadPlainString(const SqlToken& token, std::string_view& value) {
   if (token.kind != SqlTokenKind::kString) return false;

@@ -49,8 +49,8 @@ struct StatementRead {
   SqlFlags flags = 0;
   SqlToken last;  // the statement's last token
 };
-// Reads the statement that begins with `first`, which `lexer` has just read; leaves the lexer behind the ";".
-StatementRead ReadStatement(SqlLexer& lexer, const SqlToken& first);
+// Reads the statement that begins with `first`, which `lexer` has just read, and is this verb; leaves the lexer behind the ";".
+StatementRead ReadStatement(SqlLexer& lexer, const SqlToken& first, SqlVerb verb);
 
 // The flags a call of this function raises; 0 for nearly all. For set_config: kSqlSet.
 SqlFlags FlagsOfCall(const SqlToken& name);
@@ -59,7 +59,7 @@ struct SetConfigCall {
   SqlToken name;  // the first argument without its casts, or kEnd when it is not one literal or parameter
   bool is_local = false;  // the third argument is literally true
 };
-// `arguments`: the lexer behind the "(". Arguments of more than 200 tokens are not read: nothing is known of such a call.
+// `arguments`: the lexer behind the "(". Arguments of more than 64 tokens are not read: nothing is known of such a call.
 SetConfigCall ReadSetConfig(const SqlLexer& arguments);
 // The value of a plain '...' or E'...' with nothing to unescape; false when it is another token.
 bool ReadPlainString(const SqlToken& token, std::string_view& value);
