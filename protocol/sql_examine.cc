@@ -111,7 +111,9 @@ bool ReadSpokenSet(TokenCursor& cursor, SqlStatement& statement) {
     const bool is_local = IsWord(cursor.token(), "local") && cursor.Peek().kind == SqlTokenKind::kEnd;
     return found("timezone", is_local ? SqlKind::kReset : kind);
   }
-  if (cursor.Skip("names")) return found("client_encoding", cursor.IsAtEnd() ? SqlKind::kReset : IfDefault(cursor, SqlKind::kSet));
+  if (cursor.Skip("names")) {
+    return found("client_encoding", cursor.IsAtEnd() ? SqlKind::kReset : IfDefault(cursor, SqlKind::kSet));
+  }
   if (cursor.Skip("role")) return found("role", cursor.IsAtEnd() ? SqlKind::kOther : SqlKind::kSet);
   if (cursor.Skip("schema")) return found("search_path", cursor.IsAtEnd() ? SqlKind::kOther : SqlKind::kSet);
   if (cursor.Skip("session", "authorization")) return found("session_authorization", IfDefault(cursor, SqlKind::kSet));

@@ -49,7 +49,8 @@ std::string IdentifierOf(const SqlToken& token) {
 
 const char* SqlLexer::SkipLineComment(const char* dashes) const {
   const char* at = dashes + 2;
-  while (at < end_ && *at != '\n' && *at != '\r') ++at;
+  const char* const end = end_;
+  while (at < end && *at != '\n' && *at != '\r') ++at;
   return at;
 }
 

@@ -83,6 +83,7 @@ class SqlLexer {
 
   const char* position() const { return position_; }
   const char* end() const { return end_; }
+  Backslash backslash() const { return backslash_; }
   void MoveTo(const char* position) { position_ = position; }
 
   // Each takes where the thing begins and returns where it ends.

@@ -6,32 +6,6 @@
 namespace protocol {
 namespace {
 
-struct Verb {
-  std::string_view word;
-  SqlVerb verb;
-};
-constexpr std::array<Verb, 21> kVerbs = {{
-    {"abort", SqlVerb::kAbort},       {"alter", SqlVerb::kAlter},     {"begin", SqlVerb::kBegin},
-    {"close", SqlVerb::kClose},       {"commit", SqlVerb::kCommit},   {"create", SqlVerb::kCreate},
-    {"deallocate", SqlVerb::kDeallocate}, {"declare", SqlVerb::kDeclare}, {"discard", SqlVerb::kDiscard},
-    {"drop", SqlVerb::kDrop},         {"end", SqlVerb::kEnd},         {"execute", SqlVerb::kExecute},
-    {"explain", SqlVerb::kExplain},   {"listen", SqlVerb::kListen},   {"load", SqlVerb::kLoad},
-    {"prepare", SqlVerb::kPrepare},   {"reset", SqlVerb::kReset},     {"rollback", SqlVerb::kRollback},
-    {"set", SqlVerb::kSet},           {"start", SqlVerb::kStart},     {"unlisten", SqlVerb::kUnlisten},
-}};
-static_assert(std::ranges::is_sorted(kVerbs, {}, &Verb::word));
-
-// Where the verbs of each first letter begin in kVerbs, so that most words are told by their letter or their length.
-constexpr std::array<uint8_t, 27> MakeVerbsByLetter() {
-  std::array<uint8_t, 27> from{};
-  for (size_t letter = 0; letter < from.size(); ++letter) {
-    const char c = static_cast<char>('a' + letter);
-    from[letter] = static_cast<uint8_t>(std::ranges::count_if(kVerbs, [c](const Verb& verb) { return verb.word[0] < c; }));
-  }
-  return from;
-}
-constexpr std::array<uint8_t, 27> kVerbsByLetter = MakeVerbsByLetter();
-
 struct Call {
   std::string_view function;
   SqlFlags flags;
@@ -327,11 +301,9 @@ void StatementReader::NoteCreatedRoutine() {
 }  // namespace
 
 SqlVerb FindVerb(const SqlToken& first) {
-  if (first.kind != SqlTokenKind::kWord) return SqlVerb::kOther;
-  const size_t letter = static_cast<size_t>(static_cast<unsigned char>(first.text[0] | 0x20)) - 'a';
-  if (letter >= kVerbsByLetter.size() - 1) return SqlVerb::kOther;
-  for (size_t i = kVerbsByLetter[letter]; i < kVerbsByLetter[letter + 1]; ++i) {
-    if (EqualsLower(first.text, kVerbs[i].word)) return kVerbs[i].verb;
+  if (first.kind != SqlTokenKind::kWord || !MayBeVerb(first.text)) return SqlVerb::kOther;
+  for (const Verb& verb : kVerbs) {
+    if (verb.word[0] == (first.text[0] | 0x20) && EqualsLower(first.text, verb.word)) return verb.verb;
   }
   return SqlVerb::kOther;
 }

@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
   }
   const std::string sql((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>());
   protocol::SqlFlags flags = 0;
-  for (long left = std::strtol(argv[1], nullptr, 10); left > 0; --left) flags |= protocol::Sniff(sql, protocol::Backslash::kLiteral);
+  for (long left = std::strtol(argv[1], nullptr, 10); left > 0; --left)
+    flags |= protocol::Sniff(sql, protocol::Backslash::kLiteral);
   std::cout << flags << "\n";
   return 0;
 }

@@ -10,10 +10,10 @@ namespace {
 // Text of pieces that matter to the lexer or raise flags, with and without space between them.
 rc::Gen<std::string> SqlText() {
   const auto piece = rc::gen::element<std::string>(
-      "SET ", "LOCAL ", "BEGIN", "ATOMIC", "END", "CASE", "AS", "CREATE ", "FUNCTION ", "TABLE ", "TEMP ", "INTO ", "INSERT ", "pg_temp",
-      "EXECUTE ", "EXPLAIN ", "SELECT ", "set_config", "currval", "pg_advisory_lock", "\"set_config\"", "(", ")", ";", ",", ".", "::",
-      "'", "''", "\"", "\\", "E'", "e", "x'", "U&'", "U&\"", "$", "$$", "$a$", "$1", "1", "a", "\n", " ", " ", "--", "/*", "*/", "/", "-", "*",
-      "true", "\xc3\xa9", "mp", "f", "v");
+      "SET ", "LOCAL ", "BEGIN", "ATOMIC", "END", "CASE", "AS", "CREATE ", "FUNCTION ", "TABLE ", "TEMP ", "INTO ",
+      "INSERT ", "pg_temp", "EXECUTE ", "EXPLAIN ", "SELECT ", "set_config", "currval", "pg_advisory_lock",
+      "\"set_config\"", "(", ")", ";", ",", ".", "::", "'", "''", "\"", "\\", "E'", "e", "x'", "U&'", "U&\"", "$", "$$",
+      "$a$", "$1", "1", "a", "\n", " ", " ", "--", "/*", "*/", "/", "-", "*", "true", "\xc3\xa9", "mp", "f", "v");
   return rc::gen::map(rc::gen::container<std::vector<std::string>>(piece), [](const std::vector<std::string>& pieces) {
     std::string text;
     for (const std::string& one : pieces) text += one;
@@ -79,7 +79,8 @@ RC_GTEST_PROP(SqlSnifferProperty, ACutStatementIsTheSameAlone, ()) {
   const std::string sql = *SqlText();
   const Backslash backslash = *AnyBackslash();
   for (const SqlStatement& statement : Examine(sql, backslash)) {
-    const std::vector<SqlStatement> again = Examine(sql.substr(statement.begin, statement.end - statement.begin), backslash);
+    const std::vector<SqlStatement> again =
+        Examine(sql.substr(statement.begin, statement.end - statement.begin), backslash);
     RC_ASSERT(again.size() == 1u);
     RC_ASSERT(again[0].flags == statement.flags);
     RC_ASSERT(again[0].kind == statement.kind);

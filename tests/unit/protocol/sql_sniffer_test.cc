@@ -1,4 +1,5 @@
-// What SQL text is taken for: flags over the whole string by Sniff, the same flags and the names statement by statement by Examine.
+// What SQL text is taken for: flags over the whole string by Sniff, the same flags and the names statement by statement
+// by Examine.
 #include "protocol/sql_sniffer.h"
 
 #include <gtest/gtest.h>
@@ -445,15 +446,17 @@ TEST(ExamineTest, NamesAreCutLikePostgreSqlDoes) {
 
 TEST(ExamineTest, WhatSetConfigSets) {
   const SqlStatement all = Only(
-      "SELECT set_config('App.X', 'v', false), pg_catalog.set_config($12, $2, $3), \"set_config\"('y'::text, '', false), "
+      "SELECT set_config('App.X', 'v', false), pg_catalog.set_config($12, $2, $3), \"set_config\"('y'::text, '', "
+      "false), "
       "set_config($4::pg_catalog.text, '', false), set_config('local', '', true)");
   EXPECT_EQ(all.set_config_names, (Names{"app.x", "y"}));
   EXPECT_EQ(all.set_config_parameters, (std::vector<int>{12, 4}));
   EXPECT_FALSE(all.set_config_unknown);
-  for (const char* unknown : {"SELECT set_config(name, '', false) FROM t", "SELECT set_config('a' || 'b', '', false)",
-                              "SELECT set_config($1::text || 'b', '', false)", "SELECT set_config(lower($1), '', false)",
-                              "SELECT set_config(E'a\\x62', '', false)", "SELECT set_config()",
-                              "SELECT set_config($99999999999, '', false)", "SELECT set_config(CAST($1 AS text), '', false)"}) {
+  for (const char* unknown :
+       {"SELECT set_config(name, '', false) FROM t", "SELECT set_config('a' || 'b', '', false)",
+        "SELECT set_config($1::text || 'b', '', false)", "SELECT set_config(lower($1), '', false)",
+        "SELECT set_config(E'a\\x62', '', false)", "SELECT set_config()", "SELECT set_config($99999999999, '', false)",
+        "SELECT set_config(CAST($1 AS text), '', false)"}) {
     const SqlStatement statement = Only(unknown);
     EXPECT_TRUE(statement.set_config_unknown) << unknown;
     EXPECT_TRUE(statement.set_config_names.empty() && statement.set_config_parameters.empty()) << unknown;
