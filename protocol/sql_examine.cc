@@ -111,7 +111,9 @@ bool ReadSpokenSet(TokenCursor& cursor, SqlStatement& statement) {
     const bool is_local = IsWord(cursor.token(), "local") && cursor.Peek().kind == SqlTokenKind::kEnd;
     return found("timezone", is_local ? SqlKind::kReset : kind);
   }
-  if (cursor.Skip("names")) return found("client_encoding", cursor.IsAtEnd() ? SqlKind::kReset : IfDefault(cursor, SqlKind::kSet));
+  if (cursor.Skip("names")) {
+    return found("client_encoding", cursor.IsAtEnd() ? SqlKind::kReset : IfDefault(cursor, SqlKind::kSet));
+  }
   if (cursor.Skip("role")) return found("role", cursor.IsAtEnd() ? SqlKind::kOther : SqlKind::kSet);
   if (cursor.Skip("schema")) return found("search_path", cursor.IsAtEnd() ? SqlKind::kOther : SqlKind::kSet);
   if (cursor.Skip("session", "authorization")) return found("session_authorization", IfDefault(cursor, SqlKind::kSet));
@@ -251,7 +253,7 @@ std::vector<SqlStatement> Examine(std::string_view sql, Backslash backslash) {
   SqlLexer lexer(sql, backslash);
   for (SqlToken first = lexer.Next(); first.kind != SqlTokenKind::kEnd; first = lexer.Next()) {
     if (first.Is(';')) continue;
-    const StatementRead read = ReadStatement(lexer, first);
+    const StatementRead read = ReadStatement(lexer, first, FindVerb(first));
     SqlStatement& statement = statements.emplace_back();
     statement.flags = read.flags;
     statement.begin = static_cast<size_t>(first.begin() - sql.data());

@@ -25,14 +25,6 @@ void CutIdentifier(std::string& name) {
 
 }  // namespace
 
-bool EqualsLower(std::string_view text, std::string_view lower) {
-  if (text.size() != lower.size()) return false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (LowerAscii(text[i]) != lower[i]) return false;
-  }
-  return true;
-}
-
 std::string_view InsideQuotes(const SqlToken& quoted_name) {
   std::string_view inside = quoted_name.text;
   inside.remove_prefix(inside.find('"') + 1);
@@ -56,10 +48,10 @@ std::string IdentifierOf(const SqlToken& token) {
 }
 
 const char* SqlLexer::SkipLineComment(const char* dashes) const {
-  const char* newline = Find(dashes, end_, '\n');
-  if (newline == nullptr) newline = end_;
-  const char* carriage_return = Find(dashes, newline, '\r');
-  return carriage_return != nullptr ? carriage_return : newline;
+  const char* at = dashes + 2;
+  const char* const end = end_;
+  while (at < end && *at != '\n' && *at != '\r') ++at;
+  return at;
 }
 
 // Whatever opens or closes a comment holds a "/", so only those are looked at.

@@ -43,8 +43,14 @@ struct SqlToken {
 };
 
 inline char LowerAscii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-// `lower` is in lower case already.
-bool EqualsLower(std::string_view text, std::string_view lower);
+// `lower`: lower-case letters and "_" only. No other byte is such a letter with the bit of lower case set.
+inline bool EqualsLower(std::string_view text, std::string_view lower) {
+  if (text.size() != lower.size()) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != lower[i] && (text[i] | 0x20) != lower[i]) return false;
+  }
+  return true;
+}
 inline bool IsWord(const SqlToken& token, std::string_view lower) {
   return token.kind == SqlTokenKind::kWord && EqualsLower(token.text, lower);
 }
@@ -77,6 +83,7 @@ class SqlLexer {
 
   const char* position() const { return position_; }
   const char* end() const { return end_; }
+  Backslash backslash() const { return backslash_; }
   void MoveTo(const char* position) { position_ = position; }
 
   // Each takes where the thing begins and returns where it ends.

@@ -3,10 +3,13 @@
 // What: Sniff is the cheap look that every Query and Parse gets: a set of flags over all statements of the string, 0 for the
 // usual query. Only when flags are set, Examine is asked for the statements one by one, with names. Neither decides anything:
 // they say when to ask the server, which knows. A false alarm costs a round trip; what hides in a function is not seen.
-// How: a lexer in one pass: first words of each statement, and a few names followed by "(" anywhere. Comments (nested), '...',
-// E'...' (backslashes), U&'...', "...", $tag$...$tag$, and standard_conforming_strings are honoured.
-// Threads: pure. Limits: Sniff allocates nothing; an unterminated string, comment or quote runs to the end of the text.
-// Source: PostgreSQL documentation, "Lexical Structure"; the SQL commands named below.
+// How: first words of each statement, and a few names followed by "(" anywhere. Sniff runs over bytes and reads a statement
+// token by token (sql_statement.h) only where one of them stands. Comments (nested), '...', E'...' (backslashes), U&'...',
+// "...", $tag$...$tag$, and standard_conforming_strings are honoured (sql_lexer.h). A ";" inside the body of a CREATE FUNCTION
+// ... BEGIN ATOMIC or the parentheses of a CREATE RULE ends no statement.
+// Threads: pure. Limits: Sniff allocates nothing; an unterminated string, comment or quote runs to the end of the text. Its cost
+// is linear in the text; tests/bench/sql_sniffer_instructions counts it.
+// Source: PostgreSQL documentation, "Lexical Structure"; the SQL commands named below; scan.l and gram.y (12 to 18).
 #pragma once
 
 #include <cstddef>
@@ -21,8 +24,8 @@ using SqlFlags = uint32_t;
 
 enum SqlFlag : SqlFlags {
   kSqlBegin = 1u << 0,           // BEGIN, START TRANSACTION
-  kSqlEnd = 1u << 1,             // COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION; not ROLLBACK TO
-  kSqlSet = 1u << 2,             // SET [SESSION] ..., SET TIME ZONE/NAMES/ROLE/..., RESET ..., set_config(..., not literally true)
+  kSqlEnd = 1u << 1,             // COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION; not ROLLBACK TO, COMMIT PREPARED
+  kSqlSet = 1u << 2,             // SET [SESSION] ..., SET TIME ZONE/NAMES/ROLE/..., RESET, set_config(..., not literally true)
   kSqlSetLocal = 1u << 3,        // SET LOCAL ..., SET TRANSACTION, SET CONSTRAINTS, set_config(..., ..., true)
   kSqlDiscard = 1u << 4,         // DISCARD anything
   kSqlPrepare = 1u << 5,         // PREPARE name AS ...; not PREPARE TRANSACTION
@@ -30,15 +33,15 @@ enum SqlFlag : SqlFlags {
   kSqlDeallocate = 1u << 7,      // DEALLOCATE [PREPARE] name | ALL
   kSqlListen = 1u << 8,          // LISTEN
   kSqlUnlisten = 1u << 9,        // UNLISTEN name | *
-  kSqlTemp = 1u << 10,           // CREATE ... TEMP|TEMPORARY ..., SELECT ... INTO TEMP, CREATE ... pg_temp.x
+  kSqlTemp = 1u << 10,           // CREATE ... TEMP|TEMPORARY ..., SELECT ... INTO TEMP, CREATE ... pg_temp.x (kSqlDdl too)
   kSqlTempEnd = 1u << 11,        // DROP anything (a temp table may be gone)
   kSqlHold = 1u << 12,           // DECLARE ... WITH HOLD
   kSqlClose = 1u << 13,          // CLOSE name | ALL
-  kSqlAdvisoryLock = 1u << 14,   // pg_advisory_lock, pg_advisory_lock_shared, pg_try_advisory_lock, pg_try_advisory_lock_shared; not ..._xact_...
-  kSqlAdvisoryUnlock = 1u << 15, // pg_advisory_unlock, pg_advisory_unlock_shared, pg_advisory_unlock_all
+  kSqlAdvisoryLock = 1u << 14,   // pg_advisory_lock, pg_try_advisory_lock, and both with _shared; not ..._xact_...
+  kSqlAdvisoryUnlock = 1u << 15, // pg_advisory_unlock, and with _shared, _all
   kSqlLoad = 1u << 16,           // LOAD
   kSqlSequence = 1u << 17,       // currval(, lastval(
-  kSqlDdl = 1u << 18,            // ALTER, DROP, CREATE (not temp), COMMENT excluded: what may change a cached plan's result type
+  kSqlDdl = 1u << 18,            // ALTER, DROP, CREATE (not temp): what may change a cached plan's result type
   kSqlSeveral = 1u << 19,        // more than one statement in the string
 };
 
@@ -55,13 +58,14 @@ enum class SqlKind : uint8_t {
   kCommit,           // COMMIT/END [WORK|TRANSACTION] [AND NO CHAIN], nothing else
   kRollback,         // ROLLBACK/ABORT [WORK|TRANSACTION] [AND NO CHAIN], nothing else
   kSet,              // names: what is set; SET NAMES -> client_encoding, TIME ZONE -> timezone, ROLE -> role,
-                     // SESSION AUTHORIZATION -> session_authorization, SESSION CHARACTERISTICS -> the default_transaction_* three
-  kReset,            // RESET name, SET name TO DEFAULT; names as above
+                     // SCHEMA -> search_path, SESSION AUTHORIZATION -> session_authorization, XML OPTION -> xmloption,
+                     // SESSION CHARACTERISTICS -> the default_transaction_* three. What is local to a transaction is kOther.
+  kReset,            // RESET name, SET name TO DEFAULT, SET TIME ZONE LOCAL, SET NAMES; names as above
   kResetAll,         // RESET ALL
   kDiscardAll,
   kDiscard,          // PLANS, SEQUENCES, TEMP
   kPrepare,          // names[0]: the statement's name
-  kExecute,          // names[0]
+  kExecute,          // names[0]; also of EXPLAIN ... EXECUTE and CREATE TABLE ... AS EXECUTE
   kDeallocate,       // names[0]
   kDeallocateAll,
   kListen,           // names[0]: the channel
@@ -72,14 +76,15 @@ enum class SqlKind : uint8_t {
 struct SqlStatement {
   SqlKind kind = SqlKind::kOther;
   SqlFlags flags = 0;               // of this statement alone
-  size_t begin = 0, end = 0;        // in the text, without leading space and comments, without the ";"
-  std::vector<std::string> names;   // folded and unquoted as PostgreSQL does (ASCII lower case, "" -> ", cut at 63 bytes for identifiers)
+  size_t begin = 0, end = 0;        // in the text, from the first token to the last, without the ";"
+  std::vector<std::string> names;   // folded and unquoted as PostgreSQL does (ASCII lower case, "" -> ", each cut at 63 bytes);
+                                    // a name with a dot as written between the parts: app.x
   // set_config calls that last (third argument not literally true):
   std::vector<std::string> set_config_names;  // first argument as a literal, lower-cased
   std::vector<int> set_config_parameters;     // first argument is $n: n
   bool set_config_unknown = false;            // first argument is something else
 };
-// Empty statements are left out. kSeveral is never in a statement's own flags.
+// Empty statements are left out. kSqlSeveral is never in a statement's own flags.
 std::vector<SqlStatement> Examine(std::string_view sql, Backslash backslash);
 
 }  // namespace protocol

@@ -6,32 +6,6 @@
 namespace protocol {
 namespace {
 
-struct Verb {
-  std::string_view word;
-  SqlVerb verb;
-};
-constexpr std::array<Verb, 21> kVerbs = {{
-    {"abort", SqlVerb::kAbort},       {"alter", SqlVerb::kAlter},     {"begin", SqlVerb::kBegin},
-    {"close", SqlVerb::kClose},       {"commit", SqlVerb::kCommit},   {"create", SqlVerb::kCreate},
-    {"deallocate", SqlVerb::kDeallocate}, {"declare", SqlVerb::kDeclare}, {"discard", SqlVerb::kDiscard},
-    {"drop", SqlVerb::kDrop},         {"end", SqlVerb::kEnd},         {"execute", SqlVerb::kExecute},
-    {"explain", SqlVerb::kExplain},   {"listen", SqlVerb::kListen},   {"load", SqlVerb::kLoad},
-    {"prepare", SqlVerb::kPrepare},   {"reset", SqlVerb::kReset},     {"rollback", SqlVerb::kRollback},
-    {"set", SqlVerb::kSet},           {"start", SqlVerb::kStart},     {"unlisten", SqlVerb::kUnlisten},
-}};
-static_assert(std::ranges::is_sorted(kVerbs, {}, &Verb::word));
-
-// Where the verbs of each first letter begin in kVerbs, so that most words are told by their letter or their length.
-constexpr std::array<uint8_t, 27> MakeVerbsByLetter() {
-  std::array<uint8_t, 27> from{};
-  for (size_t letter = 0; letter < from.size(); ++letter) {
-    const char c = static_cast<char>('a' + letter);
-    from[letter] = static_cast<uint8_t>(std::ranges::count_if(kVerbs, [c](const Verb& verb) { return verb.word[0] < c; }));
-  }
-  return from;
-}
-constexpr std::array<uint8_t, 27> kVerbsByLetter = MakeVerbsByLetter();
-
 struct Call {
   std::string_view function;
   SqlFlags flags;
@@ -50,8 +24,16 @@ constexpr std::array<Call, 10> kCalls = {{
 }};
 constexpr std::string_view kTempSchema = "pg_temp";  // and pg_temp_3, its name in the catalogue
 
+// Which sizes of names may tell at all, as bits, pg_temp_3 aside.
+constexpr uint32_t MakeTellingSizes() {
+  uint32_t sizes = 1u << std::string_view("temp").size() | 1u << std::string_view("temporary").size();
+  for (const Call& call : kCalls) sizes |= 1u << call.function.size();
+  return sizes;
+}
+constexpr uint32_t kTellingSizes = MakeTellingSizes();
+
 bool IsTempSchemaName(std::string_view name) {
-  if (!EqualsLower(name.substr(0, kTempSchema.size()), kTempSchema)) return false;
+  if (name.size() < kTempSchema.size() || !EqualsLower(name.substr(0, kTempSchema.size()), kTempSchema)) return false;
   return name.size() == kTempSchema.size() || name[kTempSchema.size()] == '_';
 }
 
@@ -89,7 +71,7 @@ class ArgumentReader {
     bool is_cast = false;
     int depth = argument.Is('(') || argument.Is('[') ? 1 : 0;
     for (Next(); depth > 0 || !IsStop(); Next()) {
-      if (token_.kind == SqlTokenKind::kEnd) return {};
+      if (IsAtEnd()) return {};
       if (token_.Is('(') || token_.Is('[')) ++depth;
       if (token_.Is(')') || token_.Is(']')) --depth;
       is_cast |= token_.Is(':');
@@ -100,9 +82,10 @@ class ArgumentReader {
   const SqlToken& stop() const { return token_; }  // the "," or ")" behind the argument
 
  private:
-  static constexpr int kTokensMax = 200;
+  static constexpr int kTokensMax = 64;
 
-  bool IsStop() const { return token_.Is(',') || token_.Is(')') || token_.kind == SqlTokenKind::kEnd; }
+  bool IsStop() const { return token_.Is(',') || token_.Is(')') || IsAtEnd(); }
+  bool IsAtEnd() const { return token_.kind == SqlTokenKind::kEnd || token_.Is(';'); }
   static bool IsOfType(const SqlToken& token) {
     return token.IsName() || token.kind == SqlTokenKind::kNumber ||
            (token.kind == SqlTokenKind::kOther && std::string_view(":.,()[]").find(token.text[0]) != std::string_view::npos);
@@ -123,8 +106,8 @@ class StatementReader {
  public:
   StatementReader(SqlLexer& lexer, const SqlToken& first) : lexer_(lexer), first_(first), token_(first) {}
 
-  StatementRead Read() {
-    ReadVerb();
+  StatementRead Read(SqlVerb verb) {
+    ReadVerb(verb);
     while (Advance()) {
     }
     return {flags_, token_};
@@ -136,7 +119,7 @@ class StatementReader {
   void NoteInto();
   SqlToken Peek() const { return SqlLexer(lexer_).Next(); }
 
-  void ReadVerb();
+  void ReadVerb(SqlVerb verb);
   void ReadCommit();
   void ReadRollback();
   void ReadSet();
@@ -193,8 +176,8 @@ void StatementReader::NoteInto() {
 bool StatementReader::SkipWord(std::string_view word) { return IsWord(Peek(), word) && Advance(); }
 
 // token_ is the verb: the first word, or the one after EXPLAIN's options.
-void StatementReader::ReadVerb() {
-  switch (FindVerb(token_)) {
+void StatementReader::ReadVerb(SqlVerb verb) {
+  switch (verb) {
     case SqlVerb::kOther: return;
     case SqlVerb::kBegin:
     case SqlVerb::kStart: flags_ |= kSqlBegin; return;
@@ -263,7 +246,7 @@ void StatementReader::ReadExplain() {
   }
   const SqlVerb verb = FindVerb(Peek());
   if (verb != SqlVerb::kExecute && verb != SqlVerb::kCreate) return;
-  if (Advance()) ReadVerb();
+  if (Advance()) ReadVerb(verb);
 }
 
 // The options stand before FOR; the query behind it may well say WITH hold AS (...).
@@ -318,11 +301,9 @@ void StatementReader::NoteCreatedRoutine() {
 }  // namespace
 
 SqlVerb FindVerb(const SqlToken& first) {
-  if (first.kind != SqlTokenKind::kWord) return SqlVerb::kOther;
-  const size_t letter = static_cast<size_t>(static_cast<unsigned char>(first.text[0] | 0x20)) - 'a';
-  if (letter >= kVerbsByLetter.size() - 1) return SqlVerb::kOther;
-  for (size_t i = kVerbsByLetter[letter]; i < kVerbsByLetter[letter + 1]; ++i) {
-    if (EqualsLower(first.text, kVerbs[i].word)) return kVerbs[i].verb;
+  if (first.kind != SqlTokenKind::kWord || !MayBeVerb(first.text)) return SqlVerb::kOther;
+  for (const Verb& verb : kVerbs) {
+    if (verb.word[0] == (first.text[0] | 0x20) && EqualsLower(first.text, verb.word)) return verb.verb;
   }
   return SqlVerb::kOther;
 }
@@ -337,11 +318,15 @@ SqlFlags FlagsOfCall(const SqlToken& name) {
 }
 
 bool IsTellingName(std::string_view name) {
-  if (EqualsLower(name, "temp") || EqualsLower(name, "temporary") || IsTempSchemaName(name)) return true;
-  return std::ranges::any_of(kCalls, [name](const Call& call) { return EqualsLower(name, call.function); });
+  if (IsTempSchemaName(name)) return true;
+  if (name.size() >= 32 || (kTellingSizes >> name.size() & 1) == 0) return false;
+  return EqualsLower(name, "temp") || EqualsLower(name, "temporary") ||
+         std::ranges::any_of(kCalls, [name](const Call& call) { return EqualsLower(name, call.function); });
 }
 
-StatementRead ReadStatement(SqlLexer& lexer, const SqlToken& first) { return StatementReader(lexer, first).Read(); }
+StatementRead ReadStatement(SqlLexer& lexer, const SqlToken& first, SqlVerb verb) {
+  return StatementReader(lexer, first).Read(verb);
+}
 
 bool ReadPlainString(const SqlToken& token, std::string_view& value) {
   if (token.kind != SqlTokenKind::kString) return false;
