@@ -232,12 +232,12 @@ SimulatedSession::Outcome SimulatedSession::Run(const std::string& sql, Mode mod
   } else if (verb == "rows") {
     const int rows = std::stoi(argument);
     int row = portal != nullptr ? portal->rows_done : 0;
-    for (int sent = 0; row < rows && (rows_max == 0 || sent < rows_max); ++row, ++sent)
-      Emit(DataRow({std::to_string(row)}));
+    int sent = 0;
+    for (; row < rows && (rows_max == 0 || sent < rows_max); ++row, ++sent) Emit(DataRow({std::to_string(row)}));
     if (portal != nullptr) portal->rows_done = row;
     Outcome outcome;
     outcome.is_suspended = row < rows;
-    Emit(outcome.is_suspended ? Bytes('s') : CommandComplete("SELECT " + std::to_string(rows)));
+    Emit(outcome.is_suspended ? Bytes('s') : CommandComplete("SELECT " + std::to_string(sent)));
     return outcome;
   } else if (verb == "fail") {
     return Fail("22012", argument);
