@@ -42,7 +42,7 @@ TEST_F(PreparedTest, OneTextOfTwoClientsIsParsedOnce) {
     const Told told = Tell(scene.postgres().TakeReceived());
     ASSERT_EQ(told.Parses(sql), 1u);
     ASSERT_EQ(told.StatementCloses(), 0u);
-    ASSERT_TRUE(told.HasOwnNamesOnly());
+    ASSERT_TRUE(told.PreparesOwnNamesOnly());
   });
 }
 
@@ -153,6 +153,7 @@ TEST_F(PreparedTest, UnnamedStatementsOfTwoClients) {
     ASSERT_TRUE(b.Says(Query("echo q"), "TDCZ"));
     ASSERT_TRUE(a.Says(DescribeStatement("") + Use("") + Sync(), "tT2DCZ"));
     ASSERT_TRUE(b.Says(Use("") + Sync() + Parse("", "bad") + Sync(), "EZEZ"));
+    ASSERT_TRUE(b.Says(Query("echo q"), "TDCZ"));
     ASSERT_TRUE(a.Says(Use("") + Sync() + Query("echo q"), "2DCZTDCZ"));
     ASSERT_TRUE(b.Says(Parse("", scene.Sql("rows 1")) + Sync(), "1Z"));
     ASSERT_TRUE(a.Says(Use("") + Sync(), "EZ"));
@@ -345,7 +346,7 @@ TEST_F(EvictionTest, InsideABatch) {
     ExpectRoomIsKept();
     const Told told = Tell(scene.postgres().TakeReceived());
     ASSERT_GE(told.StatementCloses(), 6u);  // four texts, twice, of which two may stay
-    ASSERT_TRUE(told.HasOwnNamesOnly());
+    ASSERT_TRUE(told.PreparesOwnNamesOnly());
     ASSERT_TRUE(b.Says(parses + Sync() + runs + runs + Sync(), "1111Z2DC2DC2DC2DC2DC2DC2DC2DCZ"));
     ASSERT_TRUE(a.Says(runs + CloseStatement("3") + Use("2") + Use("3") + Sync(), "2DC2DC2DC2DC32DCEZ"));
     ExpectRoomIsKept();
@@ -462,7 +463,7 @@ TEST_F(TwoServersTest, ANamedStatementFollowsItsClient) {
     for (const int server : {0, 1}) {
       const Told told = Tell(scene.postgres().TakeReceived(server));
       ASSERT_EQ(told.Parses(sql), 1u) << server;
-      ASSERT_TRUE(told.HasOwnNamesOnly());
+      ASSERT_TRUE(told.PreparesOwnNamesOnly());
     }
   });
 }
@@ -544,6 +545,18 @@ TEST_F(TwoServersTest, DeallocateHoldsOnBothServers) {
       ASSERT_TRUE(a.Says(Use("s") + Sync(), "2DCZ")) << end;
       ASSERT_TRUE(places.End());
     }
+  });
+}
+
+// What an error undoes is of its own batch: what the next one prepared is there.
+TEST_F(TwoServersTest, AnErrorUndoesNothingOfTheNextBatch) {
+  PlayEverywhere(*rig_, [](Scene& scene) {
+    Twin a(scene);
+    const std::string batch = Batch("fail") + Parse("s", scene.Sql("echo no")) + Parse("", "echo no") + Sync();
+    ASSERT_TRUE(a.Says(batch + Parse("", scene.Sql("echo u")) + Parse("s", scene.Sql("echo s")) + Sync() + batch +
+                           Use("") + Use("s") + Sync() + batch + Batch("echo t") + CloseStatement("s") + Sync() +
+                           Use("s") + Sync(),
+                       "12nEZ11Z12nEZ2DC2DCZ12nEZ12TDC3ZEZ"));
   });
 }
 

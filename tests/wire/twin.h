@@ -66,13 +66,14 @@ using Play = std::function<void(Scene&)>;
 // Whole, with the clients' bytes split at every byte, and with the servers' answers split at every byte.
 void PlayEverywhere(Rig& rig, const Play& play);
 
-// What a server was told, message by message, by type; statement names as they are on the server.
+// What a server was told, message by message; statement names as they are on the server.
 struct Told {
   std::vector<test_support::Message> messages;
   size_t Parses(std::string_view text_part) const;
-  size_t StatementCloses() const;
-  // True when every statement name is empty or pgweir's own.
-  testing::AssertionResult HasOwnNamesOnly() const;
+  size_t StatementCloses() const;  // of named ones
+  // True when nothing was prepared under a client's name. (It may be asked for one that is not there, to hear the
+  // error.)
+  testing::AssertionResult PreparesOwnNamesOnly() const;
 };
 Told Tell(std::string_view received);
 
