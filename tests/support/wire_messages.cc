@@ -94,8 +94,11 @@ std::string RowDescription(const std::vector<std::string>& names) {
   return Typed('T', body);
 }
 
-std::string ErrorResponse(std::string_view severity, std::string_view sqlstate, std::string_view message) {
-  return Typed('E', "S" + Text(severity) + "V" + Text(severity) + "C" + Text(sqlstate) + "M" + Text(message) + '\0');
+std::string ErrorResponse(std::string_view severity, std::string_view sqlstate, std::string_view message,
+                          std::string_view routine) {
+  std::string body = "S" + Text(severity) + "V" + Text(severity) + "C" + Text(sqlstate) + "M" + Text(message);
+  if (!routine.empty()) body += "R" + Text(routine);
+  return Typed('E', body + '\0');
 }
 
 std::string NoticeResponse(std::string_view message) {

@@ -60,7 +60,8 @@ std::string ReadyForQuery(char status);
 std::string CommandComplete(std::string_view tag);
 std::string RowDescription(const std::vector<std::string>& names);  // all text
 std::string DataRow(const Values& values);
-std::string ErrorResponse(std::string_view severity, std::string_view sqlstate, std::string_view message);
+std::string ErrorResponse(std::string_view severity, std::string_view sqlstate, std::string_view message,
+                          std::string_view routine = "");
 std::string NoticeResponse(std::string_view message);
 
 // A field of an ErrorResponse or NoticeResponse ('C' SQLSTATE, 'M' message, 'S' severity, 'D' detail, 'H' hint).

@@ -4,21 +4,28 @@
 #include <set>
 #include <stdexcept>
 
+#include "tests/wire/prepared_conversations.h"
 #include "tests/wire/simulated_session.h"
 
 namespace wire {
 
 using namespace test_support;
 
-namespace {
-
 std::string FunctionCall(int oid) {
   return Message{'F', Int32Bytes(oid) + Int16Bytes(0) + Int16Bytes(1) + Int32Bytes(1) + "7" + Int16Bytes(0)}.bytes();
 }
 
-std::string Batch(std::string_view sql, const Values& values = {}) {
+std::string Batch(std::string_view sql, const Values& values) {
   return Parse("", sql) + Bind("", "", values) + DescribePortal("") + Execute("");
 }
+
+std::string Types(std::string_view bytes) {
+  std::string types;
+  for (const Message& message : Messages(bytes)) types += message.type;
+  return types;
+}
+
+namespace {
 
 std::vector<Conversation> Make() {
   const std::string text(300, 't');
@@ -39,13 +46,14 @@ std::vector<Conversation> Make() {
          "12TDCZ12TDC12TDCZ12nCZ12nCZ"}}},
       {"error in a pipeline",
        {{Batch("echo a") + Batch("fail b") + Batch("echo c") + Sync() + Batch("echo d") + Sync(), "12TDC12nEZ12TDCZ"}}},
-      {"Parse that fails", {{Batch("parsefail") + Sync() + Batch("echo a") + Sync(), "EZ12TDCZ"}}},
+      {"Parse that fails", {{Batch("bad") + Sync() + Batch("echo a") + Sync(), "EZ12TDCZ"}}},
       {"Flush", {{Batch("echo a") + Flush(), "12TDC"}, {Batch("echo b") + Flush(), "12TDC"}, {Sync(), "Z"}}},
       {"error before a Flush", {{Batch("fail a") + Flush(), "12nE"}, {Batch("echo b") + Sync(), "Z"}}},
       {"named statement",
        {{CloseStatement("s") + Parse("s", "echo $1", {25}) + DescribeStatement("s") + Sync() + Bind("", "s", {"one"}) +
              Execute("") + Bind("", "s", {"two"}) + Execute("") + CloseStatement("s") + Sync(),
-         "31tTZ2DC2DC3Z"}}},
+         "31tTZ2DC2DC3Z"}},
+       ServerSees::kWhatItMust},
       {"portal with a row limit",
        {{Query("begin"), "CZ"},
         {Parse("", "rows 5") + Bind("p", "") + Execute("p", 2) + Flush(), "12DDs"},
@@ -100,12 +108,6 @@ std::vector<Conversation> Make() {
   };
 }
 
-std::string Types(std::string_view bytes) {
-  std::string types;
-  for (const Message& message : Messages(bytes)) types += message.type;
-  return types;
-}
-
 constexpr size_t kEverywhere = 700;
 constexpr size_t kAtTheEnds = 60;
 constexpr size_t kSpread = 40;
@@ -113,7 +115,11 @@ constexpr size_t kSpread = 40;
 }  // namespace
 
 const std::vector<Conversation>& Conversations() {
-  static const std::vector<Conversation> all = Make();
+  static const std::vector<Conversation> all = [] {
+    std::vector<Conversation> conversations = Make();
+    for (Conversation& prepared : PreparedConversations()) conversations.push_back(std::move(prepared));
+    return conversations;
+  }();
   return all;
 }
 

@@ -16,8 +16,9 @@ struct Turn {
   std::string answers;  // types of the messages that come back
 };
 
-// kWhatItMust: pgweir answers some of it itself (a Sync outside of everything), or drops it as PostgreSQL would (what
-// is left of a COPY that has failed), depending on when it comes.
+// kWhatItMust: pgweir answers some of it itself (a Sync outside of everything, a Parse of what the server has), says it
+// under names of its own, or drops it as PostgreSQL would (what is left of a COPY that has failed), depending on when
+// it comes.
 enum class ServerSees : uint8_t { kEverything, kWhatItMust };
 
 struct Conversation {
@@ -28,9 +29,14 @@ struct Conversation {
 
 const std::vector<Conversation>& Conversations();
 
+// Parse, Bind, Describe and Execute of the unnamed statement.
+std::string Batch(std::string_view sql, const test_support::Values& values = {});
+std::string FunctionCall(int oid);
+
 std::string ClientBytes(const Conversation& conversation);
 // The whole messages in these bytes.
 std::vector<test_support::Message> Messages(std::string_view bytes);
+std::string Types(std::string_view bytes);  // theirs
 // What PostgreSQL answers to each turn, as bytes.
 std::vector<std::string> Answers(const Conversation& conversation);
 

@@ -4,17 +4,18 @@ namespace wire {
 
 using namespace test_support;
 
-PgweirConfig ConfigFor(int server_port, const std::string& global) {
+PgweirConfig ConfigFor(int server_port, const std::string& global, int pool_size) {
   PgweirConfig config;
   config.global =
-      "pool_mode = \"transaction\"\ndefault_pool_size = 1\nserver_login_retry = \"50ms\"\nlog_connections = false\n"
-      "log_disconnections = false\n" +
-      global;
+      "pool_mode = \"transaction\"\nserver_login_retry = \"50ms\"\nlog_connections = false\n"
+      "log_disconnections = false\ndefault_pool_size = " +
+      std::to_string(pool_size) + "\n" + global;
   config.sections = "[databases.\"*\"]\nhost = \"127.0.0.1\"\nport = " + std::to_string(server_port) + "\n";
   return config;
 }
 
-Rig::Rig() : pgweir_(ConfigFor(postgres_.port())), observer_(Client()) {}
+Rig::Rig(const std::string& global, int pool_size)
+    : pgweir_(ConfigFor(postgres_.port(), global, pool_size)), observer_(Client()) {}
 
 Rig::~Rig() {
   for (const std::string& problem : postgres_.Problems()) ADD_FAILURE() << "the simulated PostgreSQL: " << problem;

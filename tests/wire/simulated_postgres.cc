@@ -33,18 +33,35 @@ void SimulatedPostgres::NoFault() {
 
 std::string SimulatedPostgres::TakeReceived() {
   const std::lock_guard lock(mutex_);
-  return std::exchange(received_, {});
+  std::string received;
+  for (auto& [number, session] : sessions_) received += std::exchange(session.received, {});
+  return received;
+}
+
+std::string SimulatedPostgres::TakeReceived(int connection) {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(sessions_[connection].received, {});
+}
+
+std::shared_ptr<const SimulatedStatements> SimulatedPostgres::Statements(int connection) const {
+  const std::lock_guard lock(mutex_);
+  return sessions_.at(connection).statements;
 }
 
 void SimulatedPostgres::Serve(FakeConnection& connection) {
   bool open = true;
-  SimulatedSession session([&](const std::string& bytes) { open = open && Write(connection, bytes); });
+  const auto statements = std::make_shared<SimulatedStatements>(schema_);
+  SimulatedSession session([&](const std::string& bytes) { open = open && Write(connection, bytes); }, statements);
+  {
+    const std::lock_guard lock(mutex_);
+    sessions_[connection.number()].statements = statements;
+  }
   while (open) {
     const auto message = connection.Receive();
     if (!message) return;
     {
       const std::lock_guard lock(mutex_);
-      received_ += message->bytes();
+      sessions_[connection.number()].received += message->bytes();
     }
     if (!session.On(*message)) return;
   }

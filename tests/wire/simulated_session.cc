@@ -34,24 +34,56 @@ int TakeInt16(const std::string& body, size_t& at) {
   return value;
 }
 
-struct Command {
-  std::string verb, argument;
-};
-
-Command Take(const std::string& sql) {
-  const size_t begin = sql.find_first_not_of(' ');
-  if (begin == std::string::npos) return {};
-  const size_t space = sql.find(' ', begin);
-  Command command{sql.substr(begin, space - begin), space == std::string::npos ? "" : sql.substr(space + 1)};
-  for (char& c : command.verb) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return command;
+std::string Lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
 }
 
-bool GivesRows(const Command& command) {
+// The identifier that the text begins with: as it stands in double quotes, in lower case otherwise.
+std::string IdentifierOf(const std::string& text) {
+  if (text.starts_with('"')) return text.substr(1, text.find('"', 1) - 1);
+  return Lower(text.substr(0, text.find(' ')));
+}
+
+std::string MissingText(const std::string& name) {
+  return (name.empty() ? "unnamed prepared statement" : "prepared statement \"" + name + "\"") + " does not exist";
+}
+
+std::string TakenText(const std::string& name) { return "prepared statement \"" + name + "\" already exists"; }
+
+std::string NoPortalText(const std::string& name) { return "portal \"" + name + "\" does not exist"; }
+
+constexpr std::string_view kAborted = "current transaction is aborted, commands ignored until end of transaction block";
+constexpr std::string_view kStale = "cached plan must not change result type";
+constexpr std::string_view kStaleRoutine = "RevalidateCachedQuery";
+
+}  // namespace
+
+SimulatedSession::Command SimulatedSession::Take(const std::string& sql) {
+  std::string text = sql.substr(0, sql.find("/*"));
+  text.erase(text.find_last_not_of(' ') + 1);
+  const size_t begin = text.find_first_not_of(' ');
+  if (begin == std::string::npos) return {};
+  const size_t space = text.find(' ', begin);
+  return {Lower(text.substr(begin, space - begin)), space == std::string::npos ? "" : text.substr(space + 1)};
+}
+
+bool SimulatedSession::EndsTransaction(const Command& command) {
+  return command.verb == "rollback" || command.verb == "commit";
+}
+
+bool SimulatedSession::GivesRows(const std::string& sql) const {
+  const Command command = Take(sql);
+  if (command.verb == "execute") {
+    const auto found = statements_->Find(IdentifierOf(command.argument));
+    return found && GivesRows(found->sql);
+  }
   return command.verb == "echo" || command.verb == "rows" || command.verb == "big" || command.verb == "select";
 }
 
-}  // namespace
+bool SimulatedSession::IsStale(const SimulatedStatements::Statement& statement) const {
+  return statements_->IsOutdated(statement) && GivesRows(statement.sql);
+}
 
 void SimulatedSession::Emit(const std::string& bytes) {
   out_ += bytes;
@@ -63,6 +95,8 @@ void SimulatedSession::FlushOutput() {
 }
 
 void SimulatedSession::Ready() {
+  if (status_ == 'I') portals_.clear();
+  is_in_pipeline_ = false;
   Emit(test_support::ReadyForQuery(status_));
   FlushOutput();
 }
@@ -113,16 +147,17 @@ bool SimulatedSession::On(const Message& message) {
   return true;
 }
 
-SimulatedSession::Outcome SimulatedSession::Fail(std::string_view sqlstate, std::string_view message) {
-  Emit(ErrorResponse("ERROR", sqlstate, message));
+SimulatedSession::Outcome SimulatedSession::Fail(std::string_view sqlstate, std::string_view message,
+                                                 std::string_view routine) {
+  Emit(ErrorResponse("ERROR", sqlstate, message, routine));
   if (status_ == 'T') status_ = 'E';
   Outcome outcome;
   outcome.failed = true;
   return outcome;
 }
 
-void SimulatedSession::FailExtended(std::string_view sqlstate, std::string_view message) {
-  Fail(sqlstate, message);
+void SimulatedSession::FailExtended(std::string_view sqlstate, std::string_view message, std::string_view routine) {
+  Fail(sqlstate, message, routine);
   FlushOutput();  // as PostgreSQL does after each error
   skipping_ = true;
 }
@@ -131,10 +166,14 @@ void SimulatedSession::FailExtended(std::string_view sqlstate, std::string_view 
 // -----------------------------------------------------------------------------------------------------
 
 void SimulatedSession::OnQuery(std::string_view sql) {
+  statements_->Drop("");
+  portals_.erase("");
   if (sql.find_first_not_of(" ;") == std::string_view::npos) {
     Emit(Bytes('I'));
     return Ready();
   }
+  const size_t end = sql.find(';');
+  has_several_ = end != std::string_view::npos && sql.find_first_not_of(" ;", end) != std::string_view::npos;
   rest_ = sql;
   RunRest();
 }
@@ -176,12 +215,13 @@ bool SimulatedSession::SetConfig(const std::string& sql, const Portal* portal) {
 SimulatedSession::Outcome SimulatedSession::Run(const std::string& sql, Mode mode, Portal* portal, int rows_max) {
   const Command command = Take(sql);
   const std::string& verb = command.verb;
-  if (status_ == 'E' && verb != "rollback" && verb != "commit") return Fail("25P02", "current transaction is aborted");
+  if (status_ == 'E' && !EndsTransaction(command)) return Fail("25P02", kAborted);
+  if (verb == "execute") return RunExecute(command, mode, portal, rows_max);
   if (SetConfig(sql, portal)) return {};
   std::string argument = command.argument;
   if (argument == "$1" && portal != nullptr && !portal->parameters.empty())
     argument = portal->parameters[0].value_or("");
-  if (mode == Mode::kSimple && GivesRows(command)) Emit(RowDescription({"column"}));
+  if (mode == Mode::kSimple && GivesRows(sql)) Emit(RowDescription({"column"}));
 
   if (verb.empty()) {
     Emit(Bytes('I'));
@@ -192,12 +232,12 @@ SimulatedSession::Outcome SimulatedSession::Run(const std::string& sql, Mode mod
   } else if (verb == "rows") {
     const int rows = std::stoi(argument);
     int row = portal != nullptr ? portal->rows_done : 0;
-    for (int sent = 0; row < rows && (rows_max == 0 || sent < rows_max); ++row, ++sent)
-      Emit(DataRow({std::to_string(row)}));
+    int sent = 0;
+    for (; row < rows && (rows_max == 0 || sent < rows_max); ++row, ++sent) Emit(DataRow({std::to_string(row)}));
     if (portal != nullptr) portal->rows_done = row;
     Outcome outcome;
     outcome.is_suspended = row < rows;
-    Emit(outcome.is_suspended ? Bytes('s') : CommandComplete("SELECT " + std::to_string(rows)));
+    Emit(outcome.is_suspended ? Bytes('s') : CommandComplete("SELECT " + std::to_string(sent)));
     return outcome;
   } else if (verb == "fail") {
     return Fail("22012", argument);
@@ -206,7 +246,7 @@ SimulatedSession::Outcome SimulatedSession::Run(const std::string& sql, Mode mod
   } else if (verb == "begin") {
     status_ = 'T';
     Emit(CommandComplete("BEGIN"));
-  } else if (verb == "commit" || verb == "rollback") {
+  } else if (EndsTransaction(command)) {
     Emit(CommandComplete(verb == "commit" && status_ == 'T' ? "COMMIT" : "ROLLBACK"));
     status_ = 'I';
   } else if (verb == "notice") {
@@ -220,6 +260,15 @@ SimulatedSession::Outcome SimulatedSession::Run(const std::string& sql, Mode mod
     Emit(test_support::ParameterStatus(argument.substr(0, space),
                                        verb == "set" ? value : std::string(std::stoul(value), 'v')));
     Emit(CommandComplete("SET"));
+  } else if (verb == "ddl") {
+    statements_->ChangeSchema();
+    Emit(CommandComplete("ALTER TABLE"));
+  } else if (verb == "prepare") {
+    return RunPrepare(command);
+  } else if (verb == "deallocate") {
+    return RunDeallocate(command);
+  } else if (verb == "discard") {
+    return RunDiscard(mode);
   } else if (verb == "reset") {
     Emit(CommandComplete("RESET"));
   } else if (verb == "copyin" || verb == "copyinfail") {
@@ -239,6 +288,48 @@ SimulatedSession::Outcome SimulatedSession::Run(const std::string& sql, Mode mod
   } else {
     return Fail("42601", "syntax error at or near \"" + verb + "\"");
   }
+  return {};
+}
+
+SimulatedSession::Outcome SimulatedSession::RunExecute(const Command& command, Mode mode, Portal* portal,
+                                                       int rows_max) {
+  const std::string name = IdentifierOf(command.argument);
+  const auto found = statements_->Find(name);
+  if (!found) return Fail("26000", MissingText(name));
+  if (IsStale(*found)) return Fail("0A000", kStale, kStaleRoutine);
+  return Run(found->sql, mode, portal, rows_max);
+}
+
+SimulatedSession::Outcome SimulatedSession::RunPrepare(const Command& command) {
+  const std::string name = IdentifierOf(command.argument);
+  const size_t as = command.argument.find(" as ");
+  if (as == std::string::npos) return Fail("42601", "syntax error at end of input");
+  if (!statements_->Store(name, command.argument.substr(as + 4))) return Fail("42P05", TakenText(name));
+  Emit(CommandComplete("PREPARE"));
+  return {};
+}
+
+SimulatedSession::Outcome SimulatedSession::RunDeallocate(const Command& command) {
+  std::string argument = command.argument;
+  if (Lower(argument).starts_with("prepare ")) argument.erase(0, 8);
+  if (Lower(argument) == "all") {
+    statements_->DropNamed();
+    Emit(CommandComplete("DEALLOCATE ALL"));
+    return {};
+  }
+  const std::string name = IdentifierOf(argument);
+  if (!statements_->Drop(name)) return Fail("26000", MissingText(name));
+  Emit(CommandComplete("DEALLOCATE"));
+  return {};
+}
+
+SimulatedSession::Outcome SimulatedSession::RunDiscard(Mode mode) {
+  if (status_ != 'I' || (mode == Mode::kSimple && has_several_))
+    return Fail("25001", "DISCARD ALL cannot run inside a transaction block");
+  if (mode == Mode::kExtended && is_in_pipeline_)
+    return Fail("25001", "DISCARD ALL cannot be executed within a pipeline");
+  statements_->DropNamed();
+  Emit(CommandComplete("DISCARD ALL"));
   return {};
 }
 
@@ -283,9 +374,11 @@ void SimulatedSession::OnParse(const std::string& body) {
   size_t at = 0;
   const std::string name = TakeText(body, at);
   const std::string sql = TakeText(body, at);
-  if (!name.empty() && statements_.count(name) > 0) return FailExtended("42P05", "prepared statement already exists");
-  if (Take(sql).verb == "parsefail") return FailExtended("42601", "syntax error");
-  statements_[name] = sql;
+  if (name.empty()) statements_->Drop("");  // whatever comes of the new one
+  const Command command = Take(sql);
+  if (command.verb.starts_with("bad")) return FailExtended("42601", "syntax error at or near \"bad\"");
+  if (status_ == 'E' && !command.verb.empty() && !EndsTransaction(command)) return FailExtended("25P02", kAborted);
+  if (!statements_->Store(name, sql)) return FailExtended("42P05", TakenText(name));
   Emit(Bytes('1'));
 }
 
@@ -294,10 +387,10 @@ void SimulatedSession::OnBind(const std::string& body) {
   const std::string portal = TakeText(body, at);
   const std::string name = TakeText(body, at);
   at += 2 * static_cast<size_t>(TakeInt16(body, at));
-  const auto found = statements_.find(name);
-  if (found == statements_.end()) return FailExtended("26000", "prepared statement does not exist");
+  const auto found = statements_->Find(name);
+  if (!found) return FailExtended("26000", MissingText(name));
   Portal bound;
-  bound.sql = found->second;
+  bound.sql = found->sql;
   for (int left = TakeInt16(body, at); left > 0; --left) {
     const auto length = static_cast<int32_t>(test_support::Int32At(body, at));
     at += 4;
@@ -308,6 +401,11 @@ void SimulatedSession::OnBind(const std::string& body) {
     bound.parameters.emplace_back(body.substr(at, static_cast<size_t>(length)));
     at += static_cast<size_t>(length);
   }
+  if (status_ == 'E' && (!EndsTransaction(Take(bound.sql)) || !bound.parameters.empty()))
+    return FailExtended("25P02", kAborted);
+  if (!portal.empty() && portals_.count(portal) > 0)
+    return FailExtended("42P03", "cursor \"" + portal + "\" already exists");
+  if (IsStale(*found)) return FailExtended("0A000", kStale, kStaleRoutine);
   portals_[portal] = std::move(bound);
   Emit(Bytes('2'));
 }
@@ -315,40 +413,50 @@ void SimulatedSession::OnBind(const std::string& body) {
 void SimulatedSession::OnDescribe(const std::string& body) {
   size_t at = 1;
   const std::string name = TakeText(body, at);
-  std::string sql;
-  if (body.at(0) == 'S') {
-    const auto found = statements_.find(name);
-    if (found == statements_.end()) return FailExtended("26000", "prepared statement does not exist");
-    sql = found->second;
-    const bool has_parameter = sql.find("$1") != std::string::npos;
-    Emit(Bytes(
-        't', has_parameter ? test_support::Int16Bytes(1) + test_support::Int32Bytes(25) : test_support::Int16Bytes(0)));
-  } else {
-    const auto found = portals_.find(name);
-    if (found == portals_.end()) return FailExtended("34000", "portal does not exist");
-    sql = found->second.sql;
-  }
-  Emit(GivesRows(Take(sql)) ? RowDescription({"column"}) : Bytes('n'));
+  if (body.at(0) == 'S') return DescribeOneStatement(name);
+  const auto found = portals_.find(name);
+  if (found == portals_.end()) return FailExtended("34000", NoPortalText(name));
+  const bool gives_rows = GivesRows(found->second.sql);
+  if (status_ == 'E' && gives_rows) return FailExtended("25P02", kAborted);
+  Emit(gives_rows ? RowDescription({"column"}) : Bytes('n'));
+}
+
+// The parameters are described before the statement is found to be stale.
+void SimulatedSession::DescribeOneStatement(const std::string& name) {
+  const auto found = statements_->Find(name);
+  if (!found) return FailExtended("26000", MissingText(name));
+  const bool gives_rows = GivesRows(found->sql);
+  if (status_ == 'E' && gives_rows) return FailExtended("25P02", kAborted);
+  const bool has_parameter = found->sql.find("$1") != std::string::npos;
+  Emit(Bytes('t',
+             has_parameter ? test_support::Int16Bytes(1) + test_support::Int32Bytes(25) : test_support::Int16Bytes(0)));
+  if (IsStale(*found)) return FailExtended("0A000", kStale, kStaleRoutine);
+  Emit(gives_rows ? RowDescription({"column"}) : Bytes('n'));
 }
 
 void SimulatedSession::OnExecute(const std::string& body) {
   size_t at = 0;
   const std::string name = TakeText(body, at);
   const auto found = portals_.find(name);
-  if (found == portals_.end()) return FailExtended("34000", "portal does not exist");
+  if (found == portals_.end()) return FailExtended("34000", NoPortalText(name));
   const Outcome outcome =
       Run(found->second.sql, Mode::kExtended, &found->second, static_cast<int>(test_support::Int32At(body, at)));
   if (outcome.failed) {
     FlushOutput();
     skipping_ = true;
+    return;
   }
+  const Command command = Take(found->second.sql);
+  const bool ends_all = EndsTransaction(command) || command.verb == "discard";
+  is_in_pipeline_ = !ends_all && command.verb != "begin";
+  if (ends_all) portals_.clear();
 }
 
 void SimulatedSession::OnClose(const std::string& body) {
   size_t at = 1;
   const std::string name = TakeText(body, at);
   if (body.at(0) == 'S')
-    statements_.erase(name);
+    statements_->Drop(name);
   else
     portals_.erase(name);
   Emit(Bytes('3'));
