@@ -34,8 +34,8 @@ std::string DrawLetters(Dice& dice, size_t count) {
   return letters;
 }
 
-test_support::Names DrawStartup(Dice& dice, const Pair& pair, const std::string& database) {
-  test_support::Names names = {{"user", "app"}, {"database", database}};
+test_support::Names DrawStartupSettings(Dice& dice, const Pair& pair) {
+  test_support::Names names;
   std::string options;
   if (dice.Percent(kOptionsPercent)) options = kStartupOptions[dice.Below(std::size(kStartupOptions))];
   if (!pair.PreparesLiterals() && dice.Percent(kOptionsPercent)) {

@@ -48,17 +48,24 @@ struct Operation {
   Action (*make)(Draw&);
 };
 
-std::vector<Operation> SettingOperations();      // settings, roles, searchpath, discard
-std::vector<Operation> TransactionOperations();  // transactions, errors, queries
-std::vector<Operation> StatementOperations();    // prepared, literals, sqlprepared, ddl, mixed
+// Taken in every run: without the ends of transactions and connections the pool would be held for ever.
+inline constexpr char kAlwaysGroup[] = "ends";
+// No operation: whether startup packets carry settings.
+inline constexpr char kStartupGroup[] = "startup";
+// Only taken when it is named: what no proxy can see.
+inline constexpr char kHiddenGroup[] = "hidden";
+
+std::vector<Operation> SettingOperations();      // settings, searchpath, roles, discard, hidden
+std::vector<Operation> TransactionOperations();  // transactions, errors, queries, ends
+std::vector<Operation> StatementOperations();    // prepared, portals, literals, sqlprepared, mixed, ddl
 std::vector<Operation> StateOperations();        // temp, cursors, locks, sequences
 std::vector<Operation> ListenOperations();       // listen
-std::vector<Operation> StreamOperations();       // pipelines, copy, reconnect
+std::vector<Operation> StreamOperations();       // pipelines, copy, ends
 
 // By simple or extended protocol, as the dice fall.
 Action Ask(Draw& draw, const std::string& sql);
-// Startup packet of a client that comes (back): user and database, and now and then settings of its own.
-test_support::Names DrawStartup(Dice& dice, const Pair& pair, const std::string& database);
+// What the startup packet of a client says beside user and database.
+test_support::Names DrawStartupSettings(Dice& dice, const Pair& pair);
 std::string DrawLetters(Dice& dice, size_t count);
 
 }  // namespace walk

@@ -72,11 +72,12 @@ Observation Session::Perform(const Action& action) {
   Observation observation;
   observation.lines.swap(loose_lines_);
   try {
-    if (!client_->Send(action.bytes)) observation.lines.push_back("connection is closed");
+    client_->Send(action.bytes);
     for (int readies = 0; readies < action.readies;) {
       const auto message = client_->ReadMessage();
       if (!message) {
         observation.lines.push_back("connection ended");
+        observation.is_cut_short = true;
         break;
       }
       See(*message, observation);
@@ -84,6 +85,7 @@ Observation Session::Perform(const Action& action) {
     }
   } catch (const std::runtime_error& error) {
     observation.lines.push_back(std::string("no answer: ") + error.what());
+    observation.is_cut_short = true;
   }
   return observation;
 }

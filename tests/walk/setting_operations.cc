@@ -233,7 +233,7 @@ std::vector<Operation> SettingOperations() {
       {"roles", 15, Keeps::kNothing, Who::kAll, ReadRole},
       {"discard", 8, Keeps::kNothing, Who::kAll, DiscardAll},
       {"discard", 5, Keeps::kNothing, Who::kWithoutLiterals, Discard},
-      {"hidden", 15, Keeps::kNothing, Who::kAll, SetInFunction},
+      {kHiddenGroup, 15, Keeps::kNothing, Who::kAll, SetInFunction},
   };
 }
 

@@ -232,7 +232,7 @@ std::vector<Operation> StatementOperations() {
       {"prepared", 6, Keeps::kNothing, Who::kAll, Deallocate},
       {"portals", 12, Keeps::kNothing, Who::kAll, Portal},
       {"literals", 25, Keeps::kNothing, Who::kWithLiterals, ParseLiteral},
-      {"literals", 60, Keeps::kNothing, Who::kWithLiterals, ExecuteLiteral},
+      {"literals", 60, Keeps::kTransaction, Who::kWithLiterals, ExecuteLiteral},
       {"sqlprepared", 10, Keeps::kSession, Who::kAll, SqlPrepare},
       {"sqlprepared", 25, Keeps::kNothing, Who::kAll, SqlExecute},
       {"mixed", 10, Keeps::kSession, Who::kAll, Mix},

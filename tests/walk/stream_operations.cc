@@ -96,7 +96,7 @@ std::vector<Operation> StreamOperations() {
       {"pipelines", 5, Keeps::kNothing, Who::kAll, SeveralQueries},
       {"copy", 8, Keeps::kNothing, Who::kAll, CopyIn},
       {"copy", 8, Keeps::kNothing, Who::kAll, CopyOut},
-      {"reconnect", 12, Keeps::kNothing, Who::kAll, Reconnect},
+      {kAlwaysGroup, 12, Keeps::kNothing, Who::kAll, Reconnect},
   };
 }
 

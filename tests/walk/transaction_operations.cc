@@ -132,12 +132,12 @@ std::vector<Operation> TransactionOperations() {
   return {
       {"transactions", 40, Keeps::kTransaction, Who::kAll, Begin},
       {"transactions", 8, Keeps::kTransaction, Who::kAll, BeginWithMore},
-      {"transactions", 60, Keeps::kNothing, Who::kAll, End},
+      {kAlwaysGroup, 60, Keeps::kNothing, Who::kAll, End},
       {"transactions", 6, Keeps::kTransaction, Who::kAll, EndWithMore},
       {"transactions", 45, Keeps::kNothing, Who::kAll, InTransaction},
       {"errors", 20, Keeps::kNothing, Who::kAll, Fail},
       {"queries", 20, Keeps::kNothing, Who::kAll, Read},
-      {"queries", 10, Keeps::kNothing, Who::kAll, ReadSeveral},
+      {"queries", 10, Keeps::kTransaction, Who::kAll, ReadSeveral},
       {"queries", 25, Keeps::kNothing, Who::kAll, Write},
   };
 }

@@ -12,23 +12,23 @@ constexpr char kDirectDatabase[] = "second", kThroughDatabase[] = "app";
 // Those who hold a server are asked more often, or nothing would ever happen inside a transaction.
 constexpr int kHolderPercent = 55;
 constexpr int kDrawsMax = 200;
-// An operation that no run takes unless it is named.
-constexpr char kHiddenGroup[] = "hidden";
 
 }  // namespace
 
 World::World(WorldOptions options)
-    : options_(std::move(options)), dice_(options_.seed), monitor_(options_.monitor) {
+    : options_(std::move(options)), dice_(Dice(options_.seed).Next()), monitor_(options_.monitor) {
   for (auto* make : {SettingOperations, TransactionOperations, StatementOperations, StateOperations, ListenOperations,
                      StreamOperations}) {
     for (const Operation& operation : make()) {
-      const bool is_wanted =
-          options_.only.empty() ? std::string(operation.group) != kHiddenGroup : options_.only.count(operation.group) > 0;
-      if (is_wanted) operations_.push_back(operation);
+      if (IsWanted(operation.group)) operations_.push_back(operation);
     }
   }
-  if (operations_.empty()) throw std::runtime_error("PGWEIR_WALK_ONLY names no group of operations");
   for (int number = 0; number < options_.clients; ++number) pairs_.push_back(std::make_unique<Pair>(number));
+}
+
+bool World::IsWanted(const std::string& group) const {
+  if (group == kAlwaysGroup) return true;
+  return options_.only.empty() ? group != kHiddenGroup : options_.only.count(group) > 0;
 }
 
 void World::Run() {
@@ -44,16 +44,16 @@ void World::CloseAll() {
 }
 
 void World::Connect(Pair& pair) {
-  const uint64_t seed_of_both = dice_.Next();
-  const auto startup = [&](const char* database) {
-    Dice same(seed_of_both);
-    return DrawStartup(same, pair, database);
-  };
-  Names shown = startup(kThroughDatabase);
+  const Names settings = IsWanted(kStartupGroup) ? DrawStartupSettings(dice_, pair) : Names();
   std::string text = "connects";
-  for (const auto& [name, value] : shown) text += " " + name + "='" + value + "'";
+  for (const auto& [name, value] : settings) text += " " + name + "='" + value + "'";
+  const auto startup = [&](const char* database) {
+    Names names = {{"user", "app"}, {"database", database}};
+    names.insert(names.end(), settings.begin(), settings.end());
+    return names;
+  };
   const Observation direct = pair.direct().Connect(options_.direct_port, startup(kDirectDatabase));
-  const Observation through = pair.through().Connect(options_.through_port, shown);
+  const Observation through = pair.through().Connect(options_.through_port, startup(kThroughDatabase));
   pair.Remember({step_, text, direct, through});
   Judge(pair, direct, through);
 }
@@ -104,13 +104,11 @@ const Operation* World::DrawOperation(const Pair& pair) {
 }
 
 void World::Perform(Pair& pair, const Operation& operation) {
-  ++taken_[operation.group];
   Draw draw{dice_, pair, step_};
   const Action action = operation.make(draw);
-  if (action.ending != Ending::kNone) {
-    Reconnect(pair, action);
-    return;
-  }
+  Count& count = counts_[operation.group];
+  ++count.taken;
+  if (action.ending != Ending::kNone) return Reconnect(pair, action);
   if (operation.keeps == Keeps::kSession) pair.Pin();
   const bool is_listen = std::string(operation.group) == "listen";
   if (is_listen && operation.keeps == Keeps::kSession) pair.Listen();
@@ -118,6 +116,7 @@ void World::Perform(Pair& pair, const Operation& operation) {
   const Observation direct = pair.direct().Perform(action);
   const Observation through = pair.through().Perform(action);
   pair.Remember({step_, action.text, direct, through});
+  if (direct.has_failed) ++count.refused;
   Judge(pair, direct, through);
   if (has_differed_) return;
   if (action.cleans_session && !direct.has_failed) pair.ForgetSession();
@@ -148,6 +147,7 @@ void World::ForgiveStalePlan(Pair& pair) {
 
 // The direct side has them all: PostgreSQL sends what was committed before the command ahead of its ReadyForQuery.
 void World::CompareNotificationsOf(Pair& pair) {
+  heard_ += pair.direct().notifications();
   const bool have_come = pair.through().AwaitNotifications(pair.direct().notifications());
   const Comparison comparison =
       CompareNotifications(pair.direct().TakeNotifications(), pair.through().TakeNotifications());
@@ -205,8 +205,11 @@ void World::Differ(Pair& pair, const std::string& what) {
 
 std::string World::Summary() const {
   std::string text = "seed " + std::to_string(options_.seed) + ": " + std::to_string(step_) + " steps, " +
-                     std::to_string(forgiven_) + " stale plans forgiven;";
-  for (const auto& [group, count] : taken_) text += " " + group + " " + std::to_string(count);
+                     std::to_string(forgiven_) + " stale plans forgiven, " + std::to_string(heard_) +
+                     " notifications; taken/refused:";
+  for (const auto& [group, count] : counts_) {
+    text += " " + group + " " + std::to_string(count.taken) + "/" + std::to_string(count.refused);
+  }
   return text;
 }
 
