@@ -1,0 +1,47 @@
+#include "tests/walk/comparison.h"
+
+#include <algorithm>
+
+namespace walk {
+namespace {
+
+constexpr size_t kPrintedLineBytesMax = 600;
+
+Comparison CompareLists(const std::string& what, const std::vector<std::string>& direct,
+                        const std::vector<std::string>& through) {
+  if (direct == through) return {};
+  const auto [of_direct, of_through] = std::mismatch(direct.begin(), direct.end(), through.begin(), through.end());
+  const auto shown = [](const auto& at, const auto& end) {
+    return at == end ? std::string("(nothing)") : Shortened(*at, kPrintedLineBytesMax);
+  };
+  return {Verdict::kDifferent, what + " " + std::to_string(of_direct - direct.begin() + 1) +
+                                   "\n    direct:  " + shown(of_direct, direct.end()) +
+                                   "\n    through: " + shown(of_through, through.end())};
+}
+
+}  // namespace
+
+Comparison CompareAnswers(const Observation& direct, const Observation& through) {
+  if (direct.is_cut_short && through.is_cut_short) return {Verdict::kDifferent, "neither side answers"};
+  Comparison comparison = CompareLists("message", direct.lines, through.lines);
+  if (comparison.verdict == Verdict::kDifferent && direct.has_stale_plan && !through.has_failed) {
+    return {Verdict::kAllowed, ""};
+  }
+  return comparison;
+}
+
+Comparison CompareParameters(const Session& direct, const Session& through) {
+  if (direct.parameters() == through.parameters()) return {};
+  const auto lines = [](const Session& session) {
+    std::vector<std::string> lines_of;
+    for (const auto& [name, value] : session.parameters()) lines_of.push_back(name + "=" + value);
+    return lines_of;
+  };
+  return CompareLists("parameter", lines(direct), lines(through));
+}
+
+Comparison CompareNotifications(const std::vector<std::string>& direct, const std::vector<std::string>& through) {
+  return CompareLists("notification", direct, through);
+}
+
+}  // namespace walk
