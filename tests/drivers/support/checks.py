@@ -1,0 +1,113 @@
+"""What the Python programmes share: one line per check, many connections at once, deadlines.
+
+A check is a function without arguments; it passes when it returns, and a string that it returns is printed as a note.
+Each check opens and closes its own connections, so that one that fails spoils no other.
+"""
+import asyncio
+import inspect
+import os
+import sys
+import threading
+import time
+
+CONNECTIONS = 8
+ROUNDS = 20
+PATIENCE_SECONDS = 20  # longer than anything here takes; only a failure waits for so long
+DIRECT = os.environ.get("DRIVERS_SERVER") == "postgresql"
+CACHED_PLAN = "cached plan must not change result type"
+
+_failed = False
+
+
+def _one_line(error):
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300]
+
+
+def _report(name, error, note):
+    global _failed
+    if error is None:
+        print(f"{name}: ok", flush=True)
+    else:
+        _failed = True
+        print(f"{name}: FAILED: {_one_line(error)}", flush=True)
+    if note:
+        print(f"note: {name}: {note}", flush=True)
+
+
+def check(name, function):
+    try:
+        note = function()
+    except Exception as error:
+        _report(name, error, None)
+    else:
+        _report(name, None, note)
+
+
+async def check_async(name, function):
+    try:
+        note = await asyncio.wait_for(function(), PATIENCE_SECONDS * 2)
+    except Exception as error:
+        _report(name, error, None)
+    else:
+        _report(name, None, note)
+
+
+def run_all(namespace):
+    """Runs every function check_... of a module, in the order of the text, and ends the process."""
+    found = [(name, value) for name, value in namespace.items() if name.startswith("check_") and inspect.isfunction(value)
+             and value.__module__ == "__main__"]
+    for name, function in found:
+        check(name.removeprefix("check_").replace("_", " "), function)
+    sys.exit(1 if _failed else 0)
+
+
+async def run_all_async(namespace):
+    found = [(name, value) for name, value in namespace.items() if name.startswith("check_")
+             and inspect.iscoroutinefunction(value) and value.__module__ == "__main__"]
+    for name, function in found:
+        await check_async(name.removeprefix("check_").replace("_", " "), function)
+    return 1 if _failed else 0
+
+
+def equal(actual, expected, what):
+    if actual != expected:
+        raise AssertionError(f"{what}: {actual!r} instead of {expected!r}")
+
+
+def together(functions):
+    """Runs each function in a thread of its own; raises the first error after all have ended; returns their results."""
+    results = [None] * len(functions)
+    errors = []
+
+    def run(index, function):
+        try:
+            results[index] = function()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(functions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results
+
+
+def for_each(items, function):
+    """together() for one function over many items; the function is given the index and the item."""
+    return together([lambda index=index, item=item: function(index, item) for index, item in enumerate(items)])
+
+
+def wait_until(question, what):
+    """Asks again and again: the question is itself a round trip to the server."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not question():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not happen")
+
+
+def is_cached_plan_error(error):
+    return CACHED_PLAN in str(error) or getattr(error, "sqlstate", None) == "0A000"
