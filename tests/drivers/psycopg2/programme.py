@@ -99,15 +99,15 @@ def check_transactions():
 def check_savepoints():
     def work(index, connection):
         connection.autocommit = False
-        run(connection, "insert into items values (%s, 'before')", (index,))
+        run(connection, "insert into items values (%s, 'before')", (500 + index,))
         run(connection, "savepoint inner_one")
         try:
             run(connection, "select 1 / 0")
         except psycopg2.errors.DivisionByZero:
             run(connection, "rollback to savepoint inner_one")
-        run(connection, "insert into items values (%s, 'after')", (index,))
+        run(connection, "insert into items values (%s, 'after')", (500 + index,))
         connection.commit()
-        equal(rows(connection, "select note from items where writer = %s order by note", (index,)),
+        equal(rows(connection, "select note from items where writer = %s order by note", (500 + index,)),
               [("after",), ("before",)], "rows around the savepoint")
         connection.commit()
 
