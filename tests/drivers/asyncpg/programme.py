@@ -2,11 +2,10 @@
 import asyncio
 import contextlib
 import io
-import sys
 
 import asyncpg
 
-from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, equal, run_all_async
+from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, all_of, equal, run_all
 
 SLEEPING = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and query like '%asyncpg sleeper%'"
 
@@ -25,7 +24,7 @@ async def connected(count=CONNECTIONS, each=lambda index: {}):
 
 
 async def for_each(connections, work):
-    await asyncio.gather(*[work(index, connection) for index, connection in enumerate(connections)])
+    await all_of([work(index, connection) for index, connection in enumerate(connections)])
 
 
 async def wait_until(question, what):
@@ -157,7 +156,7 @@ async def check_cancel():
             equal(await connection.fetchval("select $1::int", number), number, "a bystander's answer")
 
     async with connected() as connections:
-        await asyncio.gather(sleep(connections[0], connections[1]), *[work(connection) for connection in connections[2:]])
+        await all_of([sleep(connections[0], connections[1])] + [work(connection) for connection in connections[2:]])
 
 
 async def check_notify():
@@ -178,7 +177,7 @@ async def check_notify():
 
     async with connected() as connections:
         await connections[0].add_listener("asyncpg", on_notify)
-        await asyncio.gather(listen(), *[work(index, connections[index]) for index in range(1, CONNECTIONS)])
+        await all_of([listen()] + [work(index, connections[index]) for index in range(1, CONNECTIONS)])
         await connections[0].remove_listener("asyncpg", on_notify)
         equal(received.qsize(), 0, "notifications too many")
 
@@ -242,7 +241,7 @@ async def check_pool():
                 equal(await connection.fetchval("show work_mem"), "9MB", "work_mem")
 
     async with asyncpg.create_pool(min_size=CONNECTIONS, max_size=CONNECTIONS) as pool:
-        await asyncio.gather(*[work(pool, index) for index in range(CONNECTIONS * 2)])
+        await all_of([work(pool, index) for index in range(CONNECTIONS * 2)])
 
 
 async def check_cached_plan():
@@ -293,4 +292,4 @@ async def check_newcomers_see_defaults():
 
 
 print(f"version: {asyncpg.__version__}")
-sys.exit(asyncio.run(run_all_async(globals())))
+run_all(globals())

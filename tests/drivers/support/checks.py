@@ -1,11 +1,10 @@
 """What the Python programmes share: one line per check, many connections at once, deadlines.
 
-A check is a function without arguments; it passes when it returns, and a string that it returns is printed as a note.
-Each check opens and closes its own connections, so that one that fails spoils no other.
+A check is a function or coroutine function without arguments; it passes when it returns, and a string that it returns is
+printed as a note. Each check opens and closes its own connections, so that one that fails spoils no other.
 """
 import asyncio
 import inspect
-import os
 import sys
 import threading
 import time
@@ -13,7 +12,6 @@ import time
 CONNECTIONS = 8
 ROUNDS = 20
 PATIENCE_SECONDS = 20  # longer than anything here takes; only a failure waits for so long
-DIRECT = os.environ.get("DRIVERS_SERVER") == "postgresql"
 CACHED_PLAN = "cached plan must not change result type"
 
 _failed = False
@@ -35,39 +33,30 @@ def _report(name, error, note):
         print(f"note: {name}: {note}", flush=True)
 
 
+def _run_task(function):
+    return asyncio.run(asyncio.wait_for(function(), PATIENCE_SECONDS * 2))
+
+
 def check(name, function):
     try:
-        note = function()
+        note = _run_task(function) if inspect.iscoroutinefunction(function) else function()
     except Exception as error:
         _report(name, error, None)
     else:
         _report(name, None, note)
 
 
-async def check_async(name, function):
-    try:
-        note = await asyncio.wait_for(function(), PATIENCE_SECONDS * 2)
-    except Exception as error:
-        _report(name, error, None)
-    else:
-        _report(name, None, note)
+def status():
+    """The exit status of the programme."""
+    return 1 if _failed else 0
 
 
 def run_all(namespace):
-    """Runs every function check_... of a module, in the order of the text, and ends the process."""
-    found = [(name, value) for name, value in namespace.items() if name.startswith("check_") and inspect.isfunction(value)
-             and value.__module__ == "__main__"]
-    for name, function in found:
-        check(name.removeprefix("check_").replace("_", " "), function)
-    sys.exit(1 if _failed else 0)
-
-
-async def run_all_async(namespace):
-    found = [(name, value) for name, value in namespace.items() if name.startswith("check_")
-             and inspect.iscoroutinefunction(value) and value.__module__ == "__main__"]
-    for name, function in found:
-        await check_async(name.removeprefix("check_").replace("_", " "), function)
-    return 1 if _failed else 0
+    """Runs every function check_... of a module, coroutines too, in the order of the text, and ends the process."""
+    for name, function in namespace.items():
+        if name.startswith("check_") and callable(function):
+            check(name.removeprefix("check_").replace("_", " "), function)
+    sys.exit(status())
 
 
 def equal(actual, expected, what):
@@ -99,6 +88,15 @@ def together(functions):
 def for_each(items, function):
     """together() for one function over many items; the function is given the index and the item."""
     return together([lambda index=index, item=item: function(index, item) for index, item in enumerate(items)])
+
+
+async def all_of(tasks):
+    """gather(), but the first error is raised only after all have ended: their connections are closed next."""
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
 
 
 def wait_until(question, what):
