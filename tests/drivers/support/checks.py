@@ -19,10 +19,10 @@ _failed = False
 
 
 def _one_line(error):
-    """The error and the innermost line of the programme that it came through."""
+    """The error and the lines of the programme that it came through."""
     text = " ".join(str(error).split())
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith("programme.py")]
-    return f"line {lines[-1] if lines else '?'}: {type(error).__name__}: {text}"[:300]
+    lines = [str(frame.lineno) for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith("programme.py")]
+    return f"line {' > '.join(lines)}: {type(error).__name__}: {text}"[:300]
 
 
 def _report(name, error, note):
