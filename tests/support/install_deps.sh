@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a purpose needs, or says exactly which are missing.
 #
-# usage: install_deps.sh PURPOSE...          purposes: build gtest test sanitize bench docker
+# usage: install_deps.sh PURPOSE...          purposes: build gtest test sanitize bench docker drivers
 #        install_deps.sh --list PURPOSE...   prints the packages, one a line
 # Cheap and offline when nothing is missing: one dpkg-query. Needs root or passwordless sudo otherwise; without either it
 # prints the command line to run and fails. The lists below are the only ones: Makefile, .ci/run and docker/Dockerfile use them.
@@ -16,8 +16,15 @@ packages_for() {
     sanitize) echo clang libclang-rt-14-dev llvm ;;
     bench) echo pgbouncer valgrind strace libbenchmark-dev ;;
     docker) echo debootstrap docker-compose ;;
+    drivers)
+      echo gcc libpq-dev python3 python3-venv python3-psycopg2 libpostgresql-jdbc-java golang-go golang-github-jackc-pgx-v4-dev
+      # Compilers that came from elsewhere do as well, and Debian's would stand beside them.
+      command -v javac >/dev/null || echo default-jdk-headless
+      command -v node >/dev/null || echo nodejs
+      command -v cargo >/dev/null || echo cargo-web rustc-web
+      ;;
     *)
-      echo "install_deps.sh: unknown purpose '$1'; known: build gtest test sanitize bench docker" >&2
+      echo "install_deps.sh: unknown purpose '$1'; known: build gtest test sanitize bench docker drivers" >&2
       return 2
       ;;
   esac
@@ -36,7 +43,7 @@ fi
 wanted=()
 for purpose in "$@"; do
   names=$(packages_for "$purpose")
-  read -r -a names <<<"$names"
+  read -r -d '' -a names <<<"$names" || true
   wanted+=("${names[@]}")
 done
 if $list_only; then
