@@ -7,8 +7,8 @@
 // token by token (sql_statement.h) only where one of them stands. Comments (nested), '...', E'...' (backslashes), U&'...',
 // "...", $tag$...$tag$, and standard_conforming_strings are honoured (sql_lexer.h). A ";" inside the body of a CREATE FUNCTION
 // ... BEGIN ATOMIC or the parentheses of a CREATE RULE ends no statement.
-// Threads: pure. Limits: Sniff allocates nothing; an unterminated string, comment or quote runs to the end of the text. Its cost
-// is linear in the text; tests/bench/sql_sniffer_instructions counts it.
+// Threads: pure. Limits: Sniff allocates nothing; an unterminated string, comment or quote runs to the end of the text. The
+// cost is linear in the text; tests/bench/sql_sniffer_instructions counts it.
 // Source: PostgreSQL documentation, "Lexical Structure"; the SQL commands named below; scan.l and gram.y (12 to 18).
 #pragma once
 

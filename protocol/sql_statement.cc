@@ -58,7 +58,8 @@ bool IsTrue(const SqlToken& token) {
   return IsPrefixOf(value, "true") || IsPrefixOf(value, "yes") || EqualsLower(value, "on") || value == "1";
 }
 
-// The arguments of one call, with a limit on how far it looks ahead: a text of nothing but nested calls costs no square.
+// The arguments of one call of set_config. It looks ahead no further than to another one, so that a text of nothing but nested
+// calls costs no square.
 class ArgumentReader {
  public:
   explicit ArgumentReader(const SqlLexer& lexer) : lexer_(lexer) {}
@@ -82,8 +83,6 @@ class ArgumentReader {
   const SqlToken& stop() const { return token_; }  // the "," or ")" behind the argument
 
  private:
-  static constexpr int kTokensMax = 64;
-
   bool IsStop() const { return token_.Is(',') || token_.Is(')') || IsAtEnd(); }
   bool IsAtEnd() const { return token_.kind == SqlTokenKind::kEnd || token_.Is(';'); }
   static bool IsOfType(const SqlToken& token) {
@@ -91,14 +90,13 @@ class ArgumentReader {
            (token.kind == SqlTokenKind::kOther && std::string_view(":.,()[]").find(token.text[0]) != std::string_view::npos);
   }
   const SqlToken& Next() {
-    token_ = tokens_ < kTokensMax ? lexer_.Next() : SqlToken{};
-    ++tokens_;
+    token_ = lexer_.Next();
+    if (token_.IsName() && FlagsOfCall(token_) == kSqlSet) token_ = {};
     return token_;
   }
 
   SqlLexer lexer_;
   SqlToken token_;
-  int tokens_ = 0;
 };
 
 // Reads a statement to its end and collects flags on the way.

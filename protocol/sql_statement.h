@@ -85,7 +85,7 @@ struct SetConfigCall {
   SqlToken name;  // the first argument without its casts, or kEnd when it is not one literal or parameter
   bool is_local = false;  // the third argument is literally true
 };
-// `arguments`: the lexer behind the "(". Arguments of more than 64 tokens are not read: nothing is known of such a call.
+// `arguments`: the lexer behind the "(". Reads no further than to another set_config: what is behind it counts as not known.
 SetConfigCall ReadSetConfig(const SqlLexer& arguments);
 // The value of a plain '...' or E'...' with nothing to unescape; false when it is another token.
 bool ReadPlainString(const SqlToken& token, std::string_view& value);

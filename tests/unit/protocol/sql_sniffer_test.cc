@@ -139,6 +139,7 @@ TEST(SniffTest, SetConfigIsLocalOnlyWhenItSaysSo) {
          {"SELECT set_config('x', f(1, true), false)", kSqlSet},
          {"SELECT set_config('x', (SELECT a FROM b, c), true)", kSqlSetLocal},
          {"SELECT set_config('x', 'a,b', true), set_config('z', 'y', false)", kSqlSet | kSqlSetLocal},
+         {"SELECT set_config('x', set_config('y', 'z', true), true)", kSqlSet | kSqlSetLocal},
          {"SELECT set_config(", kSqlSet},
          {"SELECT set_config('x', 'y', true", kSqlSet},
          {"select pg_catalog.SET_CONFIG /* c */ -- d\n ('x', 'y', false)", kSqlSet},
