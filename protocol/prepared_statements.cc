@@ -148,7 +148,7 @@ void StatementLog::UndoOne(const StatementChange& change, ServerStatements& serv
     case Kind::kNamedClose:
       // It is still there, in nobody's view: whoever names it closes it first.
       return server.PutNamed(change.name, {0, nullptr});
-    case Kind::kDuplicate:
+    case Kind::kWrongName:
     case Kind::kRefuse: return;
   }
 }

@@ -153,7 +153,7 @@ struct StatementChange {
     kServerClose,   // statement gone at the server
     kNamedParse,    // `name` made at the server
     kNamedClose,    // `name` gone at the server
-    kDuplicate,     // must fail with 42P05 about `name`
+    kWrongName,     // must fail with 42P05 or 26000, about `name`
     kRefuse,        // must fail; the client hears `report` (client_state.cc)
   } kind;
   std::string name;

@@ -67,6 +67,7 @@ void Client::OnReadable() {
   if (kept > 0) {
     buffer -= kept;  // into the headroom
     input_.copy(buffer, kept);
+    input_.clear();
   }
   const std::string_view chunk(buffer, kept + result.bytes);
   KeepInput(chunk.substr(Input(chunk)));

@@ -82,6 +82,7 @@ class Client final : public SocketHandler {
   void OnServerLost(std::string_view cause, const std::string& fatal_body);
   void OnReportedSetting(std::string_view name, std::string_view value);
   void OnServerDrained();
+  bool tracks() const { return tracks_; }
   // Its values have never been accepted by a server: a replay must be waited for.
   bool NeedsProof() const { return state_ == ClientState::kAttach; }
   // The ReadyForQuery that has just come is kept until OnSettled.
@@ -180,6 +181,7 @@ class Client final : public SocketHandler {
       kEnded,   // the client is closing
     } kind = Kind::kAsItIs;
     size_t head = 0;
+    protocol::ReplyTracker::Note note = protocol::ReplyTracker::Note::kNone;
   };
   Session& session();
   bool HasPins() const { return session_ && session_->pins != 0; }
@@ -200,6 +202,7 @@ class Client final : public SocketHandler {
   Ensured EnsureUnnamed(Parts& parts);
   Ensured EnsureOnServer(const protocol::StatementRef& statement, Parts& parts);
   void EnsureUnknown(std::string_view name, Parts& parts);
+  protocol::ReplyTracker::Note NoteWrongName(std::string_view name);
   void PutUnnamed(uint64_t serial);
   void DropUnnamed();
   void MakeRoom(Parts& parts);

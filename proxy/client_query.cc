@@ -98,6 +98,7 @@ size_t Client::Relay(std::string_view chunk) {
       run = pos;
     }
     if (!unit_open_) StartUnit(Now());
+    auto note = protocol::ReplyTracker::Note::kNone;
     if (tracks_) {
       parts.Add(chunk.substr(run, pos - run));
       run = pos;
@@ -114,8 +115,9 @@ size_t Client::Relay(std::string_view chunk) {
         continue;
       }
       run += edit.head;
+      note = edit.note;
     }
-    const bool is_seen = server_->tracker().OnSent(frame.type);
+    const bool is_seen = server_->tracker().OnSent(frame.type, protocol::ReplyTracker::Action::kForward, note);
     if (is_seen && (frame.type == 'S' || frame.type == 'Q' || frame.type == 'F')) ++batch_;
     if (frame.type == 'H' && tracks_) {
       AnswerFlush();
@@ -250,7 +252,6 @@ Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_fir
   linked_at_ = now;
   counters.wait.Observe(waited);
   if (state_ != ClientState::kAttach) state_ = ClientState::kLinking;
-  tracks_ = pool_->Tracks();
   is_fresh_ = true;
   if (pool_->verifies_session_state()) server.MarkTouched();
   if (!server.Lend(*this, check_first)) return Taken::kLater;
@@ -459,6 +460,7 @@ void Client::ReleaseServer(pool::TimePoint now) {
 
 void Client::BecomeIdle() {
   state_ = ClientState::kIdle;
+  tracks_ = pool_->Tracks();  // only here, between messages
   SetClock(Clock::kIdle, client_idle_timeout_);
 }
 

@@ -183,7 +183,7 @@ Client::Edit Client::ParseDuplicate(const protocol::ParseHead& head, Parts& part
   tracker.OnSent('C', Action::kSkip);
   tracker.OnSent('P', Action::kSkip);
   tracker.OnSent('P', Action::kForward, Note::kNoted);
-  server_->log().Add({Kind::kDuplicate, std::string(head.name), nullptr, {}});
+  server_->log().Add({Kind::kWrongName, std::string(head.name), nullptr, {}});
   return {.kind = Edit::Kind::kEaten};
 }
 
@@ -260,6 +260,12 @@ void Client::EnsureUnknown(std::string_view name, Parts& parts) {
   protocol::WriteClose(parts.BeginOwn(), name), parts.EndOwn();
 }
 
+// It is asked for under a name that never exists: the error will speak of the client's.
+Note Client::NoteWrongName(std::string_view name) {
+  server_->log().Add({Kind::kWrongName, std::string(name), nullptr, {}});
+  return Note::kNoted;
+}
+
 // --- Bind, Describe, Close -----------------------------------------------------------------------------------------------
 
 Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
@@ -272,6 +278,7 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
     return NoteBind(session_->statements.unnamed.flags, session_->unnamed_details, frame, parts).value_or(Edit{});
   }
   ClientStatement* entry = nullptr;
+  Note note = Note::kNone;
   std::string_view name = head->statement;
   switch (LookUp(head->statement, entry)) {
     case Lookup::kWait: return Wait(parts);
@@ -279,6 +286,7 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
       EnsureUnknown(head->statement, parts);
       if (!name.starts_with(protocol::kServerNamePrefix)) return {};
       name = protocol::kUnknownName;
+      note = NoteWrongName(head->statement);
       break;
     case Lookup::kFound:
       if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
@@ -288,7 +296,7 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
   }
   const size_t rest = frame.total - protocol::kFrameHeaderBytes - head->bytes;
   protocol::WriteBindHead(parts.BeginOwn(), head->portal, name, rest), parts.EndOwn();
-  return {.kind = Edit::Kind::kHead, .head = protocol::kFrameHeaderBytes + head->bytes};
+  return {.kind = Edit::Kind::kHead, .head = protocol::kFrameHeaderBytes + head->bytes, .note = note};
 }
 
 // A Bind is taken for the execution: what the statement does is noted here.
@@ -310,11 +318,13 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
     return {};
   }
   ClientStatement* entry = nullptr;
+  Note note = Note::kNone;
   switch (LookUp(name, entry)) {
     case Lookup::kWait: return Wait(parts);
     case Lookup::kUnknown:
       EnsureUnknown(name, parts);
       if (!name.starts_with(protocol::kServerNamePrefix)) return {};
+      note = NoteWrongName(name);
       name = protocol::kUnknownName;
       break;
     case Lookup::kFound:
@@ -323,7 +333,7 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
       name = entry->statement->server_name;
       break;
   }
-  server_->tracker().OnSent('D');
+  server_->tracker().OnSent('D', Action::kForward, note);
   protocol::WriteDescribe(parts.BeginOwn(), name), parts.EndOwn();
   return {.kind = Edit::Kind::kEaten};
 }

@@ -33,7 +33,7 @@ Server::~Server() { slot_->server = nullptr; }
 
 bool Server::Lend(Client& client, bool check_first) {
   client_ = &client;
-  in_session_ = pool_->mode() == conf::PoolMode::kSession;
+  in_session_ = !client.tracks();
   reset_done_ = false;
   release_due_ = false;
   step_done_ = false;

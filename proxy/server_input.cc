@@ -211,9 +211,9 @@ bool Server::WriteRenamedError(std::string& out, std::string_view body, const pr
   const size_t end = begin == std::string_view::npos ? begin : fields.message.find('"', begin);
   if (end == std::string_view::npos) return false;
   const std::string_view server_name = fields.message.substr(begin, end - begin);
-  const protocol::StatementChange* change = log_.Front();
+  const protocol::StatementChange* change = tracker_.HeadIsNoted() ? log_.Front() : nullptr;
   std::string name;
-  if (server_name == protocol::kDuplicateName && change != nullptr) {
+  if (change != nullptr && change->kind == protocol::StatementChange::Kind::kWrongName) {
     name = change->name;
   } else if (client_->statements() != nullptr) {
     name = client_->statements()->NameOf(server_name);
