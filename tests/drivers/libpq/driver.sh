@@ -1,5 +1,5 @@
 # libpq itself, in C: pipeline mode, named statements, single-row mode. The other programmes over libpq use parts of it only.
-# shellcheck shell=bash disable=SC2034  # run reads the variables
+# shellcheck shell=bash disable=SC2034,SC2154  # run reads and sets the variables
 prepare() {
   is_newer_than "$cache/libpq/programme" "$root"/tests/drivers/libpq/*.[ch] && return
   mkdir -p "$cache/libpq"

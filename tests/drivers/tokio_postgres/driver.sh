@@ -1,7 +1,8 @@
 # tokio-postgres from crates.io, at the versions of Cargo.lock: queries in text are prepared, run and closed each time.
-# shellcheck shell=bash disable=SC2034  # run reads the variables
+# shellcheck shell=bash disable=SC2034,SC2154  # run reads and sets the variables
 prepare() {
-  CARGO_TARGET_DIR="$cache/tokio_postgres" cargo build --locked --quiet --manifest-path "$root/tests/drivers/tokio_postgres/Cargo.toml"
+  CARGO_TARGET_DIR="$cache/tokio_postgres" cargo build --locked --quiet \
+    --manifest-path "$root/tests/drivers/tokio_postgres/Cargo.toml"
 }
-tokio_postgres_version=$(sed -n '/^name = "tokio-postgres"/{n;s/.*"\(.*\)"/\1/p}' "$root/tests/drivers/tokio_postgres/Cargo.lock")
-command=(env "TOKIO_POSTGRES_VERSION=$tokio_postgres_version" "$cache/tokio_postgres/debug/tokio_postgres_programme")
+command=(env "TOKIO_POSTGRES_VERSION=$(sed -n '/^name = "tokio-postgres"/{n;s/.*"\(.*\)"/\1/p}' \
+  "$root/tests/drivers/tokio_postgres/Cargo.lock")" "$cache/tokio_postgres/debug/tokio_postgres_programme")

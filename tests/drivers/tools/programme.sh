@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # PostgreSQL's own programs, several at once where that says more. Started by tests/drivers/run; POSTGRES_BIN is their folder.
+# shellcheck disable=SC2317  # the functions are called by check
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -79,7 +80,8 @@ dump_and_restore() {
 compare_databases() {
   local database
   for database in from_plain from_custom from_directory; do
-    dump --file="$work/$database.sql" "$database" && diff <(without_keys "$work/shop.sql") <(without_keys "$work/$database.sql") || return
+    dump --file="$work/$database.sql" "$database" || return
+    diff <(without_keys "$work/shop.sql") <(without_keys "$work/$database.sql") || return
     [[ $(sql -d "$database" -c 'select count(*), sum(price) from shop.product') == '500|125250.00' ]] || return
   done
 }
