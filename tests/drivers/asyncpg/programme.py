@@ -1,4 +1,5 @@
 """asyncpg with its statement cache on, connections by themselves and from its pool (which sends RESET ALL and more)."""
+
 import asyncio
 import contextlib
 import io
@@ -41,7 +42,9 @@ async def wait_until(question, what):
 async def check_parameters():
     async def work(index, connection):
         for number in range(ROUNDS):
-            equal(await connection.fetchval("select $1::int * 2", index * 1000 + number), (index * 1000 + number) * 2, "product")
+            equal(
+                await connection.fetchval("select $1::int * 2", index * 1000 + number), (index * 1000 + number) * 2, "product"
+            )
             equal(await connection.fetchval("select note from cached where id = $1", index + 1), f"note {index + 1}", "note")
             equal(await connection.fetchval("select $1::text", f"text {number}"), f"text {number}", "text")
 
@@ -51,6 +54,7 @@ async def check_parameters():
 
 async def check_many_statements():
     """More than statement_cache_size (100): asyncpg closes the oldest."""
+
     async def work(index, connection):
         for number in list(range(130)) * 2:
             equal(await connection.fetchval(f"select {number} + $1::int", index), number + index, "sum")
@@ -86,13 +90,16 @@ async def check_transactions():
             with contextlib.suppress(KeyError):
                 async with connection.transaction():
                     await connection.execute("insert into items values ($1, $2)", index, f"lost {number}")
-                    equal(await connection.fetchval("select count(*) from items where writer = $1", index), number + 2, "own rows")
+                    equal(
+                        await connection.fetchval("select count(*) from items where writer = $1", index), number + 2, "own rows"
+                    )
                     raise KeyError("rolls back")
 
     async with connected() as connections:
         await for_each(connections, work)
         row = await connections[0].fetchrow(
-            "select count(*), count(*) filter (where note like 'lost%') from items where writer < $1", CONNECTIONS)
+            "select count(*), count(*) filter (where note like 'lost%') from items where writer < $1", CONNECTIONS
+        )
         equal(tuple(row), (CONNECTIONS * ROUNDS, 0), "rows in the end")
 
 
@@ -128,7 +135,10 @@ async def check_copy():
 async def check_server_side_cursor():
     async def work(index, connection):
         async with connection.transaction():
-            found = [row[0] async for row in connection.cursor("select n + $1::int from generate_series(1, 500) n", index, prefetch=50)]
+            found = [
+                row[0]
+                async for row in connection.cursor("select n + $1::int from generate_series(1, 500) n", index, prefetch=50)
+            ]
             equal(found, list(range(1 + index, 501 + index)), "rows by cursor")
 
     async with connected() as connections:
@@ -219,12 +229,21 @@ async def check_settings():
 
 async def check_settings_at_connect():
     def arguments(index):
-        return {"server_settings": {"application_name": f"started {index}", "timezone": f"Etc/GMT-{index + 1}",
-                                    "work_mem": f"{index + 1}MB", "search_path": f"place_{index + 1}"}}
+        return {
+            "server_settings": {
+                "application_name": f"started {index}",
+                "timezone": f"Etc/GMT-{index + 1}",
+                "work_mem": f"{index + 1}MB",
+                "search_path": f"place_{index + 1}",
+            }
+        }
 
     async def compare(index, connection):
-        equal(await settings_of(connection), (f"Etc/GMT-{index + 1}", f"started {index}", f"{index + 1}MB", f"place_{index + 1}"),
-              "settings")
+        equal(
+            await settings_of(connection),
+            (f"Etc/GMT-{index + 1}", f"started {index}", f"{index + 1}MB", f"place_{index + 1}"),
+            "settings",
+        )
 
     async with connected(each=arguments) as connections:
         for _ in range(3):
@@ -252,8 +271,11 @@ async def check_cached_plan():
         equal(tuple(await connection.fetchrow(query, index + 1)), (index + 1, f"note {index + 1}"), "row")
 
     async def again(index, connection):
-        equal(dict(await connection.fetchrow(query, index + 1)), {"id": index + 1, "note": f"note {index + 1}", "extra": 5},
-              "row after DDL")
+        equal(
+            dict(await connection.fetchrow(query, index + 1)),
+            {"id": index + 1, "note": f"note {index + 1}", "extra": 5},
+            "row after DDL",
+        )
 
     async def in_transaction(index, connection):
         """Here asyncpg cannot try again by itself: it says so once, and forgets its statements."""
@@ -283,8 +305,11 @@ async def check_cached_plan():
 
 async def check_newcomers_see_defaults():
     async def compare(_index, connection):
-        equal([await connection.fetchval(f"show {name}") for name in ("work_mem", "application_name", "search_path")],
-              ["4MB", "", '"$user", public'], "defaults")
+        equal(
+            [await connection.fetchval(f"show {name}") for name in ("work_mem", "application_name", "search_path")],
+            ["4MB", "", '"$user", public'],
+            "defaults",
+        )
 
     async with connected() as connections:
         for _ in range(3):

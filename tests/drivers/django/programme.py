@@ -3,6 +3,7 @@
 Django keeps a connection per thread and alias. Server-side cursors stay on, as by default: iterator() in autocommit mode
 declares a cursor WITH HOLD, which lives longer than its transaction.
 """
+
 import contextlib
 import os
 import threading
@@ -15,15 +16,27 @@ from django.db.utils import DataError, NotSupportedError, OperationalError
 
 from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, equal, run_all, together, wait_until
 
-DEFAULT = {"ENGINE": "django.db.backends.postgresql", "HOST": os.environ["PGHOST"], "PORT": os.environ["PGPORT"],
-           "USER": os.environ["PGUSER"], "PASSWORD": os.environ["PGPASSWORD"], "NAME": os.environ["PGDATABASE"],
-           "CONN_MAX_AGE": None}
+DEFAULT = {
+    "ENGINE": "django.db.backends.postgresql",
+    "HOST": os.environ["PGHOST"],
+    "PORT": os.environ["PGPORT"],
+    "USER": os.environ["PGUSER"],
+    "PASSWORD": os.environ["PGPASSWORD"],
+    "NAME": os.environ["PGDATABASE"],
+    "CONN_MAX_AGE": None,
+}
 # As its documentation offers it: the server takes the parameters, and psycopg prepares what runs often.
 BINDING = {"OPTIONS": {"server_side_binding": True, "prepare_threshold": 1}}
-ZONED = {"TIME_ZONE": "Asia/Tokyo",
-         "OPTIONS": {"application_name": "started", "options": "-c work_mem=3MB -c search_path=place_3"}}
-settings.configure(DATABASES={"default": DEFAULT, "binding": DEFAULT | BINDING, "zoned": DEFAULT | ZONED},
-                   USE_TZ=True, TIME_ZONE="UTC", DEFAULT_AUTO_FIELD="django.db.models.BigAutoField")
+ZONED = {
+    "TIME_ZONE": "Asia/Tokyo",
+    "OPTIONS": {"application_name": "started", "options": "-c work_mem=3MB -c search_path=place_3"},
+}
+settings.configure(
+    DATABASES={"default": DEFAULT, "binding": DEFAULT | BINDING, "zoned": DEFAULT | ZONED},
+    USE_TZ=True,
+    TIME_ZONE="UTC",
+    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+)
 django.setup()
 
 SLEEPING = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and query like '%%django sleeper%%'"
@@ -48,6 +61,7 @@ class Entry(models.Model):
 
 def in_threads(work, count=CONNECTIONS):
     """work(index) in threads, each with connections of its own, which it closes at the end."""
+
     def run(index):
         try:
             return work(index)
@@ -178,6 +192,7 @@ def check_cancel():
 
 def check_settings():
     """Two connections in each thread, with other settings at connect."""
+
     def work(index):
         value("select set_config('search_path', %s, false)", [f"place_{index + 1}, public"])
         for _ in range(10):
@@ -186,8 +201,11 @@ def check_settings():
             with transaction.atomic():
                 value("select set_config('search_path', %s, true)", ["place_8"])
                 equal(value("select name from place"), "place_8", "a local search_path")
-            equal([value(f"show {name}", None, "zoned") for name in ("timezone", "application_name", "work_mem")],
-                  ["Asia/Tokyo", "started", "3MB"], "settings at connect")
+            equal(
+                [value(f"show {name}", None, "zoned") for name in ("timezone", "application_name", "work_mem")],
+                ["Asia/Tokyo", "started", "3MB"],
+                "settings at connect",
+            )
             equal(value("select name from place", None, "zoned"), "place_3", "search_path at connect")
 
     in_threads(work)

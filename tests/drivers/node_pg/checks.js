@@ -31,8 +31,8 @@ async function runAll () {
       if (typeof note === 'string') console.log(`note: ${name}: ${note}`)
     } catch (error) {
       failed = true
-      const line = /programme\.js:(\d+)/.exec(error.stack) || ['', '?']
-      console.log(`${name}: FAILED: line ${line[1]}: ${String(error.message).replace(/\s+/g, ' ')}`)
+      const line = /programme\.js:(\d+)/.exec(error.stack) // an error from the server has lost its way here
+      console.log(`${name}: FAILED: ${line ? `line ${line[1]}: ` : ''}${String(error.message).replace(/\s+/g, ' ')}`)
     }
   }
   process.exit(failed ? 1 : 0)

@@ -1,7 +1,7 @@
 # node-pg from Debian; a query with a name is a named statement for the life of its connection.
 #
 # Its files are unpacked beside the build, not installed: Debian's packages refuse to stand beside a Node.js from elsewhere.
-# shellcheck shell=bash disable=SC2034  # run reads the variables
+# shellcheck shell=bash disable=SC2034,SC2154  # run reads and sets the variables
 prepare() {
   [[ ! -d $cache/node_pg/usr/share/nodejs/pg ]] || return 0
   local package packages=$cache/node_pg.packages

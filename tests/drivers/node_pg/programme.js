@@ -41,7 +41,8 @@ check('transactions', () => withClients(async clients => {
       await client.query('rollback')
     }
   })
-  equal(await value(clients[0], 'select count(*)::int from items where writer < $1', [CONNECTIONS]), CONNECTIONS * ROUNDS, 'rows in the end')
+  const count = await value(clients[0], 'select count(*)::int from items where writer < $1', [CONNECTIONS])
+  equal(count, CONNECTIONS * ROUNDS, 'rows in the end')
 }))
 
 check('savepoints', () => withClients(clients => forEach(clients, async (client, index) => {
@@ -60,7 +61,9 @@ check('an error in a named query', () => withClients(clients => forEach(clients,
   for (let number = 0; number < 5; ++number) {
     await expectCode('22012', client.query({ name: 'division', text: 'select 1 / $1::int', values: [0] }))
     equal(await value(client, { name: 'division', text: 'select 1 / $1::int', values: [1] }), 1, 'the same statement after it')
-    await expectCode('42P01', client.query({ name: 'no table', text: 'select * from no_such_table where id = $1', values: [0] }))
+    await expectCode('42P01', client.query({
+      name: 'no table', text: 'select * from no_such_table where id = $1', values: [0]
+    }))
   }
 })))
 
@@ -129,7 +132,8 @@ async function settingsOf (client) {
 
 check('settings', () => withClients(async clients => {
   const compare = async (client, index) => {
-    equal(await settingsOf(client), [`Etc/GMT+${index + 1}`, `client ${index}`, `${index + 1}MB`, `place_${index + 1}`], 'settings')
+    equal(await settingsOf(client),
+      [`Etc/GMT+${index + 1}`, `client ${index}`, `${index + 1}MB`, `place_${index + 1}`], 'settings')
   }
   await forEach(clients, async (client, index) => {
     await client.query(`set timezone to 'Etc/GMT+${index + 1}'; set application_name to 'client ${index}'`)
@@ -149,7 +153,8 @@ check('settings', () => withClients(async clients => {
 check('settings at connect', () => withClients(async clients => {
   for (let round = 0; round < 3; ++round) {
     await forEach(clients, async (client, index) => {
-      equal(await settingsOf(client), [`Etc/GMT-${index + 1}`, `started ${index}`, `${index + 1}MB`, `place_${index + 1}`], 'settings')
+      equal(await settingsOf(client),
+      [`Etc/GMT-${index + 1}`, `started ${index}`, `${index + 1}MB`, `place_${index + 1}`], 'settings')
     })
   }
 }, {

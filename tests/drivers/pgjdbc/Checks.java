@@ -8,7 +8,7 @@ import java.util.concurrent.Future;
 
 /** One line per check, work in many threads at once, deadlines. */
 final class Checks {
-  static final int PATIENCE_SECONDS = 20;  // longer than anything here takes; only a failure waits for so long
+  static final int PATIENCE_SECONDS = 20; // longer than anything here takes; only a failure waits for so long
 
   /** A check passes when it returns; a string that it returns is printed as a note. */
   interface Check {
@@ -84,10 +84,10 @@ final class Checks {
       }
     }
     if (error instanceof Exception) {
-      throw (Exception) error;
+      throw(Exception) error;
     }
     if (error instanceof Error) {
-      throw (Error) error;
+      throw(Error) error;
     }
     return found;
   }

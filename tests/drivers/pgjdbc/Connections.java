@@ -17,7 +17,8 @@ final class Connections implements AutoCloseable {
   final List<Connection> all = new ArrayList<>();
 
   Connections(int count, IntFunction<Properties> each) throws SQLException {
-    String url = "jdbc:postgresql://" + System.getenv("PGHOST") + ":" + System.getenv("PGPORT") + "/" + System.getenv("PGDATABASE");
+    String url =
+        "jdbc:postgresql://" + System.getenv("PGHOST") + ":" + System.getenv("PGPORT") + "/" + System.getenv("PGDATABASE");
     try {
       for (int index = 0; index < count; ++index) {
         Properties properties = new Properties();

@@ -62,7 +62,8 @@ public final class Programme {
               Checks.equal(result.getString(2), "text " + number, "text");
               Checks.equal(result.getLong(3), (long) number, "long");
             }
-            Checks.equal(Connections.value(connection, "select note from cached where id = ?", index + 1), "note " + (index + 1), "note");
+            Checks.equal(Connections.value(connection, "select note from cached where id = ?", index + 1),
+                "note " + (index + 1), "note");
           }
         }
         return null;
@@ -100,8 +101,9 @@ public final class Programme {
         connection.setAutoCommit(true);
         return null;
       });
-      Checks.equal(Connections.rows(connections.all.get(0),
-          "select count(*), count(*) filter (where note like 'lost%') from items where writer < ?", Connections.COUNT),
+      Checks.equal(
+          Connections.rows(connections.all.get(0),
+              "select count(*), count(*) filter (where note like 'lost%') from items where writer < ?", Connections.COUNT),
           List.of(Connections.COUNT * ROUNDS + ",0"), "rows in the end");
     }
     return null;
@@ -130,7 +132,8 @@ public final class Programme {
   private static String batches() throws Exception {
     try (Connections connections = new Connections()) {
       Checks.forEach(connections.all, (index, connection) -> {
-        try (PreparedStatement insert = connection.prepareStatement("insert into items values (?, ?)", Statement.RETURN_GENERATED_KEYS)) {
+        try (PreparedStatement insert =
+                 connection.prepareStatement("insert into items values (?, ?)", Statement.RETURN_GENERATED_KEYS)) {
           for (int number = 0; number < 300; ++number) {
             insert.setInt(1, 700 + index);
             insert.setString(2, "batch " + number);
@@ -202,7 +205,8 @@ public final class Programme {
           statement.cancel();
         } else {
           for (int number = 0; number < ROUNDS * 5; ++number) {
-            Checks.equal(Connections.value(connection, "select ?::int", number), String.valueOf(number), "a bystander's answer");
+            Checks.equal(
+                Connections.value(connection, "select ?::int", number), String.valueOf(number), "a bystander's answer");
           }
         }
         return null;
@@ -253,7 +257,8 @@ public final class Programme {
 
   private static String settings() throws Exception {
     Checks.Work<Connection> compare = (index, connection) -> {
-      Checks.equal(settingsOf(connection), List.of("Etc/GMT+" + (index + 1), "client " + index, index + 1 + "MB", "place_" + (index + 1)), "settings");
+      Checks.equal(settingsOf(connection),
+          List.of("Etc/GMT+" + (index + 1), "client " + index, index + 1 + "MB", "place_" + (index + 1)), "settings");
       return null;
     };
     try (Connections connections = new Connections()) {
@@ -294,7 +299,8 @@ public final class Programme {
     try (Connections connections = new Connections(Connections.COUNT, Programme::settingsFor)) {
       for (int round = 0; round < 3; ++round) {
         Checks.forEach(connections.all, (index, connection) -> {
-          Checks.equal(settingsOf(connection), List.of("UTC", "started " + index, index + 1 + "MB", "place_" + (index + 1)), "settings");
+          Checks.equal(
+              settingsOf(connection), List.of("UTC", "started " + index, index + 1 + "MB", "place_" + (index + 1)), "settings");
           return null;
         });
       }
@@ -309,10 +315,11 @@ public final class Programme {
         if (special) {
           connection.setTransactionIsolation(Connection.TRANSACTION_SERIALIZABLE);
           connection.setReadOnly(true);
-          connection.setAutoCommit(false);  // the driver says READ ONLY in its BEGIN
+          connection.setAutoCommit(false); // the driver says READ ONLY in its BEGIN
         }
         for (int round = 0; round < 5; ++round) {
-          Checks.equal(Connections.value(connection, "show transaction_isolation"), special ? "serializable" : "read committed", "isolation");
+          Checks.equal(Connections.value(connection, "show transaction_isolation"), special ? "serializable" : "read committed",
+              "isolation");
           Checks.equal(Connections.value(connection, "show transaction_read_only"), special ? "on" : "off", "read only");
           if (special) {
             connection.commit();
@@ -337,8 +344,10 @@ public final class Programme {
       for (int round = 0; round < 2; ++round) {
         Checks.equal(Connections.value(others.all.get(1), query, 1), "1,note 1,5", "a newcomer's row");
       }
-      return "in autocommit mode, after DDL it gets " + String.join(" or ", new TreeSet<>(Checks.forEach(connections.all,
-          (index, connection) -> again(connection, query, index, (index + 1) + ",note " + (index + 1) + ",5"))));
+      return "in autocommit mode, after DDL it gets "
+          + String.join(" or ",
+              new TreeSet<>(Checks.forEach(connections.all,
+                  (index, connection) -> again(connection, query, index, (index + 1) + ",note " + (index + 1) + ",5"))));
     }
   }
 
@@ -352,11 +361,12 @@ public final class Programme {
         });
       }
       Connections.runSimple(others.all.get(0), "alter table cached add column other int default 6");
-      return "in a transaction, after DDL it gets " + String.join(" or ", new TreeSet<>(Checks.forEach(connections.all, (index, connection) -> {
-        connection.setAutoCommit(false);
-        Connections.runSimple(connection, "select 1");
-        return again(connection, query, index, (index + 1) + ",note " + (index + 1) + ",5,6");
-      })));
+      return "in a transaction, after DDL it gets "
+          + String.join(" or ", new TreeSet<>(Checks.forEach(connections.all, (index, connection) -> {
+              connection.setAutoCommit(false);
+              Connections.runSimple(connection, "select 1");
+              return again(connection, query, index, (index + 1) + ",note " + (index + 1) + ",5,6");
+            })));
     }
   }
 
@@ -384,7 +394,7 @@ public final class Programme {
       for (int round = 0; round < 3; ++round) {
         Checks.forEach(connections.all, (index, connection) -> {
           for (String[] pair : new String[][] {{"work_mem", "4MB"}, {"search_path", "\"$user\", public"},
-              {"default_transaction_read_only", "off"}, {"default_transaction_isolation", "read committed"}}) {
+                   {"default_transaction_read_only", "off"}, {"default_transaction_isolation", "read committed"}}) {
             Checks.equal(Connections.value(connection, "show " + pair[0]), pair[1], pair[0]);
           }
           return null;

@@ -1,5 +1,5 @@
 # pgjdbc from Debian, prepareThreshold=1: each PreparedStatement is a named statement from its first run.
-# shellcheck shell=bash disable=SC2034  # run reads the variables
+# shellcheck shell=bash disable=SC2034,SC2154  # run reads and sets the variables
 prepare() {
   is_newer_than "$cache/pgjdbc/Programme.class" "$root"/tests/drivers/pgjdbc/*.java /usr/share/java/postgresql.jar && return
   javac -Xlint:all -Werror -cp /usr/share/java/postgresql.jar -d "$cache/pgjdbc" "$root"/tests/drivers/pgjdbc/*.java

@@ -1,5 +1,5 @@
 # pgx v4 from Debian, built without modules from Debian's Go sources: its statement cache prepares every query.
-# shellcheck shell=bash disable=SC2034  # run reads the variables
+# shellcheck shell=bash disable=SC2034,SC2154  # run reads and sets the variables
 prepare() {
   is_newer_than "$cache/pgx/programme" "$root"/tests/drivers/pgx/*.go && return
   mkdir -p "$cache/pgx"

@@ -40,7 +40,8 @@ func checkParameters(ctx context.Context) (string, error) {
 		for number := 0; number < rounds; number++ {
 			var product int
 			var text string
-			err := connection.QueryRow(ctx, "select $1::int * 2, $2::text", index*1000+number, fmt.Sprint("text ", number)).Scan(&product, &text)
+			err := connection.QueryRow(ctx, "select $1::int * 2, $2::text", index*1000+number,
+				fmt.Sprint("text ", number)).Scan(&product, &text)
 			if err := first(err, equal(product, (index*1000+number)*2, "product"), equal(text, fmt.Sprint("text ", number), "text"),
 				expect(ctx, connection, fmt.Sprint("note ", index+1), "select note from cached where id = $1", index+1)); err != nil {
 				return err
@@ -57,7 +58,8 @@ func checkManyStatements(ctx context.Context) (string, error) {
 			return nil
 		}
 		for number := 0; number < 1200; number++ {
-			if err := expect(ctx, connection, number%600+index, fmt.Sprintf("select (%d + $1::int)::text", number%600), index); err != nil {
+			if err := expect(ctx, connection, number%600+index,
+				fmt.Sprintf("select (%d + $1::int)::text", number%600), index); err != nil {
 				return err
 			}
 		}
@@ -145,12 +147,14 @@ func checkCopy(ctx context.Context) (string, error) {
 			values = append(values, []interface{}{index, number, fmt.Sprint("note ", number)})
 			text += fmt.Sprintf("%d\t%d\tnote %d\n", index, number, number)
 		}
-		count, err := connection.CopyFrom(ctx, pgx.Identifier{"copied"}, []string{"id", "number", "note"}, pgx.CopyFromRows(values))
+		count, err := connection.CopyFrom(ctx, pgx.Identifier{"copied"}, []string{"id", "number", "note"},
+			pgx.CopyFromRows(values))
 		if err := first(err, equal(count, 2000, "copied rows")); err != nil {
 			return err
 		}
 		var out bytes.Buffer
-		_, err = connection.PgConn().CopyTo(ctx, &out, fmt.Sprintf("copy (select * from copied where id = %d order by number) to stdout", index))
+		_, err = connection.PgConn().CopyTo(ctx, &out,
+			fmt.Sprintf("copy (select * from copied where id = %d order by number) to stdout", index))
 		return first(err, equal(out.String() == text, true, "what came out is what went in"))
 	})
 }
@@ -162,7 +166,8 @@ func checkCancel(ctx context.Context) (string, error) {
 		if index == 0 {
 			sleeper <- connection
 			_, err := connection.Exec(ctx, "select pg_sleep(20) /* pgx sleeper */")
-			return first(equal(sqlState(err), "57014", "the error of the cancelled query"), expect(ctx, connection, 7, "select $1::text", "7"))
+			return first(equal(sqlState(err), "57014", "the error of the cancelled query"),
+				expect(ctx, connection, 7, "select $1::text", "7"))
 		}
 		if index == 1 {
 			for expect(ctx, connection, 1, sleeping) != nil {
@@ -235,7 +240,8 @@ func checkSettings(ctx context.Context) (string, error) {
 			fmt.Sprintf("%dMB", index+1), fmt.Sprintf("place_%d", index+1))
 	}
 	err = forEach(all, func(index int, connection *pgx.Conn) error {
-		_, settings := connection.Exec(ctx, fmt.Sprintf("set timezone to 'Etc/GMT+%d'; set application_name to 'client %d'", index+1, index))
+		_, settings := connection.Exec(ctx, fmt.Sprintf("set timezone to 'Etc/GMT+%d'; set application_name to 'client %d'",
+			index+1, index))
 		_, memory := connection.Exec(ctx, "select set_config('work_mem', $1, false)", fmt.Sprintf("%dMB", index+1))
 		_, place := connection.Exec(ctx, fmt.Sprintf("set search_path to place_%d", index+1))
 		return first(settings, memory, place)

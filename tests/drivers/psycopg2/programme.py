@@ -1,4 +1,5 @@
 """psycopg2: it has no prepared statements of its own, so PREPARE and EXECUTE stand in for them."""
+
 import io
 import select
 import time
@@ -6,8 +7,7 @@ import time
 import psycopg2
 import psycopg2.errors
 
-from checks import (CONNECTIONS, PATIENCE_SECONDS, ROUNDS, equal, for_each, is_cached_plan_error, run_all,
-                    together, wait_until)
+from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, equal, for_each, is_cached_plan_error, run_all, together, wait_until
 
 SLEEPING = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and query like '%%psycopg2 sleeper%%'"
 
@@ -89,8 +89,11 @@ def check_transactions():
     with Connections() as connections:
         for_each(connections, work)
         for connection in connections:
-            equal(rows(connection, "select count(*), count(*) filter (where note like 'lost%%') from items"),
-                  [(CONNECTIONS * ROUNDS, 0)], "rows in the end")
+            equal(
+                rows(connection, "select count(*), count(*) filter (where note like 'lost%%') from items"),
+                [(CONNECTIONS * ROUNDS, 0)],
+                "rows in the end",
+            )
             connection.rollback()
         run(connections[0], "delete from items")
         connections[0].commit()
@@ -107,8 +110,11 @@ def check_savepoints():
             run(connection, "rollback to savepoint inner_one")
         run(connection, "insert into items values (%s, 'after')", (500 + index,))
         connection.commit()
-        equal(rows(connection, "select note from items where writer = %s order by note", (500 + index,)),
-              [("after",), ("before",)], "rows around the savepoint")
+        equal(
+            rows(connection, "select note from items where writer = %s order by note", (500 + index,)),
+            [("after",), ("before",)],
+            "rows around the savepoint",
+        )
         connection.commit()
 
     with Connections() as connections:
@@ -159,8 +165,10 @@ def check_cancel():
             equal(value(connection, "select %s::int", (number,)), number, "a bystander's answer")
 
     with Connections() as connections:
-        together([lambda: sleep(connections[0]), lambda: cancel(connections[0], connections[1])]
-                 + [lambda connection=connection: work(connection) for connection in connections[2:]])
+        together(
+            [lambda: sleep(connections[0]), lambda: cancel(connections[0], connections[1])]
+            + [lambda connection=connection: work(connection) for connection in connections[2:]]
+        )
 
 
 def check_notify():
@@ -185,13 +193,19 @@ def check_notify():
 
     with Connections() as connections:
         run(connections[0], "listen psycopg2")
-        together([lambda: listen(connections[0])]
-                 + [lambda index=index: work(index, connections[index]) for index in range(1, CONNECTIONS)])
+        together(
+            [lambda: listen(connections[0])]
+            + [lambda index=index: work(index, connections[index]) for index in range(1, CONNECTIONS)]
+        )
 
 
 def settings_of(connection):
-    return (value(connection, "show timezone"), value(connection, "show application_name"),
-            value(connection, "show work_mem"), value(connection, "select name from place"))
+    return (
+        value(connection, "show timezone"),
+        value(connection, "show application_name"),
+        value(connection, "show work_mem"),
+        value(connection, "select name from place"),
+    )
 
 
 def check_settings():
@@ -224,14 +238,21 @@ def check_settings():
 
 def check_settings_at_connect():
     def arguments(index):
-        return {"application_name": f"started {index}",
-                "options": f"-c timezone=Etc/GMT-{index + 1} -c work_mem={index + 1}MB -c search_path=place_{index + 1}"}
+        return {
+            "application_name": f"started {index}",
+            "options": f"-c timezone=Etc/GMT-{index + 1} -c work_mem={index + 1}MB -c search_path=place_{index + 1}",
+        }
 
     with Connections(each=arguments) as connections:
         for _ in range(3):
-            for_each(connections, lambda index, connection: equal(
-                settings_of(connection),
-                (f"Etc/GMT-{index + 1}", f"started {index}", f"{index + 1}MB", f"place_{index + 1}"), "settings"))
+            for_each(
+                connections,
+                lambda index, connection: equal(
+                    settings_of(connection),
+                    (f"Etc/GMT-{index + 1}", f"started {index}", f"{index + 1}MB", f"place_{index + 1}"),
+                    "settings",
+                ),
+            )
 
 
 def check_cached_plan():
@@ -239,21 +260,31 @@ def check_cached_plan():
         for connection in connections:
             run(connection, "prepare whole (int) as select * from cached where id = $1")
         for _ in range(3):
-            for_each(connections, lambda index, connection: equal(
-                rows(connection, "execute whole (%s)", (index + 1,)), [(index + 1, f"note {index + 1}")], "row"))
+            for_each(
+                connections,
+                lambda index, connection: equal(
+                    rows(connection, "execute whole (%s)", (index + 1,)), [(index + 1, f"note {index + 1}")], "row"
+                ),
+            )
         run(others[0], "alter table cached add column extra int default 5")
         run(others[1], "prepare whole (int) as select * from cached where id = $1")
         equal(rows(others[1], "execute whole (1)"), [(1, "note 1", 5)], "a newcomer's row")
 
         def again(index, connection):
             try:
-                equal(rows(connection, "execute whole (%s)", (index + 1,)), [(index + 1, f"note {index + 1}", 5)], "row after DDL")
+                equal(
+                    rows(connection, "execute whole (%s)", (index + 1,)), [(index + 1, f"note {index + 1}", 5)], "row after DDL"
+                )
                 return "the new rows"
             except psycopg2.errors.FeatureNotSupported as error:
                 equal(is_cached_plan_error(error), True, "0A000 for the plan")
                 run(connection, "deallocate whole")
                 run(connection, "prepare whole (int) as select * from cached where id = $1")
-                equal(rows(connection, "execute whole (%s)", (index + 1,)), [(index + 1, f"note {index + 1}", 5)], "row in the end")
+                equal(
+                    rows(connection, "execute whole (%s)", (index + 1,)),
+                    [(index + 1, f"note {index + 1}", 5)],
+                    "row in the end",
+                )
                 return "0A000; the new rows after DEALLOCATE and PREPARE"
 
         return "after DDL EXECUTE gives " + " or ".join(sorted(set(for_each(connections, again))))
@@ -262,9 +293,14 @@ def check_cached_plan():
 def check_newcomers_see_defaults():
     with Connections() as connections:
         for _ in range(3):
-            for_each(connections, lambda index, connection: equal(
-                [value(connection, f"show {name}") for name in ("work_mem", "application_name", "search_path")],
-                ["4MB", "", '"$user", public'], "defaults"))
+            for_each(
+                connections,
+                lambda index, connection: equal(
+                    [value(connection, f"show {name}") for name in ("work_mem", "application_name", "search_path")],
+                    ["4MB", "", '"$user", public'],
+                    "defaults",
+                ),
+            )
 
 
 print(f"version: {psycopg2.__version__.split()[0]}, libpq {psycopg2.extensions.libpq_version()}")

@@ -1,11 +1,11 @@
 """psycopg 3: prepare_threshold=1, so that a statement is prepared when it runs for the second time; pipeline mode."""
+
 import contextlib
 
 import psycopg
 from psycopg import errors, pq
 
-from checks import (CONNECTIONS, PATIENCE_SECONDS, ROUNDS, equal, for_each, is_cached_plan_error, run_all, together,
-                    wait_until)
+from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, equal, for_each, is_cached_plan_error, run_all, together, wait_until
 
 SLEEPING = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and query like '%psycopg3 sleeper%'"
 
@@ -43,6 +43,7 @@ def check_parameters():
 
 def check_many_statements():
     """More than prepared_max (100): psycopg closes the oldest by DEALLOCATE or Close."""
+
     def work(index, connection):
         for number in list(range(130)) * 2:
             for _ in range(2):
@@ -76,8 +77,11 @@ def check_transactions():
 
     with connected() as connections:
         for_each(connections, work)
-        equal(rows(connections[0], "select count(*), count(*) filter (where note like 'lost%') from items"),
-              [(CONNECTIONS * ROUNDS, 0)], "rows in the end")
+        equal(
+            rows(connections[0], "select count(*), count(*) filter (where note like 'lost%') from items"),
+            [(CONNECTIONS * ROUNDS, 0)],
+            "rows in the end",
+        )
         connections[0].execute("delete from items")
 
 
@@ -89,8 +93,11 @@ def check_savepoints():
                 connection.execute("insert into items values (%s, 'inside')", (500 + index,))
                 connection.execute("select 1 / %s", (0,))
             connection.execute("insert into items values (%s, 'after')", (500 + index,))
-        equal(rows(connection, "select note from items where writer = %s order by note", (500 + index,)),
-              [("after",), ("before",)], "rows around the savepoint")
+        equal(
+            rows(connection, "select note from items where writer = %s order by note", (500 + index,)),
+            [("after",), ("before",)],
+            "rows around the savepoint",
+        )
 
     with connected() as connections:
         for_each(connections, work)
@@ -181,8 +188,10 @@ def check_cancel():
             equal(value(connection, "select %s::int", (number,)), number, "a bystander's answer")
 
     with connected() as connections:
-        together([lambda: sleep(connections[0]), lambda: cancel(connections[0], connections[1])]
-                 + [lambda connection=connection: work(connection) for connection in connections[2:]])
+        together(
+            [lambda: sleep(connections[0]), lambda: cancel(connections[0], connections[1])]
+            + [lambda connection=connection: work(connection) for connection in connections[2:]]
+        )
 
 
 def check_notify():
@@ -201,13 +210,19 @@ def check_notify():
 
     with connected() as connections:
         connections[0].execute("listen psycopg3")
-        together([lambda: listen(connections[0])]
-                 + [lambda index=index: work(index, connections[index]) for index in range(1, CONNECTIONS)])
+        together(
+            [lambda: listen(connections[0])]
+            + [lambda index=index: work(index, connections[index]) for index in range(1, CONNECTIONS)]
+        )
 
 
 def settings_of(connection):
-    return (value(connection, "show timezone"), value(connection, "show application_name"),
-            value(connection, "show work_mem"), value(connection, "select name from place"))
+    return (
+        value(connection, "show timezone"),
+        value(connection, "show application_name"),
+        value(connection, "show work_mem"),
+        value(connection, "select name from place"),
+    )
 
 
 def check_settings():
@@ -233,22 +248,33 @@ def check_settings():
         for_each(connections, set_them)
         for _ in range(5):
             for_each(connections, lambda index, connection: equal(settings_of(connection), own(index), "settings"))
-            for_each(connections, lambda index, connection: equal(
-                connection.info.parameter_status("TimeZone"), own(index)[0], "the reported time zone"))
+            for_each(
+                connections,
+                lambda index, connection: equal(
+                    connection.info.parameter_status("TimeZone"), own(index)[0], "the reported time zone"
+                ),
+            )
         for_each(connections, local)
         for_each(connections, lambda index, connection: equal(settings_of(connection), own(index), "settings after SET LOCAL"))
 
 
 def check_settings_at_connect():
     def arguments(index):
-        return {"application_name": f"started {index}",
-                "options": f"-c timezone=Etc/GMT-{index + 1} -c work_mem={index + 1}MB -c search_path=place_{index + 1}"}
+        return {
+            "application_name": f"started {index}",
+            "options": f"-c timezone=Etc/GMT-{index + 1} -c work_mem={index + 1}MB -c search_path=place_{index + 1}",
+        }
 
     with connected(each=arguments) as connections:
         for _ in range(3):
-            for_each(connections, lambda index, connection: equal(
-                settings_of(connection),
-                (f"Etc/GMT-{index + 1}", f"started {index}", f"{index + 1}MB", f"place_{index + 1}"), "settings"))
+            for_each(
+                connections,
+                lambda index, connection: equal(
+                    settings_of(connection),
+                    (f"Etc/GMT-{index + 1}", f"started {index}", f"{index + 1}MB", f"place_{index + 1}"),
+                    "settings",
+                ),
+            )
 
 
 def check_cached_plan():
@@ -268,8 +294,12 @@ def check_cached_plan():
 
     with connected() as connections, connected(2) as others:
         for _ in range(4):
-            for_each(connections, lambda index, connection: equal(
-                rows(connection, query, (index + 1,)), [(index + 1, f"note {index + 1}")], "row"))
+            for_each(
+                connections,
+                lambda index, connection: equal(
+                    rows(connection, query, (index + 1,)), [(index + 1, f"note {index + 1}")], "row"
+                ),
+            )
         others[0].execute("alter table cached add column extra int default 5")
         for _ in range(4):
             equal(rows(others[1], query, (1,)), [(1, "note 1", 5)], "a newcomer's row")
@@ -279,9 +309,14 @@ def check_cached_plan():
 def check_newcomers_see_defaults():
     with connected() as connections:
         for _ in range(3):
-            for_each(connections, lambda index, connection: equal(
-                [value(connection, f"show {name}") for name in ("work_mem", "application_name", "search_path")],
-                ["4MB", "", '"$user", public'], "defaults"))
+            for_each(
+                connections,
+                lambda index, connection: equal(
+                    [value(connection, f"show {name}") for name in ("work_mem", "application_name", "search_path")],
+                    ["4MB", "", '"$user", public'],
+                    "defaults",
+                ),
+            )
 
 
 print(f"version: {psycopg.__version__}, libpq {pq.version()}")

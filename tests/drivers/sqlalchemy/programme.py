@@ -1,4 +1,5 @@
 """SQLAlchemy: the same checks over psycopg 3 (threads) and over asyncpg (tasks), by engines with a pool of 8 connections."""
+
 import asyncio
 import contextlib
 import os
@@ -18,8 +19,14 @@ SLEEPING = text("select count(*) from pg_stat_activity where wait_event = 'PgSle
 
 
 def url(driver):
-    return sqlalchemy.URL.create(f"postgresql+{driver}", os.environ["PGUSER"], os.environ["PGPASSWORD"], os.environ["PGHOST"],
-                                 int(os.environ["PGPORT"]), os.environ["PGDATABASE"])
+    return sqlalchemy.URL.create(
+        f"postgresql+{driver}",
+        os.environ["PGUSER"],
+        os.environ["PGPASSWORD"],
+        os.environ["PGHOST"],
+        int(os.environ["PGPORT"]),
+        os.environ["PGDATABASE"],
+    )
 
 
 class Threads:
@@ -55,7 +62,9 @@ class Threads:
                     connection.execute(insert(ITEMS).values(writer=index, note=f"lost {number}"))
                     raise KeyError("rolls back")
             lost = func.count().filter(ITEMS.c.note.like("lost%"))
-            equal(tuple(connection.execute(select(func.count(), lost).where(ITEMS.c.writer == index)).one()), (ROUNDS, 0), "rows")
+            equal(
+                tuple(connection.execute(select(func.count(), lost).where(ITEMS.c.writer == index)).one()), (ROUNDS, 0), "rows"
+            )
             connection.rollback()
 
         with self.connected() as connections:
@@ -74,7 +83,9 @@ class Threads:
     def check_stream_results(self):
         def work(index, connection):
             query = text("select n + :index from generate_series(1, 500) n")
-            with connection.execution_options(stream_results=True, max_row_buffer=50).execute(query, {"index": index}) as result:
+            with connection.execution_options(stream_results=True, max_row_buffer=50).execute(
+                query, {"index": index}
+            ) as result:
                 equal([row[0] for row in result], list(range(1 + index, 501 + index)), "rows by cursor")
             connection.rollback()
 
@@ -130,8 +141,10 @@ class Threads:
                 connection.rollback()
 
         with self.connected() as connections:
-            together([lambda: sleep(connections[0]), lambda: cancel(connections[0], connections[1])]
-                     + [lambda connection=connection: work(connection) for connection in connections[2:]])
+            together(
+                [lambda: sleep(connections[0]), lambda: cancel(connections[0], connections[1])]
+                + [lambda connection=connection: work(connection) for connection in connections[2:]]
+            )
 
     def check_settings(self):
         def set_them(index, connection):
@@ -154,7 +167,11 @@ class Threads:
 
         def compare(_index, connection):
             found = [connection.scalar(text(f"show {name}")) for name in ("application_name", "timezone", "work_mem")]
-            equal((*found, connection.scalar(text("select name from place"))), ("started", "Etc/GMT-3", "3MB", "place_3"), "settings")
+            equal(
+                (*found, connection.scalar(text("select name from place"))),
+                ("started", "Etc/GMT-3", "3MB", "place_3"),
+                "settings",
+            )
             connection.rollback()
 
         with self.connected(connect_args=arguments) as connections, self.connected(1) as others:
@@ -183,7 +200,9 @@ class Threads:
                     return "the new rows" if attempt == 0 else f"0A000 {attempt} times, then the new rows"
             connection.invalidate()
             connection.rollback()
-            equal(tuple(connection.execute(query, {"id": index + 1}).one()), (index + 1, f"note {index + 1}", 5), "row in the end")
+            equal(
+                tuple(connection.execute(query, {"id": index + 1}).one()), (index + 1, f"note {index + 1}", 5), "row in the end"
+            )
             return "0A000 every time; the new rows on a new connection"
 
         with self.connected() as connections, self.connected(2) as others:
@@ -215,7 +234,9 @@ class Tasks:
             for number in range(ROUNDS):
                 query = select(sqlalchemy.literal(index * 1000 + number) * 2)
                 equal(await connection.scalar(query), (index * 1000 + number) * 2, "product")
-                equal(await connection.scalar(select(CACHED.c.note).where(CACHED.c.id == index + 1)), f"note {index + 1}", "note")
+                equal(
+                    await connection.scalar(select(CACHED.c.note).where(CACHED.c.id == index + 1)), f"note {index + 1}", "note"
+                )
                 await connection.rollback()
 
         async with self.connected() as connections:

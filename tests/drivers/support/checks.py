@@ -3,6 +3,7 @@
 A check is a function or coroutine function without arguments; it passes when it returns, and a string that it returns is
 printed as a note. Each check opens and closes its own connections, so that one that fails spoils no other.
 """
+
 import asyncio
 import inspect
 import sys
@@ -21,7 +22,9 @@ _failed = False
 def _one_line(error):
     """The error and the lines of the programme that it came through."""
     text = " ".join(str(error).split())
-    lines = [str(frame.lineno) for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith("programme.py")]
+    lines = [
+        str(frame.lineno) for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith("programme.py")
+    ]
     return f"line {' > '.join(lines)}: {type(error).__name__}: {text}"[:300]
 
 

@@ -1,5 +1,5 @@
 # Shell functions that the driver.sh files share; run sources it. $root and $cache are run's.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 # The Python of all drivers from PyPI: one virtual environment with the versions of requirements.txt.
 prepare_python_environment() {
