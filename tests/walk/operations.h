@@ -36,6 +36,7 @@ enum class Keeps {
   kNothing,      // the server is free again after the step
   kTransaction,  // may begin a transaction
   kSession,      // may make state that only this server process has
+  kNothingNew,   // uses such state: a client that has none seldom asks for it
 };
 
 enum class Who { kAll, kWithLiterals, kWithoutLiterals };  // see Pair::PreparesLiterals

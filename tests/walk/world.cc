@@ -12,6 +12,9 @@ constexpr char kDirectDatabase[] = "second", kThroughDatabase[] = "app";
 // Those who hold a server are asked more often, or nothing would ever happen inside a transaction.
 constexpr int kHolderPercent = 55;
 constexpr int kDrawsMax = 200;
+// A failed transaction refuses everything: mostly it is ended at once.
+constexpr int kEndFailedPercent = 50;
+constexpr int kUseWithoutStatePercent = 15;
 
 }  // namespace
 
@@ -82,13 +85,16 @@ int World::Holders() const {
       std::count_if(pairs_.begin(), pairs_.end(), [](const auto& pair) { return pair->MayHoldServer(); }));
 }
 
-bool World::MayTake(const Operation& operation, const Pair& pair) const {
+bool World::MayTake(const Operation& operation, const Pair& pair) {
   if (operation.who == Who::kWithLiterals && !pair.PreparesLiterals()) return false;
   if (operation.who == Who::kWithoutLiterals && pair.PreparesLiterals()) return false;
-  return operation.keeps == Keeps::kNothing || pair.MayHoldServer() || Holders() < options_.servers - 1;
+  if (pair.MayHoldServer() || operation.keeps == Keeps::kNothing) return true;
+  if (operation.keeps == Keeps::kNothingNew) return dice_.Percent(kUseWithoutStatePercent);
+  return Holders() < options_.servers - 1;
 }
 
 const Operation* World::DrawOperation(const Pair& pair) {
+  const bool must_end = pair.status() == 'E' && dice_.Percent(kEndFailedPercent);
   uint64_t total = 0;
   for (const Operation& operation : operations_) total += operation.weight;
   for (int draw = 0; draw < kDrawsMax; ++draw) {
@@ -98,6 +104,7 @@ const Operation* World::DrawOperation(const Pair& pair) {
       at -= operation.weight;
       return false;
     });
+    if (must_end && std::string(chosen->group) != kAlwaysGroup) continue;
     if (MayTake(*chosen, pair)) return &*chosen;
   }
   return nullptr;
@@ -110,8 +117,7 @@ void World::Perform(Pair& pair, const Operation& operation) {
   ++count.taken;
   if (action.ending != Ending::kNone) return Reconnect(pair, action);
   if (operation.keeps == Keeps::kSession) pair.Pin();
-  const bool is_listen = std::string(operation.group) == "listen";
-  if (is_listen && operation.keeps == Keeps::kSession) pair.Listen();
+  if (action.listens) pair.Listen();
 
   const Observation direct = pair.direct().Perform(action);
   const Observation through = pair.through().Perform(action);
@@ -120,7 +126,7 @@ void World::Perform(Pair& pair, const Operation& operation) {
   Judge(pair, direct, through);
   if (has_differed_) return;
   if (action.cleans_session && !direct.has_failed) pair.ForgetSession();
-  if (is_listen) CompareIdleListeners();
+  if (std::string(operation.group) == "listen") CompareIdleListeners();
 }
 
 void World::Judge(Pair& pair, const Observation& direct, const Observation& through) {
