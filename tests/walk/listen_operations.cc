@@ -52,10 +52,10 @@ Action Notify(Draw& draw) {
 
 std::vector<Operation> ListenOperations() {
   return {
-      {"listen", 12, Keeps::kTransaction, Who::kAll, Listen},
-      {"listen", 5, Keeps::kNothing, Who::kAll, Unlisten},
+      {kListenGroup, 12, Keeps::kTransaction, Who::kAll, Listen},
+      {kListenGroup, 5, Keeps::kNothing, Who::kAll, Unlisten},
       {kHiddenGroup, 10, Keeps::kNothing, Who::kAll, ReadChannels},
-      {"listen", 30, Keeps::kNothing, Who::kAll, Notify},
+      {kListenGroup, 30, Keeps::kNothing, Who::kAll, Notify},
   };
 }
 

@@ -51,6 +51,8 @@ struct Operation {
 
 // Taken in every run: without the ends of transactions and connections the pool would be held for ever.
 inline constexpr char kAlwaysGroup[] = "ends";
+// After these, and after transactions, the listeners are asked what they have heard.
+inline constexpr char kListenGroup[] = "listen";
 // No operation: whether startup packets carry settings.
 inline constexpr char kStartupGroup[] = "startup";
 // Only taken when it is named: what no proxy can see.

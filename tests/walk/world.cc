@@ -20,11 +20,16 @@ constexpr int kUseWithoutStatePercent = 15;
 
 World::World(WorldOptions options)
     : options_(std::move(options)), dice_(Dice(options_.seed).Next()), monitor_(options_.monitor) {
+  std::set<std::string> known = {kStartupGroup};
   for (auto* make : {SettingOperations, TransactionOperations, StatementOperations, StateOperations, ListenOperations,
                      StreamOperations}) {
     for (const Operation& operation : make()) {
+      known.insert(operation.group);
       if (IsWanted(operation.group)) operations_.push_back(operation);
     }
+  }
+  for (const std::string& group : options_.only) {
+    if (known.count(group) == 0) throw std::runtime_error("PGWEIR_WALK_ONLY: no group " + group);
   }
   for (int number = 0; number < options_.clients; ++number) pairs_.push_back(std::make_unique<Pair>(number));
 }
@@ -119,6 +124,7 @@ void World::Perform(Pair& pair, const Operation& operation) {
   if (operation.keeps == Keeps::kSession) pair.Pin();
   if (action.listens) pair.Listen();
 
+  const bool was_in_transaction = pair.status() != 'I';
   const Observation direct = pair.direct().Perform(action);
   const Observation through = pair.through().Perform(action);
   pair.Remember({step_, action.text, direct, through});
@@ -126,7 +132,8 @@ void World::Perform(Pair& pair, const Operation& operation) {
   Judge(pair, direct, through);
   if (has_differed_) return;
   if (action.cleans_session && !direct.has_failed) pair.ForgetSession();
-  if (std::string(operation.group) == "listen") CompareIdleListeners();
+  const bool may_have_notified = std::string(operation.group) == kListenGroup || was_in_transaction;
+  if (may_have_notified && pair.status() == 'I') CompareIdleListeners();
 }
 
 void World::Judge(Pair& pair, const Observation& direct, const Observation& through) {
