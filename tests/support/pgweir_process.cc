@@ -28,8 +28,10 @@ std::string Quoted(const std::string& text) {
 }  // namespace
 
 std::string PgweirProcess::Binary() {
-  const char* other = std::getenv("PGWEIR_TEST_BINARY");
-  return other != nullptr ? other : PGWEIR_BINARY;
+  for (const char* name : {"PGWEIR_TEST_BINARY", "PGWEIR_BINARY"}) {
+    if (const char* other = std::getenv(name); other != nullptr) return other;
+  }
+  return PGWEIR_BINARY;
 }
 
 PgweirProcess::PgweirProcess(const PgweirConfig& config, const Options& options)

@@ -1,8 +1,9 @@
 // A pgweir of a test's own: writes its configuration into a temporary folder, picks free ports, starts the binary,
 // waits until it listens, keeps its log, and prints that log when the test has failed.
 //
-// The binary is the one of this build; PGWEIR_TEST_BINARY names another. Runs as an unprivileged user when the test is
-// root. Threads: start and destroy from one thread that lives as long as the process (see child_process.h).
+// The binary is the one of this build; PGWEIR_TEST_BINARY names another (or PGWEIR_BINARY, as demo.sh has it). Runs as
+// an unprivileged user when the test is root. Threads: start and destroy from one thread that lives as long as the
+// process (see child_process.h).
 #pragma once
 
 #include <map>

@@ -23,6 +23,7 @@ struct Action {
   std::string bytes;            // for both sides
   int readies = 0;              // how many ReadyForQuery answer it
   bool cleans_session = false;  // a DISCARD ALL: when it succeeds, the session is as new
+  bool listens = false;         // from here on notifications may come to the client at any time
   Ending ending = Ending::kNone;
 
   // The other's bytes behind these: a pipeline.

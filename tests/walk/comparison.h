@@ -1,7 +1,8 @@
 // Whether both sides of a pair have seen the same, and where not.
 //
-// The one difference that is allowed: where the direct session is refused with 0A000 "cached plan must not change result
-// type", the other may succeed, because its statement may have been prepared anew on another server. Threads: pure.
+// The one difference that is allowed: where the direct session is refused with 0A000 "cached plan must not change
+// result type", the other may succeed, because its statement may have been prepared anew on another server. Threads:
+// pure.
 #pragma once
 
 #include <string>

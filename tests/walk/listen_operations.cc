@@ -1,4 +1,7 @@
 // LISTEN, UNLISTEN, NOTIFY on channels that all clients share.
+//
+// LISTEN takes no server of the pool for good: session_state = track listens on a connection of its own, which is also
+// why nobody is asked what pg_listening_channels() says.
 #include "tests/walk/operations.h"
 
 namespace walk {
@@ -6,11 +9,17 @@ namespace {
 
 constexpr const char* kChannels[] = {"news", "jobs", "\"Odd Name\"", "quiet"};
 
-Action Listen(Draw& draw) {
+Action ListenTo(Draw& draw) {
   const std::string channel = draw.OneOf(kChannels);
   if (draw.dice.Percent(10)) return Simple("BEGIN; LISTEN " + channel + "; ROLLBACK");
   if (draw.dice.Percent(10)) return Simple("LISTEN news; LISTEN jobs");
   return Ask(draw, "LISTEN " + channel);
+}
+
+Action Listen(Draw& draw) {
+  Action action = ListenTo(draw);
+  action.listens = true;
+  return action;
 }
 
 Action Unlisten(Draw& draw) {
@@ -43,10 +52,10 @@ Action Notify(Draw& draw) {
 
 std::vector<Operation> ListenOperations() {
   return {
-      {"listen", 8, Keeps::kSession, Who::kAll, Listen},
-      {"listen", 5, Keeps::kNothing, Who::kAll, Unlisten},
-      {"listen", 10, Keeps::kNothing, Who::kAll, ReadChannels},
-      {"listen", 30, Keeps::kNothing, Who::kAll, Notify},
+      {kListenGroup, 12, Keeps::kTransaction, Who::kAll, Listen},
+      {kListenGroup, 5, Keeps::kNothing, Who::kAll, Unlisten},
+      {kHiddenGroup, 10, Keeps::kNothing, Who::kAll, ReadChannels},
+      {kListenGroup, 30, Keeps::kNothing, Who::kAll, Notify},
   };
 }
 

@@ -36,6 +36,7 @@ enum class Keeps {
   kNothing,      // the server is free again after the step
   kTransaction,  // may begin a transaction
   kSession,      // may make state that only this server process has
+  kNothingNew,   // uses such state: a client that has none seldom asks for it
 };
 
 enum class Who { kAll, kWithLiterals, kWithoutLiterals };  // see Pair::PreparesLiterals
@@ -50,6 +51,8 @@ struct Operation {
 
 // Taken in every run: without the ends of transactions and connections the pool would be held for ever.
 inline constexpr char kAlwaysGroup[] = "ends";
+// After these, and after transactions, the listeners are asked what they have heard.
+inline constexpr char kListenGroup[] = "listen";
 // No operation: whether startup packets carry settings.
 inline constexpr char kStartupGroup[] = "startup";
 // Only taken when it is named: what no proxy can see.

@@ -4,7 +4,8 @@ namespace walk {
 namespace {
 
 constexpr size_t kHistoryEntriesMax = 30;
-constexpr size_t kPrintedLinesMax = 12;
+constexpr size_t kPrintedLinesMax = 24;
+constexpr size_t kPrintedActionBytesMax = 2000;
 constexpr size_t kPrintedLineBytesMax = 300;
 
 std::string Printed(const Observation& observation) {
@@ -36,7 +37,7 @@ void Pair::Remember(HistoryEntry entry) {
 std::string Pair::Story() const {
   std::string text;
   for (const HistoryEntry& entry : history_) {
-    text += "  step " + std::to_string(entry.step) + ": " + Shortened(entry.text, kPrintedLineBytesMax) + "\n";
+    text += "  step " + std::to_string(entry.step) + ": " + Shortened(entry.text, kPrintedActionBytesMax) + "\n";
     if (entry.direct.lines == entry.through.lines) {
       text += "    both:\n" + Printed(entry.direct);
     } else {

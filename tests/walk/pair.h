@@ -43,6 +43,7 @@ class Pair {
   void ForgetSession();
 
   void NoteStatement(const std::string& name, int parameters) { parameters_of_[name] = parameters; }
+  bool HasStatement(const std::string& name) const { return parameters_of_.count(name) > 0; }
   int ParametersOf(const std::string& name) const;
 
   void Remember(HistoryEntry entry);

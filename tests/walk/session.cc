@@ -51,6 +51,34 @@ std::string RowText(const Message& message) {
   return text;
 }
 
+std::string LineOf(const Message& message) {
+  size_t at = 0;
+  switch (message.type) {
+    case '1':
+      return "parsed";
+    case '2':
+      return "bound";
+    case '3':
+      return "closed";
+    case 'n':
+      return "no data";
+    case 'I':
+      return "empty query";
+    case 'T':
+      return ColumnsText(message.body);
+    case 't':
+      return ParametersText(message.body);
+    case 'D':
+      return RowText(message);
+    case 'C':
+      return "done " + TakeText(message.body, at);
+    case 'd':
+      return "copied " + message.body;
+    default:
+      return std::string("message ") + message.type;
+  }
+}
+
 }  // namespace
 
 Observation Session::Connect(int port, const Names& startup) {
@@ -134,27 +162,12 @@ void Session::See(const Message& message, Observation& observation) {
     case 'N':
       SeeError(message, observation);
       return;
-    case 'T':
-      observation.lines.push_back(ColumnsText(message.body));
-      return;
-    case 't':
-      observation.lines.push_back(ParametersText(message.body));
-      return;
-    case 'D':
-      observation.lines.push_back(RowText(message));
-      return;
-    case 'C':
-      observation.lines.push_back("done " + TakeText(message.body, at));
-      return;
-    case 'd':
-      observation.lines.push_back("copied " + message.body);
-      return;
     case 'Z':
       status_ = message.body.at(0);
       observation.lines.push_back("ready " + message.body);
       return;
     default:
-      observation.lines.push_back(std::string("message ") + message.type);
+      observation.lines.push_back(LineOf(message));
   }
 }
 

@@ -21,7 +21,7 @@ struct Observation {
   std::vector<std::string> lines;
   bool has_stale_plan = false;  // it holds 0A000 "cached plan must not change result type"
   bool has_failed = false;      // it holds an error
-  bool is_cut_short = false;     // the connection ended, or the answer never came
+  bool is_cut_short = false;    // the connection ended, or the answer never came
 };
 
 class Session {

@@ -55,9 +55,16 @@ Action DeclareHeld(Draw& draw) {
 
 Action UseCursor(Draw& draw) {
   static constexpr const char* kStatements[] = {
-      "FETCH 2 FROM held_a", "FETCH ALL FROM held_b", "FETCH BACKWARD 1 FROM held_b", "MOVE 1 IN held_a",
-      "CLOSE held_a",        "CLOSE held_b",          "CLOSE ALL",                    "FETCH FROM plain",
-      "CLOSE plain",         "SELECT name, is_holdable FROM pg_cursors WHERE name <> '' ORDER BY name",
+      "FETCH 2 FROM held_a",
+      "FETCH ALL FROM held_b",
+      "FETCH BACKWARD 1 FROM held_b",
+      "MOVE 1 IN held_a",
+      "CLOSE held_a",
+      "CLOSE held_b",
+      "CLOSE ALL",
+      "FETCH FROM plain",
+      "CLOSE plain",
+      "SELECT name, is_holdable FROM pg_cursors WHERE name <> '' ORDER BY name",
   };
   return Ask(draw, draw.OneOf(kStatements));
 }
@@ -84,14 +91,9 @@ Action LockByParameter(Draw& draw) {
 
 Action Unlock(Draw& draw) {
   static constexpr const char* kStatements[] = {
-      "SELECT pg_advisory_unlock(1)",
-      "SELECT pg_advisory_unlock(2)",
-      "SELECT pg_advisory_unlock(1, 2)",
-      "SELECT pg_advisory_unlock_shared(1)",
-      "SELECT pg_advisory_unlock_shared(3)",
-      "SELECT pg_advisory_unlock(4)",
-      "SELECT pg_advisory_unlock_all()",
-      "SELECT pg_try_advisory_xact_lock(1)",
+      "SELECT pg_advisory_unlock(1)",        "SELECT pg_advisory_unlock(2)",        "SELECT pg_advisory_unlock(1, 2)",
+      "SELECT pg_advisory_unlock_shared(1)", "SELECT pg_advisory_unlock_shared(3)", "SELECT pg_advisory_unlock(4)",
+      "SELECT pg_advisory_unlock_all()",     "SELECT pg_try_advisory_xact_lock(1)",
   };
   return Ask(draw, draw.OneOf(kStatements));
 }
@@ -114,13 +116,13 @@ Action Count(Draw& draw) {
 std::vector<Operation> StateOperations() {
   return {
       {"temp", 10, Keeps::kSession, Who::kWithoutLiterals, MakeTemporary},
-      {"temp", 30, Keeps::kNothing, Who::kWithoutLiterals, UseTemporary},
+      {"temp", 30, Keeps::kNothingNew, Who::kWithoutLiterals, UseTemporary},
       {"cursors", 8, Keeps::kSession, Who::kAll, DeclareHeld},
-      {"cursors", 20, Keeps::kNothing, Who::kAll, UseCursor},
+      {"cursors", 20, Keeps::kNothingNew, Who::kAll, UseCursor},
       {"locks", 12, Keeps::kSession, Who::kAll, Lock},
       {"locks", 4, Keeps::kSession, Who::kAll, LockByParameter},
-      {"locks", 20, Keeps::kNothing, Who::kAll, Unlock},
-      {"sequences", 12, Keeps::kTransaction, Who::kAll, Count},
+      {"locks", 20, Keeps::kNothingNew, Who::kAll, Unlock},
+      {"sequences", 8, Keeps::kSession, Who::kAll, Count},
   };
 }
 

@@ -9,6 +9,8 @@ constexpr const char* kLiteralNames[] = {"l0", "l1", "l2", ""};
 constexpr const char* kDdlNames[] = {"d0", "d1"};
 constexpr const char* kSqlNames[] = {"p0", "p1", "p2"};
 constexpr int kWrongCountPercent = 3;
+constexpr int kCloseFirstPercent = 70;
+constexpr int kKnownNamePercent = 85;
 
 struct Text {
   const char* sql;  // OWN stands for the client's number
@@ -82,7 +84,7 @@ test_support::Values DrawValues(Draw& draw, const std::string& name) {
 Action ParseText(Draw& draw, const std::string& name, const Text& text) {
   Action action;
   // Often closed before, as drivers do that give a name to another text.
-  if (!name.empty() && draw.dice.Percent(40)) action += ClosePart(name);
+  if (!name.empty() && draw.dice.Percent(kCloseFirstPercent)) action += ClosePart(name);
   draw.pair.NoteStatement(name, text.parameters);
   return action += ParsePart(name, ForClient(draw, text.sql));
 }
@@ -114,8 +116,17 @@ Action ExecuteNamed(Draw& draw, const std::string& name) {
   return action += SyncPart();
 }
 
-Action Execute(Draw& draw) { return ExecuteNamed(draw, draw.OneOf(kNames)); }
-Action ExecuteLiteral(Draw& draw) { return ExecuteNamed(draw, draw.OneOf(kLiteralNames)); }
+// Mostly a name that the client has given to something.
+template <size_t kSize>
+std::string DrawKnown(Draw& draw, const char* const (&names)[kSize]) {
+  std::string name = draw.OneOf(names);
+  const bool must_be_known = draw.dice.Percent(kKnownNamePercent);
+  for (size_t i = 0; i < kSize && must_be_known && !draw.pair.HasStatement(name); ++i) name = names[i];
+  return name;
+}
+
+Action Execute(Draw& draw) { return ExecuteNamed(draw, DrawKnown(draw, kNames)); }
+Action ExecuteLiteral(Draw& draw) { return ExecuteNamed(draw, DrawKnown(draw, kLiteralNames)); }
 
 Action ParseAndExecute(Draw& draw) {
   const std::string name = draw.OneOf(kNames);
@@ -126,7 +137,7 @@ Action ParseAndExecute(Draw& draw) {
 }
 
 Action Describe(Draw& draw) {
-  Action action = DescribePart(draw.OneOf(kNames));
+  Action action = DescribePart(DrawKnown(draw, kNames));
   return action += SyncPart();
 }
 
@@ -145,8 +156,8 @@ Action Portal(Draw& draw) {
   using namespace test_support;
   switch (draw.dice.Below(3)) {
     case 0: {
-      Action action = Raw("portal c: 6 rows",
-                          test_support::Parse("", "SELECT g FROM generate_series(1, 6) g") + Bind("c", ""));
+      Action action =
+          Raw("portal c: 6 rows", test_support::Parse("", "SELECT g FROM generate_series(1, 6) g") + Bind("c", ""));
       return action += SyncPart();
     }
     case 1: {
@@ -162,10 +173,13 @@ Action Portal(Draw& draw) {
 
 Action SqlPrepare(Draw& draw) {
   static constexpr const char* kBodies[] = {
-      "(int) AS SELECT $1 + 100", " AS SELECT current_setting('work_mem')", " AS SELECT count(*) FROM rows_OWN",
-      "(text) AS SELECT $1 || '!'", " AS SELECT * FROM place",
+      "(int) AS SELECT $1 + 100",          " AS SELECT current_setting('work_mem')",
+      " AS SELECT count(*) FROM rows_OWN", "(text) AS SELECT $1 || '!'",
+      " AS SELECT * FROM place",
   };
-  return Ask(draw, std::string("PREPARE ") + draw.OneOf(kSqlNames) + ForClient(draw, draw.OneOf(kBodies)));
+  const std::string name = draw.OneOf(kSqlNames);
+  draw.pair.NoteStatement(name, 1);
+  return Ask(draw, "PREPARE " + name + ForClient(draw, draw.OneOf(kBodies)));
 }
 
 Action SqlExecute(Draw& draw) {
@@ -176,7 +190,7 @@ Action SqlExecute(Draw& draw) {
     case 1:
       return Ask(draw, std::string("EXPLAIN (COSTS OFF) EXECUTE ") + draw.OneOf(kSqlNames) + draw.OneOf(kArguments));
     default:
-      return Ask(draw, std::string("EXECUTE ") + draw.OneOf(kSqlNames) + draw.OneOf(kArguments));
+      return Ask(draw, "EXECUTE " + DrawKnown(draw, kSqlNames) + draw.OneOf(kArguments));
   }
 }
 
@@ -197,10 +211,14 @@ Action Mix(Draw& draw) {
 }
 
 Action ChangeColumns(Draw& draw) {
-  static constexpr const char* kChanges[] = {
-      "ADD COLUMN a int DEFAULT 1",     "ADD COLUMN b text DEFAULT 'b'", "DROP COLUMN a", "DROP COLUMN b",
-      "ALTER COLUMN base TYPE bigint",  "ALTER COLUMN base TYPE int",    "RENAME COLUMN a TO b",
-      "ALTER COLUMN base SET DEFAULT 7"};
+  static constexpr const char* kChanges[] = {"ADD COLUMN a int DEFAULT 1",
+                                             "ADD COLUMN b text DEFAULT 'b'",
+                                             "DROP COLUMN a",
+                                             "DROP COLUMN b",
+                                             "ALTER COLUMN base TYPE bigint",
+                                             "ALTER COLUMN base TYPE int",
+                                             "RENAME COLUMN a TO b",
+                                             "ALTER COLUMN base SET DEFAULT 7"};
   return Ask(draw, "ALTER TABLE " + draw.pair.Own("shape") + " " + draw.OneOf(kChanges));
 }
 
@@ -233,9 +251,9 @@ std::vector<Operation> StatementOperations() {
       {"portals", 12, Keeps::kNothing, Who::kAll, Portal},
       {"literals", 25, Keeps::kNothing, Who::kWithLiterals, ParseLiteral},
       {"literals", 60, Keeps::kTransaction, Who::kWithLiterals, ExecuteLiteral},
-      {"sqlprepared", 10, Keeps::kSession, Who::kAll, SqlPrepare},
+      {"sqlprepared", 15, Keeps::kNothing, Who::kAll, SqlPrepare},
       {"sqlprepared", 25, Keeps::kNothing, Who::kAll, SqlExecute},
-      {"mixed", 10, Keeps::kSession, Who::kAll, Mix},
+      {"mixed", 10, Keeps::kTransaction, Who::kAll, Mix},
       {"ddl", 10, Keeps::kNothing, Who::kAll, ChangeColumns},
       {"ddl", 25, Keeps::kNothing, Who::kAll, UseColumns},
   };

@@ -10,7 +10,7 @@ Action Begin(Draw& draw) {
       "begin work",
       "START TRANSACTION",
       "BEGIN ISOLATION LEVEL REPEATABLE READ",
-      "BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE",
+      "BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
       "START TRANSACTION READ ONLY",
       "BEGIN READ WRITE",
       "/* first */ BEGIN -- last",
@@ -39,9 +39,8 @@ Action End(Draw& draw) {
 
 Action EndWithMore(Draw& draw) {
   static constexpr const char* kStatements[] = {
-      "COMMIT; SELECT 1",           "ROLLBACK; SHOW work_mem", "COMMIT AND CHAIN",
-      "ROLLBACK AND CHAIN",         "COMMIT; BEGIN",           "PREPARE TRANSACTION 'never'",
-      "SET work_mem = '25MB'; END",
+      "COMMIT; SELECT 1", "ROLLBACK; SHOW work_mem",     "COMMIT AND CHAIN",           "ROLLBACK AND CHAIN",
+      "COMMIT; BEGIN",    "PREPARE TRANSACTION 'never'", "SET work_mem = '25MB'; END",
   };
   return Simple(draw.OneOf(kStatements));
 }

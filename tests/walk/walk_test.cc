@@ -75,10 +75,11 @@ constexpr char kObjects[] =
 
 std::string ObjectsOf(int client) {
   const std::string number = std::to_string(client);
-  return "CREATE TABLE rows_" + number + " (i int, t text); GRANT ALL ON rows_" + number + " TO public; CREATE TABLE shape_" +
-         number + " (base int); INSERT INTO shape_" + number + " VALUES (1); GRANT SELECT ON shape_" + number +
-         " TO public; ALTER TABLE shape_" + number + " OWNER TO app; CREATE SEQUENCE numbers_" + number +
-         "; GRANT ALL ON SEQUENCE numbers_" + number + " TO public;";
+  return "CREATE TABLE rows_" + number + " (i int, t text); GRANT ALL ON rows_" + number +
+         " TO public; CREATE TABLE shape_" + number + " (base int); INSERT INTO shape_" + number +
+         " VALUES (1); GRANT SELECT ON shape_" + number + " TO public; ALTER TABLE shape_" + number +
+         " OWNER TO app; CREATE SEQUENCE numbers_" + number + "; GRANT ALL ON SEQUENCE numbers_" + number +
+         " TO public;";
 }
 
 class WalkTest : public testing::Test {
@@ -154,9 +155,8 @@ class WalkTest : public testing::Test {
   }
 
   void ExpectNothingLeft() {
-    std::string shown;
-    for (const std::string& line : FindLeftovers(pgweir_->port(), "app", kPoolSize)) shown += line + "\n";
-    EXPECT_EQ(shown, "") << "left on the servers";
+    const Place pool{pgweir_->port(), "app"}, direct{cluster_->port(), "second"};
+    for (const std::string& line : FindLeftovers(pool, direct, kPoolSize)) ADD_FAILURE() << "left on " << line;
   }
 
   std::unique_ptr<PostgresCluster> cluster_;

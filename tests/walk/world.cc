@@ -12,16 +12,24 @@ constexpr char kDirectDatabase[] = "second", kThroughDatabase[] = "app";
 // Those who hold a server are asked more often, or nothing would ever happen inside a transaction.
 constexpr int kHolderPercent = 55;
 constexpr int kDrawsMax = 200;
+// A failed transaction refuses everything: mostly it is ended at once.
+constexpr int kEndFailedPercent = 50;
+constexpr int kUseWithoutStatePercent = 15;
 
 }  // namespace
 
 World::World(WorldOptions options)
     : options_(std::move(options)), dice_(Dice(options_.seed).Next()), monitor_(options_.monitor) {
+  std::set<std::string> known = {kStartupGroup};
   for (auto* make : {SettingOperations, TransactionOperations, StatementOperations, StateOperations, ListenOperations,
                      StreamOperations}) {
     for (const Operation& operation : make()) {
+      known.insert(operation.group);
       if (IsWanted(operation.group)) operations_.push_back(operation);
     }
+  }
+  for (const std::string& group : options_.only) {
+    if (known.count(group) == 0) throw std::runtime_error("PGWEIR_WALK_ONLY: no group " + group);
   }
   for (int number = 0; number < options_.clients; ++number) pairs_.push_back(std::make_unique<Pair>(number));
 }
@@ -82,13 +90,16 @@ int World::Holders() const {
       std::count_if(pairs_.begin(), pairs_.end(), [](const auto& pair) { return pair->MayHoldServer(); }));
 }
 
-bool World::MayTake(const Operation& operation, const Pair& pair) const {
+bool World::MayTake(const Operation& operation, const Pair& pair) {
   if (operation.who == Who::kWithLiterals && !pair.PreparesLiterals()) return false;
   if (operation.who == Who::kWithoutLiterals && pair.PreparesLiterals()) return false;
-  return operation.keeps == Keeps::kNothing || pair.MayHoldServer() || Holders() < options_.servers - 1;
+  if (pair.MayHoldServer() || operation.keeps == Keeps::kNothing) return true;
+  if (operation.keeps == Keeps::kNothingNew) return dice_.Percent(kUseWithoutStatePercent);
+  return Holders() < options_.servers - 1;
 }
 
 const Operation* World::DrawOperation(const Pair& pair) {
+  const bool must_end = pair.status() == 'E' && dice_.Percent(kEndFailedPercent);
   uint64_t total = 0;
   for (const Operation& operation : operations_) total += operation.weight;
   for (int draw = 0; draw < kDrawsMax; ++draw) {
@@ -98,6 +109,7 @@ const Operation* World::DrawOperation(const Pair& pair) {
       at -= operation.weight;
       return false;
     });
+    if (must_end && std::string(chosen->group) != kAlwaysGroup) continue;
     if (MayTake(*chosen, pair)) return &*chosen;
   }
   return nullptr;
@@ -110,9 +122,9 @@ void World::Perform(Pair& pair, const Operation& operation) {
   ++count.taken;
   if (action.ending != Ending::kNone) return Reconnect(pair, action);
   if (operation.keeps == Keeps::kSession) pair.Pin();
-  const bool is_listen = std::string(operation.group) == "listen";
-  if (is_listen && operation.keeps == Keeps::kSession) pair.Listen();
+  if (action.listens) pair.Listen();
 
+  const bool was_in_transaction = pair.status() != 'I';
   const Observation direct = pair.direct().Perform(action);
   const Observation through = pair.through().Perform(action);
   pair.Remember({step_, action.text, direct, through});
@@ -120,7 +132,8 @@ void World::Perform(Pair& pair, const Operation& operation) {
   Judge(pair, direct, through);
   if (has_differed_) return;
   if (action.cleans_session && !direct.has_failed) pair.ForgetSession();
-  if (is_listen) CompareIdleListeners();
+  const bool may_have_notified = std::string(operation.group) == kListenGroup || was_in_transaction;
+  if (may_have_notified && pair.status() == 'I') CompareIdleListeners();
 }
 
 void World::Judge(Pair& pair, const Observation& direct, const Observation& through) {

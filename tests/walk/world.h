@@ -22,9 +22,9 @@ struct WorldOptions {
   uint64_t seed = 1;
   uint64_t steps = 1000;
   int clients = 50;
-  int servers = 5;              // of the pool
-  size_t differences_max = 1;   // after so many the walk ends
-  std::set<std::string> only;   // groups; empty = all but the hidden
+  int servers = 5;             // of the pool
+  size_t differences_max = 1;  // after so many the walk ends
+  std::set<std::string> only;  // groups; empty = all but the hidden
   int direct_port = 0, through_port = 0;
   std::string monitor;  // libpq string of a superuser in neither database
 };
@@ -49,7 +49,7 @@ class World {
   void Step();
   Pair& DrawPair();
   const Operation* DrawOperation(const Pair& pair);
-  bool MayTake(const Operation& operation, const Pair& pair) const;
+  bool MayTake(const Operation& operation, const Pair& pair);
   int Holders() const;
   void Perform(Pair& pair, const Operation& operation);
   void Reconnect(Pair& pair, const Action& action);

@@ -1,0 +1,63 @@
+// The comparison sees what it must see: a walk that finds nothing would else prove nothing.
+#include "tests/walk/comparison.h"
+
+#include <gtest/gtest.h>
+
+namespace walk {
+namespace {
+
+Observation Seen(std::vector<std::string> lines) {
+  Observation observation;
+  observation.lines = std::move(lines);
+  return observation;
+}
+
+Observation StalePlan() {
+  Observation observation = Seen({"error C=0A000 M=cached plan must not change result type", "ready I"});
+  observation.has_failed = observation.has_stale_plan = true;
+  return observation;
+}
+
+TEST(ComparisonTest, EqualAnswersAreTheSame) {
+  EXPECT_EQ(CompareAnswers(Seen({"row | 1", "ready I"}), Seen({"row | 1", "ready I"})).verdict, Verdict::kSame);
+}
+
+TEST(ComparisonTest, AnyLineMoreOrLessOrOtherIsDifferent) {
+  const Observation direct = Seen({"row | 1", "done SELECT 1", "ready I"});
+  for (const auto& lines : std::vector<std::vector<std::string>>{{},
+                                                                 {"row | 1", "done SELECT 1"},
+                                                                 {"row | 2", "done SELECT 1", "ready I"},
+                                                                 {"row | 1", "done SELECT 1", "ready T"},
+                                                                 {"row | 1", "done SELECT 1", "ready I", "notice"}}) {
+    const Comparison comparison = CompareAnswers(direct, Seen(lines));
+    EXPECT_EQ(comparison.verdict, Verdict::kDifferent);
+    EXPECT_NE(comparison.difference, "");
+  }
+}
+
+TEST(ComparisonTest, AStalePlanMaySucceedThroughThePoolAndOnlyThere) {
+  const Observation success = Seen({"row | 1", "done SELECT 1", "ready I"});
+  EXPECT_EQ(CompareAnswers(StalePlan(), success).verdict, Verdict::kAllowed);
+  EXPECT_EQ(CompareAnswers(StalePlan(), StalePlan()).verdict, Verdict::kSame);
+  EXPECT_EQ(CompareAnswers(success, StalePlan()).verdict, Verdict::kDifferent);
+  Observation other_error = Seen({"error C=26000", "ready I"});
+  other_error.has_failed = true;
+  EXPECT_EQ(CompareAnswers(StalePlan(), other_error).verdict, Verdict::kDifferent);
+}
+
+TEST(ComparisonTest, SilenceOnBothSidesIsNoAgreement) {
+  Observation silent = Seen({"no answer: timed out: read"});
+  silent.is_cut_short = true;
+  EXPECT_EQ(CompareAnswers(silent, silent).verdict, Verdict::kDifferent);
+  EXPECT_EQ(CompareAnswers(StalePlan(), silent).verdict, Verdict::kDifferent);
+}
+
+TEST(ComparisonTest, NotificationsCountInTheirOrder) {
+  EXPECT_EQ(CompareNotifications({"a:1", "b:2"}, {"a:1", "b:2"}).verdict, Verdict::kSame);
+  EXPECT_EQ(CompareNotifications({"a:1", "b:2"}, {"b:2", "a:1"}).verdict, Verdict::kDifferent);
+  EXPECT_EQ(CompareNotifications({"a:1"}, {"a:1", "a:1"}).verdict, Verdict::kDifferent);
+  EXPECT_EQ(CompareNotifications({"a:1"}, {}).verdict, Verdict::kDifferent);
+}
+
+}  // namespace
+}  // namespace walk
