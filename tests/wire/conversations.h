@@ -17,8 +17,8 @@ struct Turn {
 };
 
 // kWhatItMust: pgweir answers some of it itself (a Sync outside of everything, a Parse of what the server has), says it
-// under names of its own, or drops it as PostgreSQL would (what is left of a COPY that has failed), depending on when
-// it comes.
+// under names of its own, asks what a text left behind that was too long to be read, or drops it as PostgreSQL would
+// (what is left of a COPY that has failed), depending on when it comes.
 enum class ServerSees : uint8_t { kEverything, kWhatItMust };
 
 struct Conversation {

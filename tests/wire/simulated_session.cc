@@ -206,9 +206,35 @@ void SimulatedSession::OnFunctionCall(const std::string& body) {
 bool SimulatedSession::SetConfig(const std::string& sql, const Portal* portal) {
   if (sql.find("set_config(") == std::string::npos || portal == nullptr) return false;
   for (size_t i = 0; i + 1 < portal->parameters.size(); i += 2) {
-    Emit(test_support::ParameterStatus(portal->parameters[i].value_or(""), portal->parameters[i + 1].value_or("")));
+    const std::string name = portal->parameters[i].value_or(""), value = portal->parameters[i + 1].value_or("");
+    settings_[Lower(name)] = value;
+    Emit(test_support::ParameterStatus(name, value));
   }
   Emit(DataRow({"set"}) + CommandComplete("SELECT 1"));
+  return true;
+}
+
+// The settings that it names, or all that were set; the session has left nothing else behind.
+bool SimulatedSession::AnswerQuestion(const std::string& sql, Mode mode) {
+  if (!sql.starts_with("SELECT '")) return false;
+  if (mode == Mode::kSimple) Emit(RowDescription({"kind", "name", "value", "source"}));
+  int rows = 0;
+  const auto answer = [&](const std::string& name, const std::optional<std::string>& value) {
+    Emit(DataRow({"set", name, value, value ? "session" : "default"}));
+    ++rows;
+  };
+  const size_t list = sql.find("unnest('{");
+  if (list != std::string::npos) {
+    std::string names = sql.substr(list + 9, sql.find('}', list) - list - 9) + ",";
+    for (size_t end = 0; (end = names.find(',')) != std::string::npos; names.erase(0, end + 1)) {
+      const auto found = settings_.find(names.substr(0, end));
+      answer(names.substr(0, end), found == settings_.end() ? std::nullopt : std::optional(found->second));
+    }
+  }
+  if (sql.find("FROM pg_catalog.pg_settings WHERE source") != std::string::npos) {
+    for (const auto& [name, value] : settings_) answer(name, value);
+  }
+  Emit(CommandComplete("SELECT " + std::to_string(rows)));
   return true;
 }
 
@@ -217,7 +243,7 @@ SimulatedSession::Outcome SimulatedSession::Run(const std::string& sql, Mode mod
   const std::string& verb = command.verb;
   if (status_ == 'E' && !EndsTransaction(command)) return Fail("25P02", kAborted);
   if (verb == "execute") return RunExecute(command, mode, portal, rows_max);
-  if (SetConfig(sql, portal)) return {};
+  if (SetConfig(sql, portal) || AnswerQuestion(sql, mode)) return {};
   std::string argument = command.argument;
   if (argument == "$1" && portal != nullptr && !portal->parameters.empty())
     argument = portal->parameters[0].value_or("");
@@ -256,9 +282,10 @@ SimulatedSession::Outcome SimulatedSession::Run(const std::string& sql, Mode mod
          CommandComplete("NOTIFY"));
   } else if (verb == "set" || verb == "setbig") {
     const size_t space = argument.find(' ');
-    const std::string value = argument.substr(space + 1);
-    Emit(test_support::ParameterStatus(argument.substr(0, space),
-                                       verb == "set" ? value : std::string(std::stoul(value), 'v')));
+    const std::string name = argument.substr(0, space), given = argument.substr(space + 1);
+    const std::string value = verb == "set" ? given : std::string(std::stoul(given), 'v');
+    settings_[Lower(name)] = value;
+    Emit(test_support::ParameterStatus(name, value));
     Emit(CommandComplete("SET"));
   } else if (verb == "ddl") {
     statements_->ChangeSchema();

@@ -9,10 +9,10 @@
 //   begin, commit, rollback                         copyin       copyinfail (at the first CopyData)    copyout N
 //   bad X      a syntax error, in Parse too         ddl          makes statements that give rows stale in all sessions
 //   prepare N as X, execute N, deallocate [prepare] N|all, discard all
-// and pgweir's own set_config. The answers are written to by hand from the documentation, not with the code under test.
-// What a statement's name does and which of several errors comes first: simulated_statements.h and PostgreSQL 15
-// itself. Threads: one at a time. Not here: sockets. Source: PostgreSQL documentation, "Message Flow"; errors in their
-// order from postgres.c.
+// and pgweir's own: set_config, and the question of what a session has left behind (protocol/session_check). The
+// answers are written to by hand from the documentation, not with the code under test. What a statement's name does and
+// which of several errors comes first: simulated_statements.h and PostgreSQL 15 itself. Threads: one at a time. Not
+// here: sockets. Source: PostgreSQL documentation, "Message Flow"; errors in their order from postgres.c.
 #pragma once
 
 #include <functional>
@@ -78,6 +78,7 @@ class SimulatedSession {
   bool GivesRows(const std::string& sql) const;
   bool IsStale(const SimulatedStatements::Statement& statement) const;
   bool SetConfig(const std::string& sql, const Portal* portal);
+  bool AnswerQuestion(const std::string& sql, Mode mode);
   void Ready();
   void Emit(const std::string& bytes);
   void FlushOutput();
@@ -94,6 +95,7 @@ class SimulatedSession {
   bool has_several_ = false;     // the simple query: an implicit transaction block
   bool is_in_pipeline_ = false;  // something was executed since the last Sync
   std::map<std::string, Portal> portals_;
+  std::map<std::string, std::string> settings_;  // by names in lower case
 };
 
 }  // namespace wire
