@@ -204,6 +204,7 @@ ErrorFields ParseErrorFields(std::string_view body) {
       case 'M': fields.message = value; break;
       case 'D': fields.detail = value; break;
       case 'H': fields.hint = value; break;
+      case 'R': fields.routine = value; break;
       default: break;
     }
   }

@@ -64,7 +64,7 @@ void WriteNotice(std::string& out, std::string_view sqlstate, std::string_view m
 // The fields of an ErrorResponse or NoticeResponse body (after the length). Absent fields are empty: a hostile server may
 // leave out any of them. Views point into `body`.
 struct ErrorFields {
-  std::string_view severity, sqlstate, message, detail, hint;
+  std::string_view severity, sqlstate, message, detail, hint, routine;
 };
 ErrorFields ParseErrorFields(std::string_view body);
 

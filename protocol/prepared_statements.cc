@@ -1,5 +1,7 @@
 #include "protocol/prepared_statements.h"
 
+#include <algorithm>
+
 #include "protocol/message_writer.h"
 
 namespace protocol {
@@ -8,36 +10,31 @@ namespace protocol {
 
 namespace {
 
+constexpr uint32_t kNeverFits = 0xffffffff;  // a generation: to be closed and parsed anew at its next use
 constexpr size_t kEntryBytes = 96;  // about what the map spends on one name beside its text
 
 }  // namespace
 
 ClientStatement* ClientStatements::Find(std::string_view name) {
-  const auto found = names_.find(name);
+  const auto found = names_.find(name.substr(0, kStatementNameBytes));
   return found == names_.end() ? nullptr : &found->second;
 }
 
-void ClientStatements::Put(const std::string& name, ClientStatement entry) {
-  const auto [at, is_new] = names_.insert_or_assign(name, std::move(entry));
-  if (is_new) bytes_ += kEntryBytes + name.size();
+void ClientStatements::Put(std::string_view name, ClientStatement entry) {
+  const auto [at, is_new] = names_.insert_or_assign(std::string(name.substr(0, kStatementNameBytes)), std::move(entry));
+  if (is_new) bytes_ += kEntryBytes + at->first.size();
 }
 
 void ClientStatements::Erase(std::string_view name) {
-  const auto found = names_.find(name);
+  const auto found = names_.find(name.substr(0, kStatementNameBytes));
   if (found == names_.end()) return;
   bytes_ -= kEntryBytes + found->first.size();
   names_.erase(found);
 }
 
-void ClientStatements::EraseConfirmed() {
-  for (auto at = names_.begin(); at != names_.end();) {
-    if (at->second.batch != 0) {
-      ++at;
-      continue;
-    }
-    bytes_ -= kEntryBytes + at->first.size();
-    at = names_.erase(at);
-  }
+void ClientStatements::Clear() {
+  names_.clear();
+  bytes_ = 0;
 }
 
 std::string_view ClientStatements::NameOf(std::string_view server_name) const {
@@ -49,12 +46,15 @@ std::string_view ClientStatements::NameOf(std::string_view server_name) const {
 
 // --- one server ----------------------------------------------------------------------------------------------------------
 
-ServerStatements::Has ServerStatements::Use(const StatementRef& statement, uint64_t batch) {
+ServerStatements::Has ServerStatements::Use(const StatementRef& statement, Batches now) {
+  for (const auto& [id, batch] : closing_) {
+    if (id == statement->id && now.IsUncertain(batch)) return Has::kPending;
+  }
   const auto found = index_.find(statement->id);
   if (found == index_.end()) return Has::kNo;
   if (found->second != order_.begin()) order_.splice(order_.begin(), order_, found->second);
   const Item& item = order_.front();
-  if (item.batch != 0 && item.batch != batch) return Has::kPending;
+  if (now.IsUncertain(item.batch)) return Has::kPending;
   return item.generation == statement->generation.load(std::memory_order_relaxed) ? Has::kYes : Has::kStale;
 }
 
@@ -69,10 +69,26 @@ void ServerStatements::Confirm(uint64_t id) {
   if (found != index_.end()) found->second->batch = 0;
 }
 
-void ServerStatements::AddOldest(const StatementRef& statement) {
+void ServerStatements::BeginClose(const StatementRef& statement, uint64_t batch) {
+  Remove(statement->id);
+  closing_.emplace_back(statement->id, batch);
+}
+
+void ServerStatements::EndClose(const StatementRef& statement) {
+  const auto at = std::find_if(closing_.begin(), closing_.end(), [&](const auto& item) { return item.first == statement->id; });
+  if (at != closing_.end()) closing_.erase(at);
+}
+
+// It is the least recently used one again.
+void ServerStatements::UndoClose(const StatementRef& statement) {
+  EndClose(statement);
   if (index_.contains(statement->id)) return;
-  order_.push_back({statement, statement->generation.load(std::memory_order_relaxed), 0});
+  order_.push_back({statement, kNeverFits, 0});
   index_[statement->id] = std::prev(order_.end());
+}
+
+void ServerStatements::MarkAllStale() {
+  for (Item& item : order_) item.generation = kNeverFits;
 }
 
 void ServerStatements::Remove(uint64_t id) {
@@ -106,6 +122,7 @@ std::optional<std::string> ServerStatements::AnyNamed() const {
 void ServerStatements::Clear() {
   order_.clear();
   index_.clear();
+  closing_.clear();
   named_.clear();
   unnamed = {};
 }
@@ -117,6 +134,7 @@ void StatementLog::Confirm(uint32_t count, ServerStatements& server, ClientState
   for (; count > 0 && !changes_.empty(); --count) {
     const StatementChange& change = changes_.front();
     const bool is_client_parse = change.kind == Kind::kClientParse || change.kind == Kind::kParse;
+    if (change.kind == Kind::kServerClose) server.EndClose(change.statement);
     if (change.kind == Kind::kServerParse || change.kind == Kind::kParse) server.Confirm(change.statement->id);
     if (is_client_parse && client != nullptr) {
       ClientStatement* entry = client->Find(change.name);
@@ -143,12 +161,13 @@ void StatementLog::UndoOne(const StatementChange& change, ServerStatements& serv
       if (client != nullptr && change.old) client->Put(change.name, *change.old);
       return;
     case Kind::kServerParse: return server.Remove(change.statement->id);
-    case Kind::kServerClose: return server.AddOldest(change.statement);
+    case Kind::kServerClose: return server.UndoClose(change.statement);
     case Kind::kNamedParse: return server.EraseNamed(change.name);
     case Kind::kNamedClose:
       // It is still there, in nobody's view: whoever names it closes it first.
       return server.PutNamed(change.name, {0, nullptr});
     case Kind::kWrongName:
+    case Kind::kOutdated:
     case Kind::kRefuse: return;
   }
 }
@@ -202,6 +221,16 @@ std::optional<std::string_view> ReadBindParameter(std::string_view message_body,
     if (!is_null) rest.remove_prefix(length);
   }
   return std::nullopt;
+}
+
+void WriteStalePlanError(std::string& out) {
+  MessageWriter(out)
+      .Begin('E')
+      .Byte('S').Text("ERROR").Byte('V').Text("ERROR").Byte('C').Text("0A000")
+      .Byte('M').Text("cached plan must not change result type")
+      .Byte('R').Text(kStalePlanRoutine)
+      .Byte(0)
+      .End();
 }
 
 void WriteParse(std::string& out, std::string_view name, std::string_view body) {

@@ -34,6 +34,7 @@ namespace protocol {
 
 inline constexpr size_t kStatementTextMax = 16 * 1024 * 1024;
 inline constexpr size_t kUnnamedTextMax = 64 * 1024;  // a longer unnamed statement can only be used until its transaction ends
+inline constexpr size_t kStatementNameBytes = 63;  // PostgreSQL tells names apart by so many bytes (NAMEDATALEN - 1)
 inline constexpr size_t kClientStatementsMax = 10'000;
 inline constexpr std::string_view kServerNamePrefix = "pgweir_";
 // The name that is always made anew to let the server say 42P05, and the one that never exists, for 26000.
@@ -54,6 +55,12 @@ struct Statement {
 };
 using StatementRef = std::shared_ptr<const Statement>;
 
+// Where a client stands: the batch that it is sending (ended by Sync, Query or FunctionCall), and the last that was answered.
+struct Batches {
+  uint64_t current = 1, answered = 0;
+  bool IsUncertain(uint64_t batch) const { return batch != current && batch > answered; }
+};
+
 // --- one client ----------------------------------------------------------------------------------------------------------
 
 enum class Language : uint8_t { kProtocol, kSql };  // how it was prepared: by Parse, or by PREPARE (then the body is that text)
@@ -68,10 +75,9 @@ struct ClientStatement {
 class ClientStatements {
  public:
   ClientStatement* Find(std::string_view name);
-  void Put(const std::string& name, ClientStatement entry);
+  void Put(std::string_view name, ClientStatement entry);
   void Erase(std::string_view name);
-  // DEALLOCATE ALL: what has been confirmed goes, what is pending came behind it.
-  void EraseConfirmed();
+  void Clear();  // DEALLOCATE ALL
   // For error texts: the client's name of a statement, or empty.
   std::string_view NameOf(std::string_view server_name) const;
   size_t size() const { return names_.size(); }
@@ -100,13 +106,17 @@ class ClientStatements {
 class ServerStatements {
  public:
   // The statement is here and fits: it becomes the most recently used. kPending: so it will be, unless an earlier batch than
-  // `batch` fails.
+  // `now` fails.
   enum class Has : uint8_t { kNo, kYes, kStale, kPending };
-  Has Use(const StatementRef& statement, uint64_t batch);
+  Has Use(const StatementRef& statement, Batches now);
   void Add(const StatementRef& statement, uint64_t batch);
   void Confirm(uint64_t id);
-  void AddOldest(const StatementRef& statement);  // a Close that was not carried out
   void Remove(uint64_t id);
+  // A Close is sent; it is carried out, or not.
+  void BeginClose(const StatementRef& statement, uint64_t batch);
+  void EndClose(const StatementRef& statement);
+  void UndoClose(const StatementRef& statement);
+  void MarkAllStale();
   StatementRef Oldest() const { return order_.empty() ? nullptr : order_.back().statement; }
   size_t size() const { return order_.size(); }
 
@@ -139,6 +149,7 @@ class ServerStatements {
   };
   std::list<Item> order_;  // most recently used first
   std::unordered_map<uint64_t, std::list<Item>::iterator> index_;
+  std::vector<std::pair<uint64_t, uint64_t>> closing_;  // id, batch of the Close
   std::vector<std::pair<std::string, Named>> named_;
 };
 
@@ -154,7 +165,8 @@ struct StatementChange {
     kNamedParse,    // `name` made at the server
     kNamedClose,    // `name` gone at the server
     kWrongName,     // must fail with 42P05 or 26000, about `name`
-    kRefuse,        // must fail; the client hears `report` (client_state.cc)
+    kOutdated,      // must fail: the client knows an older result type of `statement` than its servers have
+    kRefuse,        // must fail; `name` is the whole message that the client hears instead
   } kind;
   std::string name;
   StatementRef statement;
@@ -195,6 +207,10 @@ struct BindHead {
 std::optional<BindHead> ReadBindHead(std::string_view body_so_far);
 // The n-th parameter value (from 1) of a whole Bind: nullopt = NULL or not there.
 std::optional<std::string_view> ReadBindParameter(std::string_view message_body, int number);
+
+// PostgreSQL's own words for a statement whose result type has changed; drivers look at its message and its routine.
+inline constexpr std::string_view kStalePlanRoutine = "RevalidateCachedQuery";
+void WriteStalePlanError(std::string& out);
 
 void WriteParse(std::string& out, std::string_view name, std::string_view body);
 void WriteClose(std::string& out, std::string_view name);

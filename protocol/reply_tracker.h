@@ -85,6 +85,13 @@ class ReplyTracker {
   bool skipping() const { return skipping_; }
   char status() const { return status_; }  // of the last ReadyForQuery: I, T, E
   size_t owed() const { return count_; }
+  // Rows may come now, and they are the client's.
+  bool HeadTakesRows() const {
+    return count_ > 0 && At(0).action == Action::kForward && (At(0).owed == Owed::kExecute || At(0).owed == Owed::kQuery);
+  }
+  // The answer to the oldest message is not for the client after all.
+  void HideHead() { ring_[head_].action = Action::kOwn; }
+  Action head_action() const { return count_ > 0 ? At(0).action : Action::kForward; }
   bool HeadIsNoted() const { return count_ > 0 && At(0).note == Note::kNoted; }
   bool HeadIsOwn() const { return count_ > 0 && At(0).action == Action::kOwn; }
   size_t units_owed() const;  // the client's ReadyForQuery messages still to come for what was sent

@@ -206,7 +206,7 @@ int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string&
     ++ready;
   }
   if (difference.set.empty()) return ready;
-  types += "PBES";
+  types += "PBECS";
   std::string sql = "SELECT ";
   for (size_t i = 0; i < difference.set.size(); ++i) {
     sql += (i > 0 ? ", " : "") + ("pg_catalog.set_config($" + std::to_string(2 * i + 1) + ", $" + std::to_string(2 * i + 2) + ", false)");
@@ -220,6 +220,7 @@ int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string&
   }
   bind.Int16(0).End();
   MessageWriter(out).Begin('E').Text("").Int32(0).End();
+  MessageWriter(out).Begin('C').Byte('S').Text("").End();  // no client may find it
   WriteSync(out);
   return ready + 1;
 }

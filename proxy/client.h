@@ -46,7 +46,7 @@
 namespace proxy {
 
 inline constexpr size_t kPendingBytesMax = 64 * 1024;
-inline constexpr size_t kSniffBytes = 32 * 1024;  // of a text that is too long to be kept, so much is looked at
+inline constexpr size_t kSniffBytes = 256 * 1024;  // of a text that is too long to be kept, so much is looked at
 inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
 inline constexpr uint64_t kRetryAfterLeastMs = 100, kRetryAfterMostMs = 10'000;  // told in HINT when the pool is full
 
@@ -88,6 +88,10 @@ class Client final : public SocketHandler {
   // The ReadyForQuery that has just come is kept until OnSettled.
   bool WithholdsReady();
   void OnSettled(const protocol::SessionFinding* finding);  // nullptr: the server could not say
+  // Its batch failed by a plan that does not fit any more: nothing of it is heard until Repeat.
+  void BeginHeal() { state_ = ClientState::kSettling; }
+  void Repeat(std::string_view batch);
+  void OnResultTypeTold(std::string_view statement);
   // The client's statements, nullptr while it has none: the server tells them what was confirmed and undone.
   protocol::ClientStatements* statements() { return session_ ? &session_->statements : nullptr; }
   void OnParsesUndone();                      // the unnamed statement may be among them
@@ -192,8 +196,10 @@ class Client final : public SocketHandler {
   Edit EditBind(const protocol::Frame& frame, Parts& parts);
   Edit EditDescribe(const protocol::Frame& frame, Parts& parts);
   Edit EditClose(const protocol::Frame& frame, Parts& parts);
-  std::optional<Edit> NoteBind(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details,
+  std::optional<Edit> NoteBind(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view sql,
                                const protocol::Frame& frame, Parts& parts);
+  void CloseOnServer(const protocol::StatementRef& statement, Parts& parts);
+  void BeginRetry(std::string_view name, const protocol::StatementRef& statement);
   Edit ParseUnnamed(const protocol::ParseHead& head);
   Edit ParseDuplicate(const protocol::ParseHead& head, Parts& parts);
   enum class Lookup : uint8_t { kFound, kUnknown, kWait };
@@ -203,6 +209,13 @@ class Client final : public SocketHandler {
   Ensured EnsureOnServer(const protocol::StatementRef& statement, Parts& parts);
   void EnsureUnknown(std::string_view name, Parts& parts);
   protocol::ReplyTracker::Note NoteWrongName(std::string_view name);
+  bool MayFakeParse() const;
+  bool KeepsNames() const { return pool_->max_prepared_statements() > 0; }
+  // client_sql_statements.cc: PREPARE, EXECUTE and DEALLOCATE in SQL
+  void PrepareNames(const std::vector<protocol::SqlStatement>& details, std::string_view sql, char type, Parts& parts);
+  void EnsureNamed(std::string_view name, protocol::ReplyTracker::Action action, Parts& parts);
+  void OnSqlName(std::string_view tag);
+  void WriteSqlPrepare(const protocol::StatementRef& statement, protocol::ReplyTracker::Action action, Parts& parts);
   void PutUnnamed(uint64_t serial);
   void DropUnnamed();
   void MakeRoom(Parts& parts);
@@ -252,6 +265,7 @@ class Client final : public SocketHandler {
   bool transaction_sets_ = false;  // something in this transaction has changed a setting
   bool tracks_ = false;   // the server is not the client's own: statements and state are looked after
   bool ready_withheld_ = false;
+  bool batch_is_first_ = false;  // the message at hand is the first of all that is owed
   bool is_fresh_ = false;  // nothing has been sent to this server since it was lent
   bool waits_ = false;    // a message waits until everything that was sent has been answered
   bool barrier_ = false;  // something was sent whose answer may change what names mean
@@ -267,7 +281,7 @@ class Client final : public SocketHandler {
   size_t stream_left_ = 0;
   size_t wanted_bytes_ = 0;  // the message at the front of input_ is needed up to here
   uint64_t last_unnamed_ = 0;
-  uint64_t batch_ = 1, batches_answered_ = 0;  // counted by Sync, Query, FunctionCall; and their answers
+  protocol::Batches batches_;
   Timeout timeout_, transaction_timeout_;
   pool::TimePoint unit_start_{}, transaction_start_{}, linked_at_{};
   uint64_t login_us_ = 0, queued_us_ = 0, held_us_ = 0;  // for the line at its end

@@ -103,6 +103,7 @@ size_t Client::Relay(std::string_view chunk) {
       parts.Add(chunk.substr(run, pos - run));
       run = pos;
       const Edit edit = EditMessage(frame, parts);
+      if (edit.kind < Edit::Kind::kWait && server_->retry().state() != Retry::State::kOff) server_->retry().Record(frame);
       if (edit.kind != Edit::Kind::kAgain) is_fresh_ = false;
       if (edit.kind == Edit::Kind::kEnded) return chunk.size();
       if (edit.kind == Edit::Kind::kWait) break;
@@ -118,7 +119,7 @@ size_t Client::Relay(std::string_view chunk) {
       note = edit.note;
     }
     const bool is_seen = server_->tracker().OnSent(frame.type, protocol::ReplyTracker::Action::kForward, note);
-    if (is_seen && (frame.type == 'S' || frame.type == 'Q' || frame.type == 'F')) ++batch_;
+    if (is_seen && (frame.type == 'S' || frame.type == 'Q' || frame.type == 'F')) ++batches_.current;
     if (frame.type == 'H' && tracks_) {
       AnswerFlush();
       if (state_ != ClientState::kActive) return chunk.size();
@@ -402,7 +403,7 @@ void Client::OnUnitAnswered(char status, pool::TimePoint now) {
   counters.query_us.Add(took);
   counters.query.Observe(took);
   in_transaction_ = status != 'I';
-  ++batches_answered_;
+  ++batches_.answered;
   answered_ = Answered::kNothingOpen;
   timeout_report_.reset();
   unit_open_ = server_->tracker().owed() > 0;
@@ -426,6 +427,12 @@ void Client::OnAnswerForwarded(Answered answered) {
   if (socket_->is_paused() && server_->tracker().owed() < protocol::kOwedMax / 2) socket_->Resume(PauseReason::kOwed);
   if (leaving_ && server_->tracker().units_owed() == 0) return Close("client close request");
   if (waits_ && server_->tracker().owed() == 0 && !ready_withheld_) Resettle();
+}
+
+void Client::Repeat(std::string_view batch) {
+  state_ = ClientState::kActive;
+  Relay(batch);
+  if (state_ == ClientState::kActive || state_ == ClientState::kIdle) RunPending();
 }
 
 // Everything that was sent has been answered: what waited for that goes on.
@@ -482,7 +489,8 @@ void Client::OnServerLost(std::string_view cause, const std::string& fatal_body)
                         answered_ == Answered::kNothingOpen && units <= 1;
   const bool inside = server->is_mid_message();
   waits_ = barrier_ = ready_withheld_ = false;
-  batches_answered_ = batch_ - 1;
+  if (session_ && session_->statements.unnamed.batch > batches_.answered) session_->statements.unnamed.serial = 0;
+  batches_.answered = batches_.current - 1;
   CountIdle(Between::kNo);
   const auto fields = protocol::ParseErrorFields(fatal_body);
   // 57P01 to 57P03: the server went for reasons of its own. Any other FATAL is its answer to this client.

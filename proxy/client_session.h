@@ -43,6 +43,13 @@ struct Touched {
 struct Session {
   protocol::ClientStatements statements;
   std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
+  // PREPARE and DEALLOCATE of names that have been sent and not been answered; behind them everything about names waits.
+  struct SqlName {
+    protocol::SqlKind kind;
+    std::string name;
+    protocol::StatementRef statement;  // of PREPARE
+  };
+  std::vector<SqlName> sql_names;
   Touched touched;
   uint32_t pins = 0;  // a bit for each conf::StateKind
   std::chrono::system_clock::time_point pinned_since;

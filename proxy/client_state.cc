@@ -108,7 +108,7 @@ Client::Edit Client::Refuse(const Frame& frame, const protocol::ErrorReport& rep
   std::string& own = parts.BeginOwn();
   if (frame.type == 'Q') {
     protocol::WriteQuery(own, kRefusedSql);
-    ++batch_;
+    ++batches_.current;
   } else {
     protocol::WriteBindHead(own, "", protocol::kUnknownName, 6);
     own.append(6, '\0');
@@ -121,7 +121,7 @@ Client::Edit Client::Refuse(const Frame& frame, const protocol::ErrorReport& rep
 // --- when it has ended ---------------------------------------------------------------------------------------------------
 
 bool Client::MustSettle() const {
-  return tracks_ && ((session_ && session_->touched.flags != 0) || pool_->verifies_session_state());
+  return (session_ && session_->touched.flags != 0) || (tracks_ && pool_->verifies_session_state());
 }
 
 bool Client::WithholdsReady() {
@@ -134,7 +134,7 @@ void Client::Settle() {
   protocol::SessionQuestion question;
   const Touched& touched = session().touched;
   question.names = touched.names;
-  const bool everything = pool_->verifies_session_state();
+  const bool everything = tracks_ && pool_->verifies_session_state();
   if (touched.every_setting || everything) {
     question.settings = protocol::SessionQuestion::Settings::kAll;
     const auto add = [&](std::string name) {
@@ -173,9 +173,12 @@ void Client::OnSettled(const protocol::SessionFinding* finding) {
   if (std::exchange(ready_withheld_, false)) protocol::WriteReadyForQuery(to_client, 'I');
   if (!to_client.empty() && !SendFromServer(to_client)) return;
   if (drain_) return End(protocol::ErrorCode::kShuttingDown);
-  if (session_->pins == 0) {
+  if (session_->pins == 0 && tracks_) {
     server_->MarkUntouched();
     ReleaseServer(Now());
+  } else if (server_->Resync() == Server::Synced::kLater) {  // it stays: RESET goes back to the client's own defaults
+    state_ = ClientState::kLinking;
+    return;
   }
   if (state_ != ClientState::kActive && state_ != ClientState::kIdle) return;
   waits_ = barrier_ = false;

@@ -18,8 +18,24 @@ using Kind = protocol::StatementChange::Kind;
 
 namespace {
 
+constexpr SqlFlags kConcernsNames = protocol::kSqlDeallocate | protocol::kSqlPrepare | protocol::kSqlExecute;
 constexpr SqlFlags kSetsSomething = protocol::kSqlSet | protocol::kSqlSetLocal;
 constexpr SqlFlags kChangesNames = protocol::kSqlDeallocate | protocol::kSqlDiscard | protocol::kSqlPrepare;
+
+// Of Parse, Bind, Describe, Close: it is about a statement that has a name.
+bool NamesStatement(const Frame& frame) {
+  const std::string_view body = frame.body();
+  switch (frame.type) {
+    case 'P': return !body.empty() && body[0] != '\0';
+    case 'D':
+    case 'C': return body.size() > 2 && body[0] == 'S' && body[1] != '\0';
+    case 'B': {
+      const auto head = protocol::ReadBindHead(body);
+      return head && !head->statement.empty();
+    }
+    default: return false;
+  }
+}
 
 }  // namespace
 
@@ -35,10 +51,12 @@ Session& Client::session() {
 }
 
 Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
+  if (!KeepsNames() && frame.type != 'Q' && NamesStatement(frame)) return {};
   // The server ignores everything up to the next Sync: nothing of it means anything.
   if (server_->tracker().skipping()) return {};
-  if (server_->tracker().owed() == 0) {
-    batches_answered_ = batch_ - 1;
+  batch_is_first_ = server_->tracker().owed() == 0;
+  if (batch_is_first_) {
+    batches_.answered = batches_.current - 1;
     barrier_ = false;
   }
   switch (frame.type) {
@@ -73,7 +91,9 @@ Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if (!frame.IsWhole()) flags |= kEveryState;  // what is not here yet may say anything
   if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return {};
-  if (const auto refused = NoteState(flags, protocol::Examine(sql, backslash()), {}, frame, parts)) return *refused;
+  const auto details = protocol::Examine(sql, backslash());
+  if (const auto refused = NoteState(flags, details, {}, frame, parts)) return *refused;
+  if ((flags & kConcernsNames) != 0 && KeepsNames()) PrepareNames(details, sql, 'Q', parts);
   if ((flags & kChangesNames) != 0) barrier_ = true;
   return {};
 }
@@ -94,7 +114,8 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   switch (LookUp(head->name, known)) {
     case Lookup::kWait: return Wait(parts);
     case Lookup::kFound:
-      if (known->batch != 0) return Wait(parts);
+      // Its Parse, in this very batch, may still fail.
+      if (known->batch == batches_.current && server_->tracker().owed() > 0) return Wait(parts);
       return ParseDuplicate(*head, parts);
     case Lookup::kUnknown: break;
   }
@@ -111,25 +132,30 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   const std::string name(head->name);
   auto& tracker = server_->tracker();
   auto& server = server_->statements();
-  const auto has = server.Use(statement, batch_);
+  const auto has = server.Use(statement, batches_);
   if (has == protocol::ServerStatements::Has::kPending) return Wait(parts);
-  statements.Put(name, {statement, protocol::Language::kProtocol, statement->generation.load(std::memory_order_relaxed), batch_});
+  statements.Put(name, {statement, protocol::Language::kProtocol, statement->generation.load(std::memory_order_relaxed), batches_.current});
   switch (has) {
     case protocol::ServerStatements::Has::kPending:
     case protocol::ServerStatements::Has::kYes:
-      tracker.OnSent('P', Action::kFake, Note::kNoted);
+      if (MayFakeParse()) {
+        tracker.OnSent('P', Action::kFake, Note::kNoted);
+      } else {
+        // Its transaction may be aborted: PostgreSQL is asked what it thinks of the text, under another name.
+        protocol::WriteClose(parts.BeginOwn(), protocol::kDuplicateName), parts.EndOwn();
+        tracker.OnSent('C', Action::kSkip);
+        protocol::WriteParse(parts.BeginOwn(), protocol::kDuplicateName, head->body), parts.EndOwn();
+        tracker.OnSent('P', Action::kForward, Note::kNoted);
+      }
       server_->log().Add({Kind::kClientParse, name, statement, {}});
+      BeginRetry(name, statement);
       return {.kind = Edit::Kind::kEaten};
-    case protocol::ServerStatements::Has::kStale:
-      tracker.OnSent('C', Action::kSkip, Note::kNoted);
-      server_->log().Add({Kind::kServerClose, {}, statement, {}});
-      protocol::WriteClose(parts.BeginOwn(), statement->server_name), parts.EndOwn();
-      break;
+    case protocol::ServerStatements::Has::kStale: CloseOnServer(statement, parts); break;
     case protocol::ServerStatements::Has::kNo: MakeRoom(parts); break;
   }
   tracker.OnSent('P', Action::kForward, Note::kNoted);
   server_->log().Add({Kind::kParse, name, statement, {}});
-  server.Add(statement, batch_);
+  server.Add(statement, batches_.current);
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, head->body), parts.EndOwn();
   return {.kind = Edit::Kind::kEaten};
@@ -152,7 +178,7 @@ Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head) {
   } else {
     unnamed.serial = 0;
   }
-  unnamed.batch = batch_;
+  unnamed.batch = batches_.current;
   PutUnnamed(unnamed.serial);
   return {};
 }
@@ -160,16 +186,17 @@ Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head) {
 // The server gets an unnamed statement of this client.
 void Client::PutUnnamed(uint64_t serial) {
   auto& here = server_->statements().unnamed;
-  const bool is_pending = here.client == id_ && here.batch > batches_answered_;
+  const bool is_pending = here.client == id_ && batches_.IsUncertain(here.batch);
   const bool replaces_own = is_pending ? here.replaces_own : here.client == id_;
-  here = {id_, serial, batch_, replaces_own};
+  here = {id_, serial, batches_.current, replaces_own};
 }
 
-// What somebody else left there is not touched: it may be that this message is never carried out.
+// What somebody else left there is then nobody's: it may be there still, if this message is never carried out.
 void Client::DropUnnamed() {
   if (session_) session_->statements.unnamed.serial = 0;
   auto& here = server_->statements().unnamed;
   if (here.client == id_) here.serial = 0;
+  else here = {};
 }
 
 // 42P05: a name that certainly exists is parsed once more. Its text is the client's, as PostgreSQL looks at that first.
@@ -193,8 +220,7 @@ Client::Lookup Client::LookUp(std::string_view name, ClientStatement*& entry) {
   if (barrier_) return Lookup::kWait;
   entry = session_ ? session_->statements.Find(name) : nullptr;
   if (entry == nullptr) return Lookup::kUnknown;
-  const bool is_uncertain = entry->batch != 0 && entry->batch != batch_;
-  return is_uncertain ? Lookup::kWait : Lookup::kFound;
+  return batches_.IsUncertain(entry->batch) ? Lookup::kWait : Lookup::kFound;
 }
 
 // Gives up the least recently used ones over max_prepared_statements.
@@ -203,29 +229,41 @@ void Client::MakeRoom(Parts& parts) {
   const auto limit = static_cast<size_t>(pool_->max_prepared_statements());
   while (server.size() >= limit) {
     const protocol::StatementRef oldest = server.Oldest();
-    server.Remove(oldest->id);
-    server_->tracker().OnSent('C', Action::kSkip, Note::kNoted);
-    server_->log().Add({Kind::kServerClose, {}, oldest, {}});
-    protocol::WriteClose(parts.BeginOwn(), oldest->server_name), parts.EndOwn();
+    CloseOnServer(oldest, parts);
   }
+}
+
+void Client::CloseOnServer(const protocol::StatementRef& statement, Parts& parts) {
+  server_->statements().BeginClose(statement, batches_.current);
+  server_->tracker().OnSent('C', Action::kSkip, Note::kNoted);
+  server_->log().Add({Kind::kServerClose, {}, statement, {}});
+  protocol::WriteClose(parts.BeginOwn(), statement->server_name), parts.EndOwn();
+}
+
+// A batch that begins now, alone and outside of a transaction, can be repeated when a plan turns out not to fit.
+void Client::BeginRetry(std::string_view name, const protocol::StatementRef& statement) {
+  auto& retry = server_->retry();
+  if (batch_is_first_ && server_->tracker().status() == 'I') retry.Begin();
+  retry.Uses(name, statement);
+}
+
+// The answer is certain to be ParseComplete: the transaction is not aborted, and will not be by what runs before.
+bool Client::MayFakeParse() const {
+  const auto& tracker = server_->tracker();
+  return tracker.status() != 'E' && tracker.units_owed() == 0;
 }
 
 Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, Parts& parts) {
   auto& server = server_->statements();
-  const auto has = server.Use(statement, batch_);
+  const auto has = server.Use(statement, batches_);
   if (has == protocol::ServerStatements::Has::kYes) return Ensured::kYes;
   if (has == protocol::ServerStatements::Has::kPending) return Ensured::kLater;
   auto& tracker = server_->tracker();
-  if (has == protocol::ServerStatements::Has::kStale) {
-    tracker.OnSent('C', Action::kSkip, Note::kNoted);
-    server_->log().Add({Kind::kServerClose, {}, statement, {}});
-    protocol::WriteClose(parts.BeginOwn(), statement->server_name), parts.EndOwn();
-  } else {
-    MakeRoom(parts);
-  }
+  if (has == protocol::ServerStatements::Has::kStale) CloseOnServer(statement, parts);
+  else MakeRoom(parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
   server_->log().Add({Kind::kServerParse, {}, statement, {}});
-  server.Add(statement, batch_);
+  server.Add(statement, batches_.current);
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   return Ensured::kYes;
@@ -233,7 +271,7 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
 
 Client::Ensured Client::EnsureUnnamed(Parts& parts) {
   const auto& here = server_->statements().unnamed;
-  if (here.client == id_ && here.batch != batch_ && here.batch > batches_answered_) return Ensured::kLater;
+  if (here.client == id_ && batches_.IsUncertain(here.batch)) return Ensured::kLater;
   const uint64_t serial = session_ ? session_->statements.unnamed.serial : 0;
   if (serial == 0) {
     // None of its own that could be brought here. What somebody else left must not be taken for it.
@@ -275,7 +313,9 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
   if (head->statement.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
     if (!session_) return {};
-    return NoteBind(session_->statements.unnamed.flags, session_->unnamed_details, frame, parts).value_or(Edit{});
+    const auto& unnamed = session_->statements.unnamed;
+    const std::string_view sql = std::string_view(unnamed.body).substr(0, unnamed.body.find('\0'));
+    return NoteBind(unnamed.flags, session_->unnamed_details, sql, frame, parts).value_or(Edit{});
   }
   ClientStatement* entry = nullptr;
   Note note = Note::kNone;
@@ -289,9 +329,20 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
       note = NoteWrongName(head->statement);
       break;
     case Lookup::kFound:
+      if (entry->language == protocol::Language::kSql) {
+        EnsureNamed(head->statement, Action::kSkip, parts);
+        return {};
+      }
       if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
-      if (const auto refused = NoteBind(entry->statement->flags, entry->statement->details, frame, parts)) return *refused;
+      if (auto edit = NoteBind(entry->statement->flags, entry->statement->details, entry->statement->text(), frame, parts)) return *edit;
+      BeginRetry(head->statement, entry->statement);
       name = entry->statement->server_name;
+      if (entry->generation != entry->statement->generation.load(std::memory_order_relaxed)) {
+        // It would be told rows of another type than it was told before.
+        server_->log().Add({Kind::kOutdated, {}, entry->statement, {}});
+        note = Note::kNoted;
+        name = protocol::kUnknownName;
+      }
       break;
   }
   const size_t rest = frame.total - protocol::kFrameHeaderBytes - head->bytes;
@@ -300,11 +351,13 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
 }
 
 // A Bind is taken for the execution: what the statement does is noted here.
-std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<protocol::SqlStatement>& details, const Frame& frame,
-                                             Parts& parts) {
+std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view sql,
+                                             const Frame& frame, Parts& parts) {
   if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return std::nullopt;
+  if ((flags & kConcernsNames) != 0 && barrier_) return Wait(parts);
   if (auto refused = NoteState(flags, details, frame.body(), frame, parts)) return refused;
+  if ((flags & kConcernsNames) != 0 && KeepsNames()) PrepareNames(details, sql, 'B', parts);
   if ((flags & kChangesNames) != 0) barrier_ = true;
   return std::nullopt;
 }
@@ -328,7 +381,12 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
       name = protocol::kUnknownName;
       break;
     case Lookup::kFound:
+      if (entry->language == protocol::Language::kSql) {
+        EnsureNamed(name, Action::kSkip, parts);
+        return {};
+      }
       if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
+      BeginRetry(name, entry->statement);
       entry->generation = entry->statement->generation.load(std::memory_order_relaxed);
       name = entry->statement->server_name;
       break;
@@ -361,16 +419,32 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
 
 // --- what the server said ------------------------------------------------------------------------------------------------
 
+// Those of the batch after the last that was answered.
 void Client::OnParsesUndone() {
-  if (session_ && session_->statements.unnamed.batch > batches_answered_) session_->statements.unnamed.serial = 0;
+  const uint64_t failed = batches_.answered + 1;
+  if (session_ && session_->statements.unnamed.batch == failed) session_->statements.unnamed.serial = 0;
   auto& here = server_->statements().unnamed;
-  if (here.client != id_ || here.batch <= batches_answered_) return;
+  if (here.client != id_ || here.batch != failed) return;
   here.serial = 0;
   if (!here.replaces_own) here.client = 0;
 }
 
+void Client::OnResultTypeTold(std::string_view name) {
+  ClientStatement* entry = session_ ? session_->statements.Find(name) : nullptr;
+  if (entry != nullptr) entry->generation = entry->statement->generation.load(std::memory_order_relaxed);
+}
+
 void Client::OnCommandTag(std::string_view tag) {
-  if (session_ && (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL")) session_->statements.EraseConfirmed();
+  if (!tracks_) {
+    // A session of its own: only what RESET goes back to is not the server's.
+    if ((tag != "RESET" && tag != "DISCARD ALL") || startup_->values().empty()) return;
+    session().touched.every_setting = true;
+    session_->touched.flags |= protocol::kSqlSet;
+    return;
+  }
+  if (!session_) return;
+  if (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") session_->statements.Clear();
+  if (tag == "PREPARE" || tag == "DEALLOCATE") OnSqlName(tag);
 }
 
 }  // namespace proxy

@@ -37,6 +37,8 @@ bool Server::Lend(Client& client, bool check_first) {
   reset_done_ = false;
   release_due_ = false;
   step_done_ = false;
+  retry_.End();
+  healing_ = Healing::kNo;
   if (check_first) {
     const std::string query = pool_->settings().server_check_query;
     std::string message;
@@ -69,15 +71,24 @@ void Server::StartReplay() {
   }
   // The client's values have been accepted before, here or on another server: its query goes along in the same round trip. Should
   // one be refused now, the client is ended (Relay).
+  statements_.unnamed = {};
   for (const char type : types) tracker_.OnSent(type, protocol::ReplyTracker::Action::kOwn);
+  replay_units_ = ready;
   settings_.OnReplayed(client_->settings());
   SetState(ServerState::kActive);
   Send(messages);
 }
 
+Server::Synced Server::Resync() {
+  if (settings_.IsSynced(client_->settings())) return Synced::kNow;
+  StartReplay();
+  return state_ == ServerState::kActive ? Synced::kNow : Synced::kLater;
+}
+
 void Server::SendOwnQuery(std::string_view sql) {
   std::string message;
   protocol::WriteQuery(message, sql);
+  statements_.unnamed = {};
   tracker_.OnSent('Q', protocol::ReplyTracker::Action::kOwn);
   Send(message);
 }
@@ -95,6 +106,7 @@ void Server::Ask(const protocol::SessionQuestion& question) {
 void Server::StartOwn(Own own, const std::string& messages, int ready) {
   own_ = own;
   own_ready_left_ = ready;
+  statements_.unnamed = {};  // overwritten, or dropped by a simple query
   own_failed_ = false;
   own_error_.clear();
   // A failed write shows as the end of the connection in the next read: nothing to do here, and no re-entry.

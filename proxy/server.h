@@ -31,6 +31,7 @@
 #include "proxy/backend_pool.h"
 #include "proxy/control.h"
 #include "proxy/parts.h"
+#include "proxy/retry.h"
 #include "proxy/server_dial.h"
 #include "proxy/socket.h"
 
@@ -63,6 +64,9 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   std::string TakeFakes();
   // Asks what the linked client has left in the session; Client::OnSettled follows.
   void Ask(const protocol::SessionQuestion& question);
+  // The linked client's settings have changed. kLater: Client::OnServerReady follows.
+  enum class Synced : uint8_t { kNow, kLater };
+  Synced Resync();
   // What was sent may leave something that the next client must not have: it is cleaned unless it is found to be clean.
   void MarkTouched() { touched_ = true; }
   void MarkUntouched() { touched_ = false; }
@@ -88,6 +92,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   protocol::ServerSettings& settings() { return settings_; }
   protocol::ServerStatements& statements() { return statements_; }
   protocol::StatementLog& log() { return log_; }
+  Retry& retry() { return retry_; }
   Socket& socket() { return *socket_; }
   const std::shared_ptr<BackendPool>& pool() const { return pool_; }
   pool::Slot& slot() { return *slot_; }
@@ -120,7 +125,9 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   Verdict JudgeError(std::string_view body, Parts& parts);
   Verdict Take(const protocol::ReplyTracker::Answer& answer, Parts& parts);
   void Learn(const protocol::ReplyTracker::Answer& answer);
-  bool WriteRenamedError(std::string& out, std::string_view body, const protocol::ErrorFields& fields);
+  bool TryHeal(const protocol::StatementChange* change);
+  void Repeat();
+  void WriteRenamedError(std::string& out, std::string_view body, const protocol::ErrorFields& fields);
   void OnParameterStatus(std::string_view body);
   void OnCommandTag(std::string_view body);
   void OnOwnFrame(char type, std::string_view body);
@@ -148,6 +155,9 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   protocol::ServerSettings settings_;
   protocol::ServerStatements statements_;
   protocol::StatementLog log_;
+  Retry retry_;
+  enum class Healing : uint8_t { kNo, kUntilReady, kHidesDescription } healing_ = Healing::kNo;
+  int replay_units_ = 0;  // of a replay that went along with the client's query: ReadyForQuery still to come
   std::string behind_;  // made answers that follow the frame at hand
   std::string input_;       // an unfinished header, or a message that must be whole
   size_t stream_left_ = 0;  // bytes of a message whose head has been dealt with

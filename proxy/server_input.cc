@@ -62,8 +62,8 @@ void Server::Relay(std::string_view chunk) {
     }
     if (!last_fatal_.empty()) {
       verdict = Verdict::kBroken;  // nothing follows a FATAL error
-    } else if (frame.type == 'D' || frame.type == 'd') {
-      verdict = tracker_.owed() == 0 ? Verdict::kBroken : tracker_.HeadIsOwn() ? Verdict::kHide : Verdict::kForward;
+    } else if ((frame.type == 'D' || frame.type == 'd') && tracker_.HeadTakesRows()) {
+      verdict = Verdict::kForward;
     } else {
       // What is made here belongs before the message, but behind what came before it.
       parts.Add(chunk.substr(run, pos - run));
@@ -117,6 +117,7 @@ void Server::Relay(std::string_view chunk) {
   // A client that breaks while it is written to leaves this server to be cleaned: what is not eaten yet is kept before.
   Keep(chunk.substr(pos));
   if (!Forward(parts)) return;
+  if (healing_ == Healing::kUntilReady && IsAtRest()) return Repeat();
   client_->OnAnswerForwarded(answered);
   if (client_ == nullptr) return;  // it had only waited for this answer to leave
   if (IsReleasable()) client_->OnServerFree(Now());
@@ -128,6 +129,7 @@ Server::Verdict Server::Take(const protocol::ReplyTracker::Answer& answer, Parts
   if (answer.reply == Tracker::Reply::kBroken) return Verdict::kBroken;
   if (!answer.before.empty()) parts.AddOwn(answer.before);
   if (!answer.behind.empty()) behind_ = answer.behind;
+  retry_.OnFakes((answer.before.size() + answer.behind.size()) / protocol::kFrameHeaderBytes);
   if ((answer.confirmed | answer.undone | answer.parses_undone) != 0) Learn(answer);
   return answer.action == Tracker::Action::kForward ? Verdict::kForward : Verdict::kHide;
 }
@@ -150,14 +152,16 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
       if (verdict == Verdict::kBroken) return verdict;
       if (body[0] != 'I' && pool_->mode() == conf::PoolMode::kStatement) return Verdict::kRefused;
       release_due_ = true;
+      if (verdict == Verdict::kHide && replay_units_ > 0) --replay_units_;
       if (verdict != Verdict::kForward) return verdict;
+      retry_.End();
       client_->OnUnitAnswered(body[0], Now());
       // The client hears that it is done when what it has left is known: then its next query finds everything in its place.
       return client_->WithholdsReady() ? Verdict::kHide : verdict;
     }
     case 'C':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
-      if (is_whole) OnCommandTag(body);
+      if (is_whole && tracker_.head_action() == protocol::ReplyTracker::Action::kForward) OnCommandTag(body);
       break;
     case 'S':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
@@ -173,7 +177,11 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
     case 'v': return Verdict::kBroken;
     default: break;
   }
-  return Take(tracker_.OnReply(type), parts);
+  const Verdict verdict = Take(tracker_.OnReply(type), parts);
+  if (verdict == Verdict::kForward) retry_.OnAnswer(type);
+  if (type != 't' || healing_ != Healing::kHidesDescription) return verdict;
+  healing_ = Healing::kNo;  // the client has got it from the first try
+  return verdict == Verdict::kForward ? Verdict::kHide : verdict;
 }
 
 Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
@@ -186,15 +194,34 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
     return Verdict::kHide;
   }
   Take(tracker_.TakeFakes(), parts);  // they belong before it
+  using Kind = protocol::StatementChange::Kind;
   std::string own;
   const protocol::StatementChange* change = tracker_.HeadIsNoted() ? log_.Front() : nullptr;
+  const bool is_outdated = change != nullptr && change->kind == Kind::kOutdated;
+  const bool is_stale = is_outdated || (fields.sqlstate == "0A000" && fields.routine == protocol::kStalePlanRoutine);
   const bool is_our_timeout = client_->timeout_report() != nullptr && fields.sqlstate == "57014";
   if (is_our_timeout) protocol::WriteError(own, *client_->timeout_report());
-  else if (change != nullptr && change->kind == protocol::StatementChange::Kind::kRefuse) own = change->name;
-  else if (fields.sqlstate == "42P05" || fields.sqlstate == "26000") WriteRenamedError(own, body, fields);
+  else if (is_outdated) protocol::WriteStalePlanError(own);
+  else if (change != nullptr && change->kind == Kind::kRefuse) own = change->name;
+  else WriteRenamedError(own, body, fields);
+  const bool heals = is_stale && TryHeal(change);
   const auto answer = tracker_.OnReply('E');
   if (Take(answer, parts) == Verdict::kBroken) return Verdict::kBroken;
+  if (heals) {
+    healing_ = Healing::kUntilReady;
+    if (tracker_.skipping()) {
+      std::string sync;
+      protocol::WriteSync(sync);
+      tracker_.OnSent('S', protocol::ReplyTracker::Action::kOwn);
+      Send(sync);
+    } else {
+      tracker_.HideHead();
+    }
+    client_->BeginHeal();
+    return Verdict::kHide;
+  }
   if (answer.action == protocol::ReplyTracker::Action::kOwn) {
+    if (replay_units_ == 0) return Verdict::kHide;  // a message that only made ready for the client's own: that will say so
     replay_failed_ = true;
     own_error_.assign(body);
     return Verdict::kHide;
@@ -205,11 +232,32 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   return Verdict::kHide;
 }
 
+// A plan does not fit any more, here and then on every server that prepared it before. True: the batch will be repeated.
+bool Server::TryHeal(const protocol::StatementChange* change) {
+  const bool is_told_by_us = change != nullptr && change->kind == protocol::StatementChange::Kind::kOutdated;
+  if (!is_told_by_us && retry_.state() == Retry::State::kOff) statements_.MarkAllStale();  // which one it was is not known
+  for (const Retry::Use& use : retry_.uses()) {
+    if (!is_told_by_us) use.statement->generation.fetch_add(1, std::memory_order_relaxed);
+    client_->OnResultTypeTold(use.name);
+  }
+  const bool is_alone = retry_.state() == Retry::State::kOpen || tracker_.units_owed() == 1;
+  const bool heals = retry_.CanRepeat() && retry_.tells_type() && is_alone && tracker_.status() == 'I';
+  if (heals) pool_->counters(worker_->number()).statement_heals.Add(1);
+  return heals;
+}
+
+void Server::Repeat() {
+  healing_ = retry_.has_described() ? Healing::kHidesDescription : Healing::kNo;
+  const std::string rest = retry_.TakeRest();
+  client_->Repeat(rest);
+}
+
 // An error about a name that the client does not know: its own name is put in its place.
-bool Server::WriteRenamedError(std::string& out, std::string_view body, const protocol::ErrorFields& fields) {
-  const size_t begin = fields.message.find(protocol::kServerNamePrefix);
+void Server::WriteRenamedError(std::string& out, std::string_view body, const protocol::ErrorFields& fields) {
+  const size_t quote = fields.message.find("\"pgweir_");
+  const size_t begin = quote == std::string_view::npos ? quote : quote + 1;
   const size_t end = begin == std::string_view::npos ? begin : fields.message.find('"', begin);
-  if (end == std::string_view::npos) return false;
+  if (end == std::string_view::npos) return;
   const std::string_view server_name = fields.message.substr(begin, end - begin);
   const protocol::StatementChange* change = tracker_.HeadIsNoted() ? log_.Front() : nullptr;
   std::string name;
@@ -218,21 +266,21 @@ bool Server::WriteRenamedError(std::string& out, std::string_view body, const pr
   } else if (client_->statements() != nullptr) {
     name = client_->statements()->NameOf(server_name);
   }
-  if (name.empty()) return false;
+  if (name.empty()) return;
   const size_t at = static_cast<size_t>(fields.message.data() - body.data()) + begin;
   std::string renamed(body.substr(0, at));
   renamed.append(name).append(body.substr(at + server_name.size()));
   protocol::MessageWriter(out).Begin('E').Bytes(renamed).End();
-  return true;
 }
 
 void Server::OnCommandTag(std::string_view body) {
-  if (body.empty() || (body[0] != 'S' && body[0] != 'R' && body[0] != 'D')) return;
+  if (body.empty() || (body[0] != 'D' && body[0] != 'P' && body[0] != 'R')) return;
   const std::string_view tag = body.substr(0, body.find('\0'));
   if (tag == "DISCARD ALL") settings_.OnDiscardAll();
-  if (tag != "DISCARD ALL" && tag != "DEALLOCATE ALL") return;
-  statements_.Clear();
-  log_.ForgetOld();
+  if (tag == "DISCARD ALL" || tag == "DEALLOCATE ALL") {
+    statements_.Clear();
+    log_.ForgetOld();
+  }
   if (client_ != nullptr) client_->OnCommandTag(tag);
 }
 

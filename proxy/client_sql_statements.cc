@@ -1,0 +1,119 @@
+// Client, PREPARE, EXECUTE and DEALLOCATE in SQL.
+//
+// Their names stand in the text, which is not changed: so the name itself must be on the server, as this client sees it, when
+// the text gets there: not at all, made by the client's own PREPARE, or parsed from what it prepared by protocol. What another
+// client left under that name goes first. All of it is hidden, and only done when a text names something.
+#include "protocol/message_writer.h"
+#include "proxy/client.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+using protocol::ClientStatement;
+using protocol::SqlKind;
+using Action = protocol::ReplyTracker::Action;
+using Note = protocol::ReplyTracker::Note;
+using Kind = protocol::StatementChange::Kind;
+
+namespace {
+
+// The statement and the portal by which a PREPARE of ours is run.
+constexpr std::string_view kOwnName = "pgweir_own";
+
+}  // namespace
+
+// Before the text `sql` goes to the server as a Query, or as what a Bind runs (`type`).
+void Client::PrepareNames(const std::vector<protocol::SqlStatement>& details, std::string_view sql, char type, Parts& parts) {
+  auto& pending = session().sql_names;
+  pending.clear();
+  // In the client's own batch our messages are part of it; before a simple query they are an exchange of their own.
+  const bool is_inside = type == 'B' || server_->tracker().NeedsSync();
+  const Action action = is_inside ? Action::kSkip : Action::kOwn;
+  const size_t bytes_before = parts.bytes();
+  for (const protocol::SqlStatement& statement : details) {
+    if (statement.names.empty()) continue;
+    const std::string& name = statement.names.front();
+    const bool names_one = statement.kind == SqlKind::kPrepare || statement.kind == SqlKind::kExecute || statement.kind == SqlKind::kDeallocate;
+    if (!names_one) continue;
+    const bool is_made_here = std::any_of(pending.begin(), pending.end(), [&](const auto& item) { return item.name == name; });
+    if (!is_made_here) EnsureNamed(name, action, parts);
+    if (statement.kind == SqlKind::kExecute) continue;
+    protocol::StatementRef made;
+    if (statement.kind == SqlKind::kPrepare) {
+      std::string body(sql.substr(statement.begin, statement.end - statement.begin));
+      body.append(3, '\0');
+      made = pool_->statements().Intern(body, {}, StatementRegistry::Sharing::kPrivate, 0, backslash());
+    }
+    pending.push_back({statement.kind, name, std::move(made)});
+  }
+  if (is_inside || parts.bytes() == bytes_before) return;
+  protocol::WriteSync(parts.BeginOwn());
+  parts.EndOwn();
+  server_->tracker().OnSent('S', Action::kOwn);
+}
+
+// The server gets this client's view of `name`.
+void Client::EnsureNamed(std::string_view name, Action action, Parts& parts) {
+  auto& server = server_->statements();
+  auto& tracker = server_->tracker();
+  const ClientStatement* entry = session_->statements.Find(name);
+  const auto* here = server.FindNamed(name);
+  if (entry != nullptr && here != nullptr && here->client == id_ && here->statement == entry->statement) return;
+  if (here != nullptr) {
+    server.EraseNamed(name);
+    tracker.OnSent('C', action, Note::kNoted);
+    server_->log().Add({Kind::kNamedClose, std::string(name), nullptr, {}});
+    protocol::WriteClose(parts.BeginOwn(), name), parts.EndOwn();
+  }
+  if (entry == nullptr) return;
+  while (server.named_count() >= static_cast<size_t>(pool_->max_prepared_statements())) {
+    const std::string oldest = *server.AnyNamed();
+    server.EraseNamed(oldest);
+    tracker.OnSent('C', action, Note::kNoted);
+    server_->log().Add({Kind::kNamedClose, oldest, nullptr, {}});
+    protocol::WriteClose(parts.BeginOwn(), oldest), parts.EndOwn();
+  }
+  if (entry->language == protocol::Language::kSql) {
+    WriteSqlPrepare(entry->statement, action, parts);
+  } else {
+    protocol::WriteParse(parts.BeginOwn(), name, entry->statement->body), parts.EndOwn();
+    tracker.OnSent('P', action, Note::kNoted);
+  }
+  server_->log().Add({Kind::kNamedParse, std::string(name), entry->statement, {}});
+  server.PutNamed(name, {id_, entry->statement});
+  pool_->counters(worker_.number()).server_parses.Add(1);
+}
+
+void Client::WriteSqlPrepare(const protocol::StatementRef& statement, Action action, Parts& parts) {
+  std::string& own = parts.BeginOwn();
+  protocol::WriteClose(own, kOwnName);
+  protocol::WriteParse(own, kOwnName, statement->body);
+  protocol::WriteBindHead(own, kOwnName, kOwnName, 6);
+  own.append(6, '\0');
+  protocol::MessageWriter(own).Begin('E').Text(kOwnName).Int32(0).End();
+  protocol::WriteClose(own, kOwnName);
+  parts.EndOwn();
+  auto& tracker = server_->tracker();
+  for (const char type : std::string_view("CPB")) tracker.OnSent(type, action);
+  tracker.OnSent('E', action, Note::kNoted);
+  tracker.OnSent('C', action);
+}
+
+// The tag says that the first of the pending ones of its kind has been carried out.
+void Client::OnSqlName(std::string_view tag) {
+  auto& pending = session_->sql_names;
+  const SqlKind kind = tag == "PREPARE" ? SqlKind::kPrepare : SqlKind::kDeallocate;
+  const auto at = std::find_if(pending.begin(), pending.end(), [kind](const auto& item) { return item.kind == kind; });
+  if (at == pending.end()) return;
+  auto& server = server_->statements();
+  if (kind == SqlKind::kDeallocate) {
+    session_->statements.Erase(at->name);
+    server.EraseNamed(at->name);
+  } else if (at->statement) {
+    session_->statements.Put(at->name, {at->statement, protocol::Language::kSql, 0, 0});
+    server.PutNamed(at->name, {id_, at->statement});
+  }
+  pending.erase(at);
+}
+
+}  // namespace proxy
