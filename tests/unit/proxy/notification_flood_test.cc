@@ -71,8 +71,8 @@ void Check(const std::vector<std::string>& heard, const Numbers& before, const N
   }
   for (size_t w = 0; w < kWriters; ++w) {
     for (const size_t c : joined) {
-      if (after[w][c] == before[w][c]) continue;
-      ASSERT_GE(last[w][c], after[w][c]) << "channel " << c << " of writer " << w << " ends early";
+      if (after[w][c] <= before[w][c] + 1) continue;  // it may have been committed before the answer
+      ASSERT_GE(last[w][c], after[w][c]) << "channel " << c << " of writer " << w << " ends early; before: " << before[w][c];
     }
   }
 }
