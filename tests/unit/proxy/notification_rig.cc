@@ -11,6 +11,8 @@ namespace proxy {
 
 namespace {
 
+constexpr test_support::Milliseconds kPatience{30'000};
+
 std::shared_ptr<BackendPool> PoolFor(int port, NotificationRig::Caps caps) {
   const auto config = ConfigOf(
       "[pgweir]\nauth_type = \"trust\"\n[databases.shop]\nhost = \"127.0.0.1\"\ndbname = \"postgres\"\nport = " +
@@ -79,6 +81,8 @@ NotificationSeams NotificationRig::Seams() {
 void NotificationRig::Record(Subscriber who, Heard heard) {
   if (std::this_thread::get_id() != workers_[who.worker]->id()) heard.text += " on a wrong thread";
   const std::lock_guard lock(mutex_);
+  ++counts_[{who, heard.kind}];
+  if (heard.kind == Heard::Kind::kDone || heard.kind == Heard::Kind::kError) answers_[who].push_back(heard);
   heard_[who].push_back(std::move(heard));
 }
 
@@ -97,34 +101,28 @@ void NotificationRig::Unsubscribe(Subscriber who, std::vector<std::string> chann
   hub_->Unsubscribe(pool_, who, std::move(channels), Recorder(who, call));
 }
 
-namespace {
-
-// The first answer among what was heard since `from`, when there is one.
-std::optional<Heard> AnswerIn(const std::vector<Heard>& heard, size_t from) {
-  for (size_t i = from; i < heard.size(); ++i) {
-    if (heard[i].kind == Heard::Kind::kDone || heard[i].kind == Heard::Kind::kError) return heard[i];
-  }
-  return std::nullopt;
-}
-
-std::string AwaitAnswer(const NotificationRig& rig, Subscriber who, size_t from) {
-  std::optional<Heard> answer;
-  if (!test_support::Eventually([&] { return (answer = AnswerIn(rig.HeardBy(who), from)).has_value(); })) return "no answer";
-  return answer->kind == Heard::Kind::kError ? answer->text : "";
-}
-
-}  // namespace
-
 std::string NotificationRig::Listen(Subscriber who, std::vector<std::string> channels) {
-  const size_t from = HeardBy(who).size();
+  const size_t answers = Answers(who).size();
   Subscribe(who, std::move(channels));
-  return AwaitAnswer(*this, who, from);
+  return AwaitAnswer(who, answers);
 }
 
 std::string NotificationRig::Unlisten(Subscriber who, std::vector<std::string> channels) {
-  const size_t from = HeardBy(who).size();
+  const size_t answers = Answers(who).size();
   Unsubscribe(who, std::move(channels));
-  return AwaitAnswer(*this, who, from);
+  return AwaitAnswer(who, answers);
+}
+
+std::string NotificationRig::AwaitAnswer(Subscriber who, size_t before) const {
+  if (!test_support::Eventually([&] { return Answers(who).size() > before; }, kPatience)) return "no answer";
+  const Heard answer = Answers(who)[before];
+  return answer.kind == Heard::Kind::kError ? answer.text : "";
+}
+
+std::vector<Heard> NotificationRig::Answers(Subscriber who) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = answers_.find(who);
+  return found == answers_.end() ? std::vector<Heard>() : found->second;
 }
 
 std::vector<Heard> NotificationRig::HeardBy(Subscriber who) const {
@@ -143,10 +141,8 @@ std::vector<std::string> NotificationRig::Notified(Subscriber who) const {
 
 size_t NotificationRig::Count(Subscriber who, Heard::Kind kind) const {
   const std::lock_guard lock(mutex_);
-  const auto found = heard_.find(who);
-  if (found == heard_.end()) return 0;
-  const auto is_meant = [&](const Heard& one) { return one.kind == kind; };
-  return static_cast<size_t>(std::count_if(found->second.begin(), found->second.end(), is_meant));
+  const auto found = counts_.find({who, kind});
+  return found == counts_.end() ? 0 : found->second;
 }
 
 bool NotificationRig::AwaitNotified(Subscriber who, size_t count) const {
@@ -154,7 +150,7 @@ bool NotificationRig::AwaitNotified(Subscriber who, size_t count) const {
 }
 
 bool NotificationRig::AwaitCount(Subscriber who, Heard::Kind kind, size_t count) const {
-  return test_support::Eventually([&] { return Count(who, kind) >= count; }, test_support::Milliseconds(30'000));
+  return test_support::Eventually([&] { return Count(who, kind) >= count; }, kPatience);
 }
 
 bool NotificationRig::AwaitNoConnection() const {

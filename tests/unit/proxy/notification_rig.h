@@ -78,10 +78,14 @@ class NotificationRig {
  private:
   NotificationSeams Seams();
   void Record(Subscriber who, Heard heard);
+  std::vector<Heard> Answers(Subscriber who) const;
+  std::string AwaitAnswer(Subscriber who, size_t before) const;
   NotificationHub::Done Recorder(Subscriber who, const std::string& call);
 
   mutable std::mutex mutex_;
-  std::map<Subscriber, std::vector<Heard>> heard_;  // guarded by mutex_
+  // All guarded by mutex_. Counts and answers also by themselves: a test that asks again and again must not hold up a flood.
+  std::map<Subscriber, std::vector<Heard>> heard_, answers_;
+  std::map<std::pair<Subscriber, Heard::Kind>, size_t> counts_;
   std::atomic<size_t> on_the_way_{0}, most_on_the_way_{0}, pokes_{0};
   std::shared_ptr<BackendPool> pool_;
   std::array<std::unique_ptr<LoopThread>, kWorkers> workers_;
