@@ -1,0 +1,151 @@
+// ServerDial: one answer per dial, the next host when one fails, and an end at any moment. TLS, SCRAM and the refusals of a
+// real PostgreSQL are in tests/wire and tests/integration, through Server.
+#include "proxy/server_dial.h"
+
+#include <sys/socket.h>
+
+#include <optional>
+
+#include "tests/support/fake_server.h"
+#include "tests/unit/proxy/loop_fixture.h"
+
+namespace proxy {
+namespace {
+
+using test_support::FakeConnection;
+using test_support::FakeServer;
+using test_support::FakeServerOptions;
+
+constexpr char kNoAddress[] = "/nowhere";  // a Unix socket that is not there: refused at once
+
+class ServerDialTest : public LoopTest, private SocketHandler {
+ protected:
+  using Answer = tl::expected<DialedServer, pool::OpenFailure>;
+
+  DialOptions To(std::vector<conf::Host> hosts) {
+    DialOptions options;
+    options.target.hosts = std::move(hosts);
+    options.target.dbname = "shop";
+    options.target.credentials.user = "app";
+    options.target.connect_timeout = pool::Duration(10'000'000);
+    return options;
+  }
+  static conf::Host At(const FakeServer& server) { return {"127.0.0.1", static_cast<uint16_t>(server.port())}; }
+  void Start(DialOptions options) {
+    dial_ = std::make_unique<ServerDial>(DialRoom{loop_, resolver_, helpers_}, std::move(options), [this](Answer answer) {
+      dial_.reset();  // allowed inside the call
+      ++answers_;
+      answer_.emplace(std::move(answer));
+      if (*answer_) (*answer_)->socket->HandTo(*this);
+    });
+    dial_->Start();
+  }
+  void OnReadable() override { ++readable_; }
+  void OnWritable() override {}
+  void OnDrained() override {}
+  void OnBroken() override {}
+
+  HelperThreads helpers_;
+  Resolver resolver_{helpers_};
+  std::unique_ptr<ServerDial> dial_;
+  std::optional<Answer> answer_;
+  int answers_ = 0, readable_ = 0;
+};
+
+TEST_F(ServerDialTest, WhatIsOpenedIsHandedOverWhole) {
+  FakeServer server([](FakeConnection& connection) {
+    connection.Receive();
+    connection.Send(test_support::NoticeResponse("for the owner"));
+    connection.Receive();
+  });
+  Start(To({At(server)}));
+  ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+  ASSERT_TRUE(answer_->has_value()) << answer_->error().cause;
+  DialedServer& opened = **answer_;
+  EXPECT_EQ(opened.where, "127.0.0.1:" + std::to_string(server.port()));
+  EXPECT_EQ(opened.peer_host, "127.0.0.1");
+  EXPECT_EQ(opened.process_id, 1000u);
+  EXPECT_EQ(opened.cancel_key, FakeServerOptions().key);
+  EXPECT_EQ(opened.parameters, FakeServerOptions().parameters);
+  EXPECT_EQ(opened.tls, nullptr);
+  EXPECT_EQ(server.Startups().at(0).Find("user"), "app");
+  EXPECT_EQ(server.Startups().at(0).Find("database"), "shop");
+  EXPECT_EQ(readable_, 0);
+  ASSERT_TRUE(opened.socket->Write(test_support::Query("select 1")));
+  EXPECT_TRUE(Until([&] { return readable_ > 0; })) << "the socket has its new handler";
+  EXPECT_EQ(answers_, 1);
+}
+
+TEST_F(ServerDialTest, TheNextHostIsTriedWhenOneFails) {
+  FakeServerOptions refuses;
+  refuses.welcome = test_support::ErrorResponse("FATAL", "28000", "no entry");
+  FakeServer first(FakeServer::EchoScript(), refuses), second;
+  Start(To({{kNoAddress, 1}, At(first), At(second)}));
+  ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+  ASSERT_TRUE(answer_->has_value()) << answer_->error().cause;
+  EXPECT_EQ((*answer_)->where, "127.0.0.1:" + std::to_string(second.port()));
+  EXPECT_EQ(first.accepted(), 1);
+}
+
+TEST_F(ServerDialTest, AFailureSaysWhatTheServerSaid) {
+  FakeServerOptions refuses;
+  refuses.welcome = test_support::ErrorResponse("FATAL", "28000", "no entry");
+  FakeServer server(FakeServer::EchoScript(), refuses);
+  Start(To({At(server)}));
+  ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+  ASSERT_FALSE(answer_->has_value());
+  EXPECT_EQ(answer_->error().kind, pool::OpenFailure::Kind::kRefused);
+  EXPECT_NE(answer_->error().cause.find("login refused: no entry"), std::string::npos);
+  EXPECT_FALSE(answer_->error().server_error.empty());
+}
+
+TEST_F(ServerDialTest, AStateThatPassesIsNoRefusal) {
+  for (const char* sqlstate : {"57P03", "53300", "57P01"}) {
+    FakeServerOptions starting;
+    starting.welcome = test_support::ErrorResponse("FATAL", sqlstate, "later");
+    FakeServer server(FakeServer::EchoScript(), starting);
+    answer_.reset();
+    Start(To({At(server)}));
+    ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+    ASSERT_FALSE(answer_->has_value());
+    EXPECT_EQ(answer_->error().kind, pool::OpenFailure::Kind::kUnreachable) << sqlstate;
+    EXPECT_TRUE(answer_->error().server_error.empty());
+  }
+}
+
+TEST_F(ServerDialTest, WhatFailsAtOnceIsSaidBeforeStartReturns) {
+  Start(To({{kNoAddress, 1}, {kNoAddress, 2}}));
+  ASSERT_TRUE(answer_.has_value());
+  EXPECT_FALSE(answer_->has_value());
+  EXPECT_EQ(answers_, 1);
+}
+
+TEST_F(ServerDialTest, OneDeadlineForEverything) {
+  FakeServerOptions silent;
+  silent.login = [](FakeConnection& connection, const std::string&) { return connection.ReadBytes(1).has_value(); };
+  FakeServer server(FakeServer::EchoScript(), silent);
+  DialOptions options = To({At(server), At(server)});
+  options.target.connect_timeout = pool::Duration(50'000);
+  Start(std::move(options));
+  ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+  ASSERT_FALSE(answer_->has_value());
+  EXPECT_EQ(answer_->error().kind, pool::OpenFailure::Kind::kUnreachable);
+}
+
+TEST_F(ServerDialTest, ADialMayEndWhileItsLookupOrItsServerIsAwaited) {
+  Start(To({{"localhost", 1}}));
+  dial_.reset();
+  FakeServerOptions silent;
+  silent.login = [](FakeConnection& connection, const std::string&) { return connection.ReadBytes(1).has_value(); };
+  FakeServer server(FakeServer::EchoScript(), silent);
+  Start(To({At(server)}));
+  ASSERT_TRUE(Until([&] { return server.accepted() == 1; }));
+  dial_.reset();
+  bool is_looked_up = false;
+  resolver_.Resolve({"localhost", 1}, loop_, [&](Resolved) { is_looked_up = true; });
+  EXPECT_TRUE(Until([&] { return is_looked_up; }));
+  EXPECT_EQ(answers_, 0);
+}
+
+}  // namespace
+}  // namespace proxy
