@@ -11,7 +11,7 @@ namespace protocol {
 namespace {
 
 constexpr uint32_t kNeverFits = 0xffffffff;  // a generation: to be closed and parsed anew at its next use
-constexpr size_t kEntryBytes = 96;  // about what the map spends on one name beside its text
+constexpr size_t kEntryBytes = 160;  // about what the map spends on one name beside its text
 
 }  // namespace
 
@@ -21,25 +21,31 @@ ClientStatement* ClientStatements::Find(std::string_view name) {
 }
 
 void ClientStatements::Put(std::string_view name, ClientStatement entry) {
-  const auto [at, is_new] = names_.insert_or_assign(std::string(name.substr(0, kStatementNameBytes)), std::move(entry));
-  if (is_new) bytes_ += kEntryBytes + at->first.size();
+  Erase(name);
+  const uint64_t id = entry.statement->id;
+  const auto [at, is_new] = names_.emplace(std::string(name.substr(0, kStatementNameBytes)), std::move(entry));
+  by_id_[id] = &at->first;
+  bytes_ += kEntryBytes + at->first.size();
 }
 
 void ClientStatements::Erase(std::string_view name) {
   const auto found = names_.find(name.substr(0, kStatementNameBytes));
   if (found == names_.end()) return;
+  const auto by_id = by_id_.find(found->second.statement->id);
+  if (by_id != by_id_.end() && by_id->second == &found->first) by_id_.erase(by_id);
   bytes_ -= kEntryBytes + found->first.size();
   names_.erase(found);
 }
 
 void ClientStatements::Clear() {
   names_.clear();
+  by_id_.clear();
   bytes_ = 0;
 }
 
 std::string_view ClientStatements::NameOf(std::string_view server_name) const {
-  for (const auto& [name, entry] : names_) {
-    if (entry.statement->server_name == server_name) return name;
+  for (const auto& [id, name] : by_id_) {
+    if (names_.find(*name)->second.statement->server_name == server_name) return *name;
   }
   return {};
 }
@@ -103,6 +109,14 @@ const ServerStatements::Named* ServerStatements::FindNamed(std::string_view name
     if (key == name) return &named;
   }
   return nullptr;
+}
+
+std::vector<std::string> ServerStatements::NamesOfOthers(uint64_t client) const {
+  std::vector<std::string> names;
+  for (const auto& [name, named] : named_) {
+    if (named.client != client) names.push_back(name);
+  }
+  return names;
 }
 
 void ServerStatements::PutNamed(std::string_view name, Named named) {

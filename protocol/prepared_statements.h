@@ -78,6 +78,8 @@ class ClientStatements {
   void Put(std::string_view name, ClientStatement entry);
   void Erase(std::string_view name);
   void Clear();  // DEALLOCATE ALL
+  // No two names of a client stand for one statement, so that an error about a statement tells which name was meant.
+  bool Has(const StatementRef& statement) const { return by_id_.contains(statement->id); }
   // For error texts: the client's name of a statement, or empty.
   std::string_view NameOf(std::string_view server_name) const;
   size_t size() const { return names_.size(); }
@@ -97,7 +99,9 @@ class ClientStatements {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
-  std::unordered_map<std::string, ClientStatement, Hash, std::equal_to<>> names_;
+  using Names = std::unordered_map<std::string, ClientStatement, Hash, std::equal_to<>>;
+  Names names_;
+  std::unordered_map<uint64_t, const std::string*> by_id_;  // the keys of names_
   size_t bytes_ = 0;
 };
 
@@ -126,6 +130,7 @@ class ServerStatements {
     StatementRef statement;
   };
   const Named* FindNamed(std::string_view name) const;
+  std::vector<std::string> NamesOfOthers(uint64_t client) const;
   void PutNamed(std::string_view name, Named named);
   void EraseNamed(std::string_view name);
   std::optional<std::string> AnyNamed() const;

@@ -199,6 +199,7 @@ ReplyTracker::Answer ReplyTracker::OnReadyForQuery(char status) {
   copy_in_ = false;
   status_ = status;
   Pop(answer);
+  if (flushed_ > 0) PopFakesBehind(answer);
   return answer;
 }
 

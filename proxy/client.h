@@ -219,7 +219,7 @@ class Client final : public SocketHandler {
   void PutUnnamed(uint64_t serial);
   void DropUnnamed();
   void MakeRoom(Parts& parts);
-  protocol::StatementRef MakeStatement(const protocol::ParseHead& head);
+  protocol::StatementRef MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted);
   Edit Wait(Parts& parts);
 
   // client_state.cc: what a transaction leaves in the session of its server

@@ -51,6 +51,8 @@ struct Session {
   };
   std::vector<SqlName> sql_names;
   Touched touched;
+  bool has_unknown_settings = false;  // some name could not be learned: until DISCARD ALL
+  uint32_t lasting = 0;  // pins that no question to the server takes away
   uint32_t pins = 0;  // a bit for each conf::StateKind
   std::chrono::system_clock::time_point pinned_since;
 

@@ -87,7 +87,8 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
   }
   if (statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll) touched.every_setting = true;
   for (const std::string& name : statement.set_config_names) note(name);
-  if (statement.set_config_unknown) touched.every_setting = true;
+  // A custom setting of a name that was computed cannot be found again.
+  if (statement.set_config_unknown) touched.every_setting = touched.unreadable = true;
   for (const int number : statement.set_config_parameters) {
     const auto value = protocol::ReadBindParameter(bind_body, number);
     if (!value) {
@@ -165,6 +166,12 @@ void Client::OnSettled(const protocol::SessionFinding* finding) {
   std::string to_client;
   if (finding != nullptr) {
     TakeFinding(*finding, to_client);
+    if (session_->touched.unreadable) session_->has_unknown_settings = true;
+    // Nobody can ask whether these are gone: they last until the session ends.
+    for (const StateKind kind : {StateKind::kLoad, StateKind::kSequence}) {
+      const bool is_new = (session_->touched.flags & kKinds[static_cast<size_t>(kind)].flags) != 0;
+      if (is_new) session_->lasting |= Session::Bit(kind);
+    }
     SetPins(PinsOf(*finding));
     session().touched = {};
   } else {
@@ -215,20 +222,13 @@ void Client::FollowSettings(protocol::SettingsRef settings) {
 }
 
 uint32_t Client::PinsOf(const protocol::SessionFinding& finding) const {
-  const Touched& touched = session_->touched;
   uint32_t pins = 0;
   for (const KindOfState& kind : kKinds) {
     if ((finding.things & kind.thing) != 0) pins |= Session::Bit(kind.kind);
   }
   const bool settings_pin = pool_->policy(StateKind::kSettings) == StatePolicy::kPin;
-  const bool keeps_settings = (session_->pins & Session::Bit(StateKind::kSettings)) != 0 && finding.defaults.empty();
-  if (touched.unreadable || keeps_settings || (settings_pin && !finding.set.empty())) pins |= Session::Bit(StateKind::kSettings);
-  // Nobody can ask whether these are gone: they last until the session ends.
-  for (const StateKind kind : {StateKind::kLoad, StateKind::kSequence}) {
-    const bool is_new = (touched.flags & kKinds[static_cast<size_t>(kind)].flags) != 0;
-    if (is_new || (session_->pins & Session::Bit(kind)) != 0) pins |= Session::Bit(kind);
-  }
-  return pins;
+  if (session_->has_unknown_settings || (settings_pin && !finding.set.empty())) pins |= Session::Bit(StateKind::kSettings);
+  return pins | session_->lasting;
 }
 
 void Client::SetPins(uint32_t pins) {

@@ -124,7 +124,8 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
     Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyStatements, std::to_string(protocol::kClientStatementsMax)));
     return {.kind = Edit::Kind::kEnded};
   }
-  protocol::StatementRef statement = MakeStatement(*head);
+  protocol::StatementRef statement = MakeStatement(*head, StatementRegistry::Sharing::kShared);
+  if (statement && statements.Has(statement)) statement = MakeStatement(*head, StatementRegistry::Sharing::kPrivate);
   if (!statement) {
     Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyStatements, "in this pool"));
     return {.kind = Edit::Kind::kEnded};
@@ -161,10 +162,10 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   return {.kind = Edit::Kind::kEaten};
 }
 
-protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head) {
+protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted) {
   const SqlFlags flags = protocol::Sniff(head.text, backslash());
   // Read under settings of this transaction alone, it is nobody else's.
-  const auto sharing = transaction_sets_ ? StatementRegistry::Sharing::kPrivate : StatementRegistry::Sharing::kShared;
+  const auto sharing = transaction_sets_ ? StatementRegistry::Sharing::kPrivate : wanted;
   return pool_->statements().Intern(head.body, settings_->reading_key(), sharing, flags, backslash());
 }
 
@@ -444,6 +445,10 @@ void Client::OnCommandTag(std::string_view tag) {
   }
   if (!session_) return;
   if (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") session_->statements.Clear();
+  if (tag == "DISCARD ALL") {
+    session_->has_unknown_settings = false;
+    session_->lasting &= ~Session::Bit(conf::StateKind::kSequence);
+  }
   if (tag == "PREPARE" || tag == "DEALLOCATE") OnSqlName(tag);
 }
 

@@ -48,19 +48,39 @@ bool Server::Lend(Client& client, bool check_first) {
     return false;
   }
   if (settings_.IsSynced(client.settings())) {
-    SetState(ServerState::kActive);
+    BecomeActive();
     return true;
   }
   StartReplay();
   return state_ == ServerState::kActive;
 }
 
+void Server::BecomeActive() {
+  SetState(ServerState::kActive);
+  if (statements_.named_count() > 0) CloseNamesOfOthers();
+}
+
+// What another client has prepared in SQL, or named in SQL, is not to be seen; it goes in the same round trip as the query.
+void Server::CloseNamesOfOthers() {
+  using Tracker = protocol::ReplyTracker;
+  std::string messages;
+  for (const std::string& name : statements_.NamesOfOthers(client_->id())) {
+    protocol::WriteClose(messages, name);
+    tracker_.OnSent('C', Tracker::Action::kOwn, Tracker::Note::kNoted);
+    log_.Add({protocol::StatementChange::Kind::kNamedClose, name, nullptr, {}});
+    statements_.EraseNamed(name);
+  }
+  if (messages.empty()) return;
+  protocol::WriteSync(messages);
+  tracker_.OnSent('S', Tracker::Action::kOwn);
+  Send(messages);
+}
+
 void Server::StartReplay() {
   const protocol::SettingsDifference difference = settings_.Compare(*client_->settings());
   if (difference.empty()) {
     settings_.OnReplayed(client_->settings());
-    SetState(ServerState::kActive);
-    return;
+    return BecomeActive();
   }
   std::string messages, types;
   const int ready = protocol::WriteReplay(messages, difference, types);
@@ -75,8 +95,8 @@ void Server::StartReplay() {
   for (const char type : types) tracker_.OnSent(type, protocol::ReplyTracker::Action::kOwn);
   replay_units_ = ready;
   settings_.OnReplayed(client_->settings());
-  SetState(ServerState::kActive);
   Send(messages);
+  BecomeActive();
 }
 
 Server::Synced Server::Resync() {
@@ -131,7 +151,7 @@ void Server::OwnDone() {
         return client->OnServerUnfit();
       }
       if (settings_.IsSynced(client_->settings())) {
-        SetState(ServerState::kActive);
+        BecomeActive();
       } else {
         StartReplay();
       }
@@ -141,7 +161,7 @@ void Server::OwnDone() {
       if (client_ == nullptr) return ContinueCleaning();
       if (own_failed_) return client_->OnSettingsRefused(own_error_);  // its lease ends there, through Abandon
       settings_.OnReplayed(client_->settings());
-      SetState(ServerState::kActive);
+      BecomeActive();
       return client_->OnServerReady();
     case Own::kAsk:
       if (client_ == nullptr) return ContinueCleaning();

@@ -138,6 +138,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
 
   void StartOwn(Own own, const std::string& messages, int ready);
   void StartReplay();
+  void BecomeActive();
+  void CloseNamesOfOthers();
   void ContinueCleaning();
   void GiveBack();
   void Close(std::string_view reason);
