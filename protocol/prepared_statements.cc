@@ -182,6 +182,7 @@ void StatementLog::UndoOne(const StatementChange& change, ServerStatements& serv
       return server.PutNamed(change.name, {0, nullptr});
     case Kind::kWrongName:
     case Kind::kOutdated:
+    case Kind::kChannel:
     case Kind::kRefuse: return;
   }
 }

@@ -171,6 +171,7 @@ struct StatementChange {
     kNamedClose,    // `name` gone at the server
     kWrongName,     // must fail with 42P05 or 26000, about `name`
     kOutdated,      // must fail: the client knows an older result type of `statement` than its servers have
+    kChannel,       // SET in the place of LISTEN or UNLISTEN: `name` is the tag that the client gets
     kRefuse,        // must fail; `name` is the whole message that the client hears instead
   } kind;
   std::string name;

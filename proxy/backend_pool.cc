@@ -60,6 +60,7 @@ bool BackendPool::Configure(const conf::Config& config, const conf::Database& da
                     before.client_encoding != database.client_encoding || before.datestyle != database.datestyle ||
                     before.timezone != database.timezone || before.application_name != database.application_name;
   if (anew) {
+    changed_.store(true, std::memory_order_relaxed);
     welcome_.reset();
     verified_.clear();
     derived_keys_.reset();

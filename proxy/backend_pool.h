@@ -73,6 +73,8 @@ class BackendPool : public pool::Pool {
 
   // A new configuration. True when the servers must be opened anew (other hosts, dbname, user, password).
   bool Configure(const conf::Config& config, const conf::Database& database);
+  // True once after a Configure that was.
+  bool TakeChanged() { return changed_.exchange(false, std::memory_order_relaxed); }
   static pool::PoolLimits LimitsOf(const conf::PoolSettings& settings);
 
   ServerTarget Target() const;
@@ -99,6 +101,7 @@ class BackendPool : public pool::Pool {
   const PoolKey key_;
   std::vector<PoolCounters> counters_;
   std::atomic<conf::PoolMode> mode_{conf::PoolMode::kTransaction};
+  std::atomic<bool> changed_{false};
   std::atomic<int> max_prepared_statements_{0};
   std::array<std::atomic<conf::StatePolicy>, conf::kStateKinds> policies_{};
   std::atomic<bool> session_state_verify_{false}, deferred_begin_{true};

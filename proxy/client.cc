@@ -4,6 +4,7 @@
 
 #include "protocol/message_writer.h"
 #include "proxy/log.h"
+#include "proxy/notification_hub.h"
 #include "proxy/worker.h"
 
 namespace proxy {
@@ -246,7 +247,11 @@ void Client::LetGo() {
   if (auto budget = std::exchange(database_clients_, nullptr)) budget->Give();
   if (auto budget = std::exchange(user_clients_, nullptr)) budget->Give();
   if (std::exchange(counted_, false)) worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
-  if (pool_ && session_) SetPins(0);
+  if (pool_ && session_) {
+    SetPins(0);
+    const bool listens = !session_->channels.empty() || session_->calls_hub;
+    if (listens) worker_.shared().notifications->Forget(pool_, {worker_.number(), id_});
+  }
   if (pool_ && !login_) pool_->counters(worker_.number()).clients.Subtract(1);
   if (console_access_ != ConsoleAccess::kNone) {
     worker_.shared().control_loop.Post([console = worker_.shared().console, id = id_] { console->OnClosed(id); });

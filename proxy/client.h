@@ -99,6 +99,9 @@ class Client final : public SocketHandler {
   // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
   const protocol::ErrorReport* timeout_report() const { return timeout_report_ ? &*timeout_report_ : nullptr; }
 
+  // From the notification hub: a whole NotificationResponse; or that some may be missing.
+  void OnNotification(const std::shared_ptr<const std::string>& message);
+  void OnNotificationGap(const std::vector<std::string>& channels);
   void OnCancelRequest(std::function<void()> done);
   void OnConsoleReply(std::string bytes);
   void OnVerifierDerived(protocol::ScramVerifier verifier);
@@ -200,7 +203,7 @@ class Client final : public SocketHandler {
                                const protocol::Frame& frame, Parts& parts);
   void CloseOnServer(const protocol::StatementRef& statement, Parts& parts);
   void BeginRetry(std::string_view name, const protocol::StatementRef& statement);
-  Edit ParseUnnamed(const protocol::ParseHead& head);
+  Edit ParseUnnamed(const protocol::ParseHead& head, Parts& parts);
   Edit ParseDuplicate(const protocol::ParseHead& head, Parts& parts);
   enum class Lookup : uint8_t { kFound, kUnknown, kWait };
   Lookup LookUp(std::string_view name, protocol::ClientStatement*& entry);
@@ -221,6 +224,27 @@ class Client final : public SocketHandler {
   void MakeRoom(Parts& parts);
   protocol::StatementRef MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted);
   Edit Wait(Parts& parts);
+
+  // client_channels.cc: LISTEN and UNLISTEN
+  std::string StandIn(const protocol::SqlStatement& statement);
+  bool IsOneChannelStatement(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details) const;
+  Edit EditChannelQuery(const protocol::SqlStatement& statement, Parts& parts);
+  void NoteChannel(const protocol::SqlStatement& statement);
+  bool ChangeChannels(const protocol::SessionFinding& finding);
+  void AskHub(std::vector<std::string> add, std::vector<std::string> remove);
+  void OnHubAnswer(std::optional<protocol::ErrorReport> error);
+  void FinishSettle();
+  void FlushNotifications();
+  bool MayNotify() const;
+
+  // client_deferred.cc: a BEGIN takes no server
+  enum class Deferred : uint8_t { kNo, kOpen, kFailed };
+  size_t Defer(std::string_view chunk, const protocol::Frame& frame);
+  size_t DeferExtended(std::string_view chunk, const protocol::Frame& parse);
+  size_t AnswerDeferred(const protocol::Frame& frame);
+  void BeginDeferred(std::string_view sql);
+  void SendDeferredBegin(Parts& parts);
+  char unlinked_status() const { return deferred_ == Deferred::kNo ? 'I' : deferred_ == Deferred::kOpen ? 'T' : 'E'; }
 
   // client_state.cc: what a transaction leaves in the session of its server
   std::optional<Edit> NoteState(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view bind_body,
@@ -264,6 +288,8 @@ class Client final : public SocketHandler {
   bool counted_ = false;
   bool transaction_sets_ = false;  // something in this transaction has changed a setting
   bool tracks_ = false;   // the server is not the client's own: statements and state are looked after
+  Deferred deferred_ = Deferred::kNo;
+  bool channel_bound_ = false;  // the next Execute stands for a LISTEN or UNLISTEN
   bool ready_withheld_ = false;
   bool batch_is_first_ = false;  // the message at hand is the first of all that is owed
   bool is_fresh_ = false;  // nothing has been sent to this server since it was lent

@@ -78,7 +78,8 @@ size_t Client::Relay(std::string_view chunk) {
     }
     if (tracks_ && !frame.IsWhole() && WantsMore(frame) == Refill::kMore) break;
     if (state_ == ClientState::kIdle) {
-      const size_t skipped = AnswerUnlinked(frame);
+      size_t skipped = Defer(chunk.substr(pos), frame);
+      if (skipped == 0) skipped = AnswerUnlinked(frame);
       if (state_ == ClientState::kClosing) return chunk.size();
       if (skipped > 0) {
         pos += skipped;
@@ -98,6 +99,11 @@ size_t Client::Relay(std::string_view chunk) {
       run = pos;
     }
     if (!unit_open_) StartUnit(Now());
+    if (deferred_ != Deferred::kNo) {
+      parts.Add(chunk.substr(run, pos - run));
+      run = pos;
+      SendDeferredBegin(parts);
+    }
     auto note = protocol::ReplyTracker::Note::kNone;
     if (tracks_) {
       parts.Add(chunk.substr(run, pos - run));
@@ -178,12 +184,12 @@ size_t Client::AnswerUnlinked(const Frame& frame) {
     if (frame.type == 'S') {
       skip_until_sync_ = false;
       std::string ready;
-      protocol::WriteReadyForQuery(ready, 'I');
+      protocol::WriteReadyForQuery(ready, unlinked_status());
       SendBytes(ready);
     }
   } else if (frame.type == 'S') {
     std::string ready;
-    protocol::WriteReadyForQuery(ready, 'I');
+    protocol::WriteReadyForQuery(ready, unlinked_status());
     SendBytes(ready);
   } else if (std::string_view("dcfH").find(frame.type) == std::string_view::npos) {
     return 0;  // what remains of a failed COPY is dropped, as PostgreSQL does
@@ -199,10 +205,11 @@ size_t Client::AnswerRefused(const Frame& frame) {
   refusal_.reset();
   worker_.CountError(report.code);
   report.severity = protocol::Severity::kError;  // the session lives on
+  if (deferred_ != Deferred::kNo) deferred_ = Deferred::kFailed;  // as every error does
   std::string bytes;
   protocol::WriteError(bytes, report);
   const bool simple = frame.type == 'Q' || frame.type == 'F';
-  if (simple) protocol::WriteReadyForQuery(bytes, 'I');
+  if (simple) protocol::WriteReadyForQuery(bytes, unlinked_status());
   else skip_until_sync_ = true;
   stream_left_ = frame.total - frame.here.size();
   stream_drop_ = stream_left_ > 0;
@@ -426,6 +433,10 @@ void Client::OnAnswerForwarded(Answered answered) {
   answered_ = answered;
   if (socket_->is_paused() && server_->tracker().owed() < protocol::kOwedMax / 2) socket_->Resume(PauseReason::kOwed);
   if (leaving_ && server_->tracker().units_owed() == 0) return Close("client close request");
+  if (session_ && !session_->notifications.empty()) {
+    FlushNotifications();
+    if (state_ == ClientState::kClosing) return;
+  }
   if (waits_ && server_->tracker().owed() == 0 && !ready_withheld_) Resettle();
 }
 

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@
 
 namespace proxy {
 
+inline constexpr size_t kNotificationBytesMax = 1024 * 1024;  // kept for a client inside a transaction
 inline constexpr size_t kTouchedMax = 64;  // settings named in one transaction; with more, all are asked for
 
 // The flags of statements that may leave something behind their transaction.
@@ -40,6 +43,15 @@ struct Touched {
   }
 };
 
+// LISTEN and UNLISTEN of a transaction. A setting of that name and value stands for each on the server, and comes and goes with
+// the transaction and its savepoints as the LISTEN itself would.
+inline constexpr std::string_view kChannelSetting = "pgweir.channel_";
+struct ChannelChange {
+  protocol::SqlKind kind;
+  std::string channel;
+  std::string value;  // of the setting
+};
+
 struct Session {
   protocol::ClientStatements statements;
   std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
@@ -50,6 +62,16 @@ struct Session {
     protocol::StatementRef statement;  // of PREPARE
   };
   std::vector<SqlName> sql_names;
+  std::vector<std::string> channels;          // listened to by the hub for this client
+  std::vector<ChannelChange> channel_changes;
+  uint64_t channel_serial = 0;
+  bool calls_hub = false;
+  bool drops_channels = false;                // DISCARD ALL
+  std::string held_answer;                    // what the client hears when its channels have been changed
+  std::deque<std::shared_ptr<const std::string>> notifications;  // that came at the wrong moment
+  size_t notification_bytes = 0;
+  bool lost_notifications = false;
+  std::string deferred_begin;                 // a BEGIN that no server has seen yet
   Touched touched;
   bool has_unknown_settings = false;  // some name could not be learned: until DISCARD ALL
   uint32_t lasting = 0;  // pins that no question to the server takes away

@@ -42,7 +42,7 @@ void Client::PrepareNames(const std::vector<protocol::SqlStatement>& details, st
     if (statement.kind == SqlKind::kPrepare) {
       std::string body(sql.substr(statement.begin, statement.end - statement.begin));
       body.append(3, '\0');
-      made = pool_->statements().Intern(body, {}, StatementRegistry::Sharing::kPrivate, 0, backslash());
+      made = pool_->statements().Intern(body, {}, StatementRegistry::Sharing::kPrivate, 0, {});
     }
     pending.push_back({statement.kind, name, std::move(made)});
   }

@@ -59,7 +59,7 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   SqlFlags state = flags & kStateFlags;
   if (session_->pins != 0) state |= flags & kUnpinFlags;
   // What the server reports needs no question.
-  if (!named_before && touched.names.empty() && !touched.every_setting) state &= ~SqlFlags{protocol::kSqlSet};
+  if (!named_before && touched.names.empty() && !touched.every_setting && session_->channel_changes.empty()) state &= ~SqlFlags{protocol::kSqlSet};
   if ((state & protocol::kSqlSequence) != 0 && is_fresh_ && server_->last_client() != id_) {
     // What others have drawn from sequences in that session must not be taken for this client's.
     FlushToServer(parts);
@@ -135,6 +135,7 @@ void Client::Settle() {
   protocol::SessionQuestion question;
   const Touched& touched = session().touched;
   question.names = touched.names;
+  for (size_t i = 0; i < session_->channel_changes.size(); ++i) question.names.push_back(std::string(kChannelSetting) + std::to_string(i));
   const bool everything = tracks_ && pool_->verifies_session_state();
   if (touched.every_setting || everything) {
     question.settings = protocol::SessionQuestion::Settings::kAll;
@@ -163,31 +164,41 @@ void Client::Settle() {
 
 void Client::OnSettled(const protocol::SessionFinding* finding) {
   state_ = ClientState::kActive;
-  std::string to_client;
+  std::string& to_client = session().held_answer;
+  bool waits_for_hub = false;
   if (finding != nullptr) {
     TakeFinding(*finding, to_client);
-    if (session_->touched.unreadable) session_->has_unknown_settings = true;
-    // Nobody can ask whether these are gone: they last until the session ends.
-    for (const StateKind kind : {StateKind::kLoad, StateKind::kSequence}) {
-      const bool is_new = (session_->touched.flags & kKinds[static_cast<size_t>(kind)].flags) != 0;
-      if (is_new) session_->lasting |= Session::Bit(kind);
-    }
+    waits_for_hub = ChangeChannels(*finding);
     SetPins(PinsOf(*finding));
-    session().touched = {};
+    session_->touched = {};
   } else {
-    SetPins(session().pins | Session::Bit(StateKind::kSettings));  // not known: it stays, and is asked for again
+    SetPins(session_->pins | Session::Bit(StateKind::kSettings));  // not known: it stays, and is asked for again
   }
   if (std::exchange(ready_withheld_, false)) protocol::WriteReadyForQuery(to_client, 'I');
-  if (!to_client.empty() && !SendFromServer(to_client)) return;
-  if (drain_) return End(protocol::ErrorCode::kShuttingDown);
+  bool is_later = false;
   if (session_->pins == 0 && tracks_) {
     server_->MarkUntouched();
     ReleaseServer(Now());
-  } else if (server_->Resync() == Server::Synced::kLater) {  // it stays: RESET goes back to the client's own defaults
-    state_ = ClientState::kLinking;
+  } else {  // it stays: RESET goes back to the client's own defaults
+    is_later = server_->Resync() == Server::Synced::kLater;
+  }
+  if (is_later) state_ = ClientState::kLinking;
+  if (waits_for_hub) {
+    if (!is_later) state_ = ClientState::kSettling;
     return;
   }
-  if (state_ != ClientState::kActive && state_ != ClientState::kIdle) return;
+  FinishSettle();
+}
+
+// The client may go on: it hears that its transaction has ended.
+void Client::FinishSettle() {
+  const bool is_later = state_ == ClientState::kLinking;
+  if (!is_later) state_ = server_ != nullptr ? ClientState::kActive : ClientState::kIdle;
+  const std::string to_client = std::exchange(session_->held_answer, {});
+  if (!to_client.empty() && !SendFromServer(to_client)) return;
+  FlushNotifications();
+  if (drain_) return End(protocol::ErrorCode::kShuttingDown);
+  if (is_later || (state_ != ClientState::kActive && state_ != ClientState::kIdle)) return;
   waits_ = barrier_ = false;
   RunPending();
 }
@@ -197,6 +208,7 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
   protocol::SettingsRef now = settings_;
   for (const auto& [name, value] : finding.set) {
     server.OnFound(name, value);
+    if (name.starts_with(kChannelSetting)) continue;  // ours
     const std::string* has = now->Find(protocol::TrackedName(name).empty() ? std::string_view(name) : protocol::TrackedName(name));
     if (has == nullptr || *has != value) now = now->With(name, value);
   }

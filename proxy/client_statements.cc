@@ -65,6 +65,12 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
     case 'B': return EditBind(frame, parts);
     case 'D': return EditDescribe(frame, parts);
     case 'C': return EditClose(frame, parts);
+    case 'E': {
+      if (!std::exchange(channel_bound_, false)) return {};
+      const auto kind = session_->channel_changes.back().kind;
+      server_->log().Add({Kind::kChannel, kind == protocol::SqlKind::kListen ? "LISTEN" : "UNLISTEN", nullptr, {}});
+      return {.note = Note::kNoted};
+    }
     default: return {};
   }
 }
@@ -92,6 +98,7 @@ Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return {};
   const auto details = protocol::Examine(sql, backslash());
+  if (IsOneChannelStatement(flags, details)) return EditChannelQuery(details.front(), parts);
   if (const auto refused = NoteState(flags, details, {}, frame, parts)) return *refused;
   if ((flags & kConcernsNames) != 0 && KeepsNames()) PrepareNames(details, sql, 'Q', parts);
   if ((flags & kChangesNames) != 0) barrier_ = true;
@@ -109,7 +116,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
     return {};
   }
   pool_->counters(worker_.number()).client_parses.Add(1);
-  if (head->name.empty()) return ParseUnnamed(*head);
+  if (head->name.empty()) return ParseUnnamed(*head, parts);
   ClientStatement* known = nullptr;
   switch (LookUp(head->name, known)) {
     case Lookup::kWait: return Wait(parts);
@@ -158,18 +165,26 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   server_->log().Add({Kind::kParse, name, statement, {}});
   server.Add(statement, batches_.current);
   pool_->counters(worker_.number()).server_parses.Add(1);
-  protocol::WriteParse(parts.BeginOwn(), statement->server_name, head->body), parts.EndOwn();
+  protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   return {.kind = Edit::Kind::kEaten};
 }
 
 protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted) {
   const SqlFlags flags = protocol::Sniff(head.text, backslash());
+  std::vector<protocol::SqlStatement> details;
+  if ((flags & ~protocol::kSqlHarmless) != 0) details = protocol::Examine(head.text, backslash());
+  std::string settings = settings_->reading_key(), body(head.body);
+  if (IsOneChannelStatement(flags, details)) {
+    settings.append(1, '\0').append(head.text);
+    body = StandIn(details.front()) + std::string(3, '\0');
+    wanted = StatementRegistry::Sharing::kPrivate;  // its stand-in is this client's own
+  }
   // Read under settings of this transaction alone, it is nobody else's.
   const auto sharing = transaction_sets_ ? StatementRegistry::Sharing::kPrivate : wanted;
-  return pool_->statements().Intern(head.body, settings_->reading_key(), sharing, flags, backslash());
+  return pool_->statements().Intern(body, settings, sharing, flags, std::move(details));
 }
 
-Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head) {
+Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts) {
   auto& unnamed = session().statements.unnamed;
   unnamed.flags = protocol::Sniff(head.text, backslash());
   if ((unnamed.flags & ~protocol::kSqlHarmless) != 0) session_->unnamed_details = protocol::Examine(head.text, backslash());
@@ -181,7 +196,11 @@ Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head) {
   }
   unnamed.batch = batches_.current;
   PutUnnamed(unnamed.serial);
-  return {};
+  if (!IsOneChannelStatement(unnamed.flags, session_->unnamed_details)) return {};
+  unnamed.body = StandIn(session_->unnamed_details.front()) + std::string(3, '\0');
+  protocol::WriteParse(parts.BeginOwn(), "", unnamed.body), parts.EndOwn();
+  server_->tracker().OnSent('P');
+  return {.kind = Edit::Kind::kEaten};
 }
 
 // The server gets an unnamed statement of this client.
@@ -355,7 +374,13 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
 std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view sql,
                                              const Frame& frame, Parts& parts) {
   if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
+  channel_bound_ = false;
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return std::nullopt;
+  if (IsOneChannelStatement(flags, details)) {
+    NoteChannel(details.front());
+    channel_bound_ = true;
+    return std::nullopt;
+  }
   if ((flags & kConcernsNames) != 0 && barrier_) return Wait(parts);
   if (auto refused = NoteState(flags, details, frame.body(), frame, parts)) return refused;
   if ((flags & kConcernsNames) != 0 && KeepsNames()) PrepareNames(details, sql, 'B', parts);
@@ -447,6 +472,7 @@ void Client::OnCommandTag(std::string_view tag) {
   if (tag == "DEALLOCATE ALL" || tag == "DISCARD ALL") session_->statements.Clear();
   if (tag == "DISCARD ALL") {
     session_->has_unknown_settings = false;
+    session_->drops_channels = true;
     session_->lasting &= ~Session::Bit(conf::StateKind::kSequence);
   }
   if (tag == "PREPARE" || tag == "DEALLOCATE") OnSqlName(tag);

@@ -11,6 +11,7 @@
 
 #include "proxy/cpu_count.h"
 #include "proxy/log.h"
+#include "proxy/notification_hub.h"
 #include "proxy/worker.h"
 
 namespace proxy {
@@ -43,6 +44,7 @@ Process::~Process() {
 
 void Process::StopWorkers() {
   if (!shared_) return;
+  if (shared_->notifications) shared_->notifications->Stop();
   for (auto& worker : shared_->workers) worker->Join();
 }
 
@@ -87,6 +89,7 @@ bool Process::Prepare() {
   for (int i = 0; i < workers; ++i) {
     shared_->workers.push_back(std::make_unique<Worker>(*shared_, static_cast<pool::WorkerId>(i), runtime_));
   }
+  shared_->notifications = MakeNotificationHub(*shared_, seed);
   return true;
 }
 
@@ -262,6 +265,9 @@ tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Process::Relo
   const bool tls_changed = before->config->global.server_tls != runtime_->config->global.server_tls;
   shared_->pools.Configure(*runtime_->config, Now(), [&](BackendPool& pool, pool::Orders& orders) {
     if (tls_changed) pool.CloseAll(Now(), orders);
+    if (pool.TakeChanged() || tls_changed) {
+      shared_->notifications->Reopen(std::static_pointer_cast<BackendPool>(pool.shared_from_this()));
+    }
     shared_->CarryOut(pool, orders, nullptr);
     if (pool.Count(Now()).mode != pool::RunMode::kRemoved) return;
     for (auto& worker : shared_->workers) {
@@ -457,6 +463,7 @@ void Process::Reconnect(std::string_view database, Done done) {
     pool::Orders orders;
     pool->CloseAll(Now(), orders);
     shared_->CarryOut(*pool, orders, nullptr);
+    shared_->notifications->Reopen(pool);
   }
   Log(Level::kInfo, "reconnect", {{"database", database.empty() ? "all" : database}});
   done(std::nullopt);

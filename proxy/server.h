@@ -130,6 +130,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void WriteRenamedError(std::string& out, std::string_view body, const protocol::ErrorFields& fields);
   void OnParameterStatus(std::string_view body);
   void OnCommandTag(std::string_view body);
+  Verdict TakeChannelTag(std::string_view body, Parts& parts);
   void OnOwnFrame(char type, std::string_view body);
   void OwnDone();
   void OnLost(std::string_view cause);

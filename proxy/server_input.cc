@@ -161,7 +161,10 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
     }
     case 'C':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
-      if (is_whole && tracker_.head_action() == protocol::ReplyTracker::Action::kForward) OnCommandTag(body);
+      if (is_whole && tracker_.head_action() == protocol::ReplyTracker::Action::kForward) {
+        OnCommandTag(body);
+        if (tracker_.HeadIsNoted()) return TakeChannelTag(body, parts);
+      }
       break;
     case 'S':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
@@ -271,6 +274,18 @@ void Server::WriteRenamedError(std::string& out, std::string_view body, const pr
   std::string renamed(body.substr(0, at));
   renamed.append(name).append(body.substr(at + server_name.size()));
   protocol::MessageWriter(out).Begin('E').Bytes(renamed).End();
+}
+
+// SET stands for LISTEN and UNLISTEN (client_channels.cc).
+Server::Verdict Server::TakeChannelTag(std::string_view body, Parts& parts) {
+  const protocol::StatementChange* change = log_.Front();
+  const bool stands_in = change != nullptr && change->kind == protocol::StatementChange::Kind::kChannel && body.starts_with("SET");
+  const std::string tag = stands_in ? change->name : std::string();
+  const Verdict verdict = Take(tracker_.OnReply('C'), parts);
+  if (!stands_in || verdict != Verdict::kForward) return verdict;
+  protocol::WriteCommandComplete(parts.BeginOwn(), tag);
+  parts.EndOwn();
+  return Verdict::kHide;
 }
 
 void Server::OnCommandTag(std::string_view body) {

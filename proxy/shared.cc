@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 
 #include "pool/check.h"
+#include "proxy/notification_hub.h"
 #include "proxy/worker.h"
 
 namespace proxy {
@@ -32,6 +33,7 @@ Shared::Shared(uint32_t worker_count, uint64_t seed, EventLoop& control)
 
 Shared::~Shared() {
   helpers.Stop();  // their tasks post to the workers
+  notifications.reset();
   workers.clear();
 }
 
@@ -71,6 +73,27 @@ void Shared::CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here) {
     pool::Orders more;
     if (const auto victim = pools.EvictFor(*orders.evict, pool, Now(), more)) CarryOut(*victim, more, here);
   }
+}
+
+std::unique_ptr<NotificationHub> MakeNotificationHub(Shared& shared, uint64_t seed) {
+  Worker& home = *shared.workers[0];
+  NotificationSeams seams;
+  seams.post = [&shared](pool::WorkerId worker, std::function<void()> task) { shared.workers[worker]->Post(std::move(task)); };
+  seams.deliver = [&shared](Subscriber to, const MessageRef& message) {
+    if (Client* client = shared.workers[to.worker]->FindClient(to.client_id)) client->OnNotification(message);
+  };
+  seams.gap = [&shared](Subscriber to, const std::vector<std::string>& channels) {
+    if (Client* client = shared.workers[to.worker]->FindClient(to.client_id)) client->OnNotificationGap(channels);
+  };
+  seams.dial_options = [&home](const BackendPool& pool) {
+    return DialOptions{pool.Target(), home.runtime().server_tls, home.keep_alive()};
+  };
+  seams.poke = [&shared](std::shared_ptr<pool::Pool> pool) {
+    pool::Orders orders;
+    pool->Tick(Now(), orders);
+    shared.CarryOut(static_cast<BackendPool&>(*pool), orders, nullptr);
+  };
+  return std::make_unique<NotificationHub>(DialRoom{home.loop(), shared.resolver, shared.helpers}, std::move(seams), seed);
 }
 
 }  // namespace proxy

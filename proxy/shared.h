@@ -23,6 +23,7 @@
 
 namespace proxy {
 
+class NotificationHub;
 class Worker;
 
 struct Runtime {
@@ -58,6 +59,7 @@ struct Shared {
   CancelRegistry cancels;
   VerifierCache verifiers;
   std::vector<std::unique_ptr<Worker>> workers;
+  std::unique_ptr<NotificationHub> notifications;  // on the loop of worker 0; made when the workers are
   ConsolePort* console = nullptr;  // set once by main before the workers start
   std::string process_secret;      // for mock authentication
   std::atomic<int> clients{0};     // logged in or logging in, the console's not counted
@@ -68,6 +70,9 @@ struct Shared {
   // Carries out what a pool ordered. `here` is the calling worker, nullptr on the control thread.
   void CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here);
 };
+
+// LISTEN for clients of transaction pools. Called once, when the workers exist.
+std::unique_ptr<NotificationHub> MakeNotificationHub(Shared& shared, uint64_t seed);
 
 std::string RandomBytes(size_t count);  // from OpenSSL's generator; ends the process if there is none
 

@@ -11,7 +11,7 @@ std::atomic<uint64_t> next_id{1};
 }  // namespace
 
 protocol::StatementRef StatementRegistry::Intern(std::string_view body, std::string_view settings, Sharing sharing,
-                                                 protocol::SqlFlags flags, protocol::Backslash backslash) {
+                                                 protocol::SqlFlags flags, std::vector<protocol::SqlStatement> details) {
   pool::MutexLock lock(mutex_);
   if (sharing == Sharing::kShared) {
     const auto found = shared_.find(Key{body, settings});
@@ -27,7 +27,7 @@ protocol::StatementRef StatementRegistry::Intern(std::string_view body, std::str
   made->body = body;
   made->settings = settings;
   made->flags = flags;
-  if ((flags & ~protocol::kSqlHarmless) != 0) made->details = protocol::Examine(made->text(), backslash);
+  made->details = std::move(details);
   ++size_.statements;
   size_.bytes += made->bytes();
   const protocol::StatementRef statement(made.release(), [registry = shared_from_this()](const protocol::Statement* dead) {

@@ -21,7 +21,7 @@ class StatementRegistry : public std::enable_shared_from_this<StatementRegistry>
   // `body`, `settings`: as in protocol::Statement. kPrivate: never shared with another Parse.
   enum class Sharing : uint8_t { kShared, kPrivate };
   protocol::StatementRef Intern(std::string_view body, std::string_view settings, Sharing sharing, protocol::SqlFlags flags,
-                                protocol::Backslash backslash);
+                                std::vector<protocol::SqlStatement> details);
   struct Size {
     uint64_t statements = 0, bytes = 0;
   };

@@ -1,0 +1,158 @@
+// Client, LISTEN and UNLISTEN in transaction pooling: the notification hub listens, and the client hears.
+//
+// A server must not listen for a client that will leave it. So LISTEN is not sent: a setting of its own stands in its place, which
+// lasts exactly if the LISTEN would (commit, rollback, savepoints). When the transaction has ended, the settings that are found say
+// what was listened to; the hub is asked, and only then the client hears that it is done, so that no notification is missed.
+// Only a text that is nothing but the one statement can be changed so; LISTEN in a longer text pins its server.
+#include "protocol/message_writer.h"
+#include "protocol/session_check.h"
+#include "proxy/client.h"
+#include "proxy/notification_hub.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+using protocol::SqlKind;
+using protocol::SqlStatement;
+using Action = protocol::ReplyTracker::Action;
+using Note = protocol::ReplyTracker::Note;
+
+bool Client::IsOneChannelStatement(protocol::SqlFlags flags, const std::vector<SqlStatement>& details) const {
+  if ((flags & (protocol::kSqlListen | protocol::kSqlUnlisten)) == 0 || details.size() != 1 || !tracks_) return false;
+  if (worker_.shared().notifications == nullptr || pool_->policy(conf::StateKind::kListen) != conf::StatePolicy::kTrack) return false;
+  if (session_ && (session_->pins & Session::Bit(conf::StateKind::kListen)) != 0) return false;  // its server listens
+  const SqlKind kind = details.front().kind;
+  return kind == SqlKind::kListen || kind == SqlKind::kUnlisten || kind == SqlKind::kUnlistenAll;
+}
+
+// The statement that is sent in its place, for the next change.
+std::string Client::StandIn(const SqlStatement&) {
+  const std::string number = std::to_string(session().channel_changes.size());
+  return "SET " + std::string(kChannelSetting) + number + " TO '" + std::to_string(session_->channel_serial + 1) + "'";
+}
+
+void Client::NoteChannel(const SqlStatement& statement) {
+  Session& own = session();
+  const std::string channel = statement.names.empty() ? std::string() : statement.names.front();
+  own.channel_changes.push_back({statement.kind, channel, std::to_string(++own.channel_serial)});
+  own.touched.flags |= protocol::kSqlSet;
+  server_->MarkTouched();
+}
+
+Client::Edit Client::EditChannelQuery(const SqlStatement& statement, Parts& parts) {
+  protocol::WriteQuery(parts.BeginOwn(), StandIn(statement));
+  parts.EndOwn();
+  NoteChannel(statement);
+  const char* tag = statement.kind == SqlKind::kListen ? "LISTEN" : "UNLISTEN";
+  server_->log().Add({protocol::StatementChange::Kind::kChannel, tag, nullptr, {}});
+  server_->tracker().OnSent('Q', Action::kForward, Note::kNoted);
+  ++batches_.current;
+  return {.kind = Edit::Kind::kEaten};
+}
+
+// --- when the transaction has ended --------------------------------------------------------------------------------------
+
+// True: the hub has been asked, OnHubAnswer follows.
+bool Client::ChangeChannels(const protocol::SessionFinding& finding) {
+  Session& own = session();
+  std::vector<std::string> wanted = own.channels;
+  if (std::exchange(own.drops_channels, false)) wanted.clear();
+  for (size_t i = 0; i < own.channel_changes.size(); ++i) {
+    const ChannelChange& change = own.channel_changes[i];
+    const protocol::Setting stands{std::string(kChannelSetting) + std::to_string(i), change.value};
+    if (std::find(finding.set.begin(), finding.set.end(), stands) == finding.set.end()) continue;  // it was rolled back
+    if (change.kind == SqlKind::kUnlistenAll) wanted.clear();
+    else std::erase(wanted, change.channel);
+    if (change.kind == SqlKind::kListen) wanted.push_back(change.channel);
+  }
+  own.channel_changes.clear();
+  std::vector<std::string> add, remove;
+  for (const std::string& channel : wanted) {
+    if (std::find(own.channels.begin(), own.channels.end(), channel) == own.channels.end()) add.push_back(channel);
+  }
+  for (const std::string& channel : own.channels) {
+    if (std::find(wanted.begin(), wanted.end(), channel) == wanted.end()) remove.push_back(channel);
+  }
+  if (add.empty() && remove.empty()) return false;
+  AskHub(std::move(add), std::move(remove));
+  return true;
+}
+
+void Client::AskHub(std::vector<std::string> add, std::vector<std::string> remove) {
+  session_->calls_hub = true;
+  NotificationHub& hub = *worker_.shared().notifications;
+  const Subscriber subscriber{worker_.number(), id_};
+  const auto done = [worker = &worker_, id = id_, add](std::vector<std::string> removed) {
+    return [worker, id, add, removed = std::move(removed)](std::optional<protocol::ErrorReport> error) {
+      Client* client = worker->FindClient(id);
+      if (client == nullptr || client->state_ == ClientState::kClosing) return;
+      auto& channels = client->session().channels;
+      for (const std::string& channel : removed) std::erase(channels, channel);
+      if (!removed.empty() && !add.empty()) return client->AskHub(add, {});
+      if (!error) channels.insert(channels.end(), add.begin(), add.end());
+      client->OnHubAnswer(std::move(error));
+    };
+  };
+  if (!remove.empty()) hub.Unsubscribe(pool_, subscriber, remove, done(remove));
+  else hub.Subscribe(pool_, subscriber, add, done({}));
+}
+
+void Client::OnHubAnswer(std::optional<protocol::ErrorReport> error) {
+  session_->calls_hub = false;
+  if (error) {
+    worker_.CountError(error->code);
+    std::string bytes;
+    error->severity = protocol::Severity::kError;
+    protocol::WriteError(bytes, *error);
+    session_->held_answer.insert(0, bytes);
+  }
+  FinishSettle();
+}
+
+// --- notifications -------------------------------------------------------------------------------------------------------
+
+// PostgreSQL too keeps them back while a transaction is open, and never puts one between the parts of an answer.
+bool Client::MayNotify() const {
+  if (in_transaction_ || deferred_ != Deferred::kNo || ready_withheld_) return false;
+  if (state_ == ClientState::kIdle) return true;
+  return state_ == ClientState::kActive && server_ != nullptr && server_->tracker().owes_nothing() && !server_->is_mid_message();
+}
+
+void Client::OnNotification(const std::shared_ptr<const std::string>& message) {
+  if (!pool_ || state_ == ClientState::kClosing) return;
+  Session& own = session();
+  pool_->counters(worker_.number()).notifications.Add(1);
+  if (own.notifications.empty() && MayNotify()) {
+    SendFromServer(*message);
+    return;
+  }
+  own.notifications.push_back(message);
+  own.notification_bytes += message->size();
+  while (own.notification_bytes > kNotificationBytesMax) {
+    own.notification_bytes -= own.notifications.front()->size();
+    own.notifications.pop_front();
+    own.lost_notifications = true;
+  }
+}
+
+void Client::FlushNotifications() {
+  if (!session_ || session_->notifications.empty() || !MayNotify()) return;
+  std::string bytes;
+  if (std::exchange(session_->lost_notifications, false)) {
+    protocol::WriteError(bytes, protocol::ErrorCode::kNotificationsLost, "all channels");
+  }
+  for (const auto& message : session_->notifications) bytes += *message;
+  session_->notifications.clear();
+  session_->notification_bytes = 0;
+  SendFromServer(bytes);
+}
+
+void Client::OnNotificationGap(const std::vector<std::string>& channels) {
+  std::string names;
+  for (const std::string& channel : channels) names += (names.empty() ? "\"" : ", \"") + channel + "\"";
+  auto notice = std::make_shared<std::string>();
+  protocol::WriteError(*notice, protocol::ErrorCode::kNotificationsLost, names);
+  OnNotification(notice);
+}
+
+}  // namespace proxy
