@@ -180,7 +180,7 @@ void ReplyTracker::OnError(Answer& answer) {
   }
   while (count_ > 0 && At(0).owed != Owed::kSync) {
     if (At(0).note == Note::kNoted) ++answer.undone;
-    if (At(0).owed == Owed::kParse) ++answer.parses_undone;
+    else if (At(0).owed == Owed::kParse) ++answer.parses_undone;
     Drop();
   }
   skipping_ = count_ == 0;

@@ -73,7 +73,7 @@ std::string QuestionSql(const SessionQuestion& question) {
   }
   if (question.settings == SessionQuestion::Settings::kAll) {
     add("SELECT 'set', pg_catalog.lower(name), pg_catalog.current_setting(name), source FROM pg_catalog.pg_settings "
-        "WHERE source = 'session'");
+        "WHERE source = 'session' AND name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'seed')");
   }
   for (const Thing& thing : kThings) {
     if ((question.things & thing.bit) == 0) continue;

@@ -88,6 +88,8 @@ class Client final : public SocketHandler {
   // The ReadyForQuery that has just come is kept until OnSettled.
   bool WithholdsReady();
   void OnSettled(const protocol::SessionFinding* finding);  // nullptr: the server could not say
+  bool is_restoring() const { return session_ && session_->restoring == Restoring::kSent; }
+  void OnRestored();
   // Its batch failed by a plan that does not fit any more: nothing of it is heard until Repeat.
   void BeginHeal() { state_ = ClientState::kSettling; }
   void Repeat(std::string_view batch);
@@ -226,9 +228,10 @@ class Client final : public SocketHandler {
   Edit Wait(Parts& parts);
 
   // client_channels.cc: LISTEN and UNLISTEN
-  std::string StandIn(const protocol::SqlStatement& statement);
-  bool IsOneChannelStatement(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details) const;
-  Edit EditChannelQuery(const protocol::SqlStatement& statement, Parts& parts);
+  std::string StandIn();
+  bool CarriesChannels(protocol::SqlFlags flags) const;
+  bool IsChannelStatement(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details) const;
+  Edit SendWithStandIns(std::string_view sql, const std::vector<protocol::SqlStatement>& details, Parts& parts);
   void NoteChannel(const protocol::SqlStatement& statement);
   bool ChangeChannels(const protocol::SessionFinding& finding);
   void AskHub(std::vector<std::string> add, std::vector<std::string> remove);
@@ -252,6 +255,7 @@ class Client final : public SocketHandler {
   Edit Refuse(const protocol::Frame& frame, const protocol::ErrorReport& report, Parts& parts);
   void NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body);
   bool MustSettle() const;
+  void Restore();
   void Settle();
   void TakeFinding(const protocol::SessionFinding& finding, std::string& to_client);
   void SetPins(uint32_t pins);

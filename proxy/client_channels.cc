@@ -3,7 +3,8 @@
 // A server must not listen for a client that will leave it. So LISTEN is not sent: a setting of its own stands in its place, which
 // lasts exactly if the LISTEN would (commit, rollback, savepoints). When the transaction has ended, the settings that are found say
 // what was listened to; the hub is asked, and only then the client hears that it is done, so that no notification is missed.
-// Only a text that is nothing but the one statement can be changed so; LISTEN in a longer text pins its server.
+// In the middle of a simple query it is the same, for each such statement; a Parse can only hold one. Where the text is not seen
+// (too long) or a function listens, the server is pinned.
 #include "protocol/message_writer.h"
 #include "protocol/session_check.h"
 #include "proxy/client.h"
@@ -11,22 +12,32 @@
 #include "proxy/worker.h"
 
 namespace proxy {
+namespace {
+
+bool IsChannelKind(protocol::SqlKind kind) {
+  using protocol::SqlKind;
+  return kind == SqlKind::kListen || kind == SqlKind::kUnlisten || kind == SqlKind::kUnlistenAll;
+}
+
+}  // namespace
 
 using protocol::SqlKind;
 using protocol::SqlStatement;
 using Action = protocol::ReplyTracker::Action;
 using Note = protocol::ReplyTracker::Note;
 
-bool Client::IsOneChannelStatement(protocol::SqlFlags flags, const std::vector<SqlStatement>& details) const {
-  if ((flags & (protocol::kSqlListen | protocol::kSqlUnlisten)) == 0 || details.size() != 1 || !tracks_) return false;
+bool Client::CarriesChannels(protocol::SqlFlags flags) const {
+  if ((flags & kChannelFlags) == 0 || !tracks_) return false;
   if (worker_.shared().notifications == nullptr || pool_->policy(conf::StateKind::kListen) != conf::StatePolicy::kTrack) return false;
-  if (session_ && (session_->pins & Session::Bit(conf::StateKind::kListen)) != 0) return false;  // its server listens
-  const SqlKind kind = details.front().kind;
-  return kind == SqlKind::kListen || kind == SqlKind::kUnlisten || kind == SqlKind::kUnlistenAll;
+  return !session_ || (session_->pins & Session::Bit(conf::StateKind::kListen)) == 0;  // else its server listens
+}
+
+bool Client::IsChannelStatement(protocol::SqlFlags flags, const std::vector<SqlStatement>& details) const {
+  return CarriesChannels(flags) && details.size() == 1 && IsChannelKind(details.front().kind);
 }
 
 // The statement that is sent in its place, for the next change.
-std::string Client::StandIn(const SqlStatement&) {
+std::string Client::StandIn() {
   const std::string number = std::to_string(session().channel_changes.size());
   return "SET " + std::string(kChannelSetting) + number + " TO '" + std::to_string(session_->channel_serial + 1) + "'";
 }
@@ -39,12 +50,24 @@ void Client::NoteChannel(const SqlStatement& statement) {
   server_->MarkTouched();
 }
 
-Client::Edit Client::EditChannelQuery(const SqlStatement& statement, Parts& parts) {
-  protocol::WriteQuery(parts.BeginOwn(), StandIn(statement));
+// The query with its LISTENs and UNLISTENs replaced, in parts; the log says which of its tags are to be put right.
+Client::Edit Client::SendWithStandIns(std::string_view sql, const std::vector<SqlStatement>& details, Parts& parts) {
+  std::string text, tags;
+  size_t from = 0;
+  for (const SqlStatement& statement : details) {
+    if (!IsChannelKind(statement.kind)) {
+      tags += kTagStays;
+      continue;
+    }
+    text.append(sql.substr(from, statement.begin - from)).append(StandIn());
+    from = statement.end;
+    tags += statement.kind == SqlKind::kListen ? kTagListen : kTagUnlisten;
+    NoteChannel(statement);
+  }
+  text.append(sql.substr(from));
+  protocol::WriteQuery(parts.BeginOwn(), text);
   parts.EndOwn();
-  NoteChannel(statement);
-  const char* tag = statement.kind == SqlKind::kListen ? "LISTEN" : "UNLISTEN";
-  server_->log().Add({protocol::StatementChange::Kind::kChannel, tag, nullptr, {}});
+  server_->log().Add({protocol::StatementChange::Kind::kChannel, std::move(tags), nullptr, {}});
   server_->tracker().OnSent('Q', Action::kForward, Note::kNoted);
   ++batches_.current;
   return {.kind = Edit::Kind::kEaten};

@@ -32,6 +32,12 @@ SqlKind KindOf(std::string_view sql) {
   return details.size() == 1 ? details.front().kind : SqlKind::kOther;
 }
 
+// Its tag. The text is that of a kBegin.
+std::string_view TagOf(std::string_view sql) {
+  const char first = sql[protocol::Examine(sql, protocol::Backslash::kLiteral).front().begin];
+  return first == 's' || first == 'S' ? "START TRANSACTION" : "BEGIN";
+}
+
 std::string_view TextOf(const Frame& query) {
   const std::string_view body = query.body();
   return body.substr(0, body.find('\0'));
@@ -47,8 +53,9 @@ size_t Client::Defer(std::string_view chunk, const Frame& frame) {
   if (frame.type == 'P') return DeferExtended(chunk, frame);
   if (frame.type != 'Q' || KindOf(TextOf(frame)) != SqlKind::kBegin) return 0;
   BeginDeferred(TextOf(frame));
+  session_->statements.unnamed.serial = 0;  // a simple query drops it
   std::string bytes;
-  protocol::WriteCommandComplete(bytes, "BEGIN");
+  protocol::WriteCommandComplete(bytes, TagOf(TextOf(frame)));
   protocol::WriteReadyForQuery(bytes, 'T');
   SendFromServer(bytes);
   return frame.total;
@@ -88,7 +95,7 @@ size_t Client::DeferExtended(std::string_view chunk, const Frame& parse) {
   auto& unnamed = session().statements.unnamed;
   unnamed = {std::string(head->body), ++last_unnamed_, batches_.answered, protocol::kSqlBegin};
   BeginDeferred(head->text);
-  protocol::WriteCommandComplete(answer, "BEGIN");
+  protocol::WriteCommandComplete(answer, TagOf(head->text));
   protocol::WriteReadyForQuery(answer, 'T');
   SendFromServer(answer);
   return used;
@@ -100,6 +107,7 @@ size_t Client::AnswerDeferred(const Frame& frame) {
   const bool ends = kind == SqlKind::kCommit || kind == SqlKind::kRollback;
   const bool has_failed = deferred_ == Deferred::kFailed;
   if (!ends && !has_failed) return 0;
+  session_->statements.unnamed.serial = 0;
   std::string bytes;
   if (ends) {
     protocol::WriteCommandComplete(bytes, kind == SqlKind::kCommit && !has_failed ? "COMMIT" : "ROLLBACK");

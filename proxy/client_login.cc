@@ -142,6 +142,8 @@ void Client::OnStartup(protocol::StartupMessage startup) {
     if (Contains(global.ignore_startup_parameters, name)) continue;
     login_->wanted.emplace_back(name, value);
   }
+  // Given twice, the last one counts (options come first); each name once, so that what the server makes of it is its own.
+  login_->wanted = protocol::Settings::From(login_->wanted)->values();
   if (login_->wanted.size() > protocol::kSettingsMax) {
     return Fatal(protocol::MakeError(ErrorCode::kUnsupportedStartupParameter, login_->wanted.back().first,
                                      "at most " + std::to_string(protocol::kSettingsMax) + " startup parameters"));

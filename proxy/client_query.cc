@@ -23,7 +23,10 @@ size_t Client::Input(std::string_view chunk) {
       case ClientState::kStartup: step = StartupInput(rest); break;
       case ClientState::kLogin: step = LoginInput(rest); break;
       case ClientState::kIdle:
-      case ClientState::kActive: step = Relay(rest); break;
+      case ClientState::kActive:
+        if (is_restoring()) return used;
+        step = Relay(rest);
+        break;
       case ClientState::kConsole: step = ConsoleInput(rest); break;
       case ClientState::kCancel:
       case ClientState::kClosing: return chunk.size();
@@ -362,7 +365,7 @@ protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) co
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - waiter_.since);
   std::string detail = "pool " + pool_->key().database + "/" + pool_->key().user + ": size " + std::to_string(pool_->limits().size) +
                        ", active " + count(pool::SlotState::kActive) + ", of these idle in transaction " +
-                       std::to_string(pool_->IdleInTransaction()) + ", idle " + count(pool::SlotState::kIdle) + ", in login " +
+                       std::to_string(pool_->IdleInTransaction()) + ", pinned " + std::to_string(pool_->Pinned()) + ", idle " + count(pool::SlotState::kIdle) + ", in login " +
                        count(pool::SlotState::kLogin) + ", waiting " + std::to_string(counts.waiting) + ", waited " +
                        std::to_string(code == ErrorCode::kQueueFull ? 0 : waited.count()) + " ms";
   if (code == ErrorCode::kPaused) return protocol::MakeError(code, pool_->key().database, std::move(detail));
@@ -433,6 +436,7 @@ void Client::OnAnswerForwarded(Answered answered) {
   answered_ = answered;
   if (socket_->is_paused() && server_->tracker().owed() < protocol::kOwedMax / 2) socket_->Resume(PauseReason::kOwed);
   if (leaving_ && server_->tracker().units_owed() == 0) return Close("client close request");
+  if (ready_withheld_ && in_transaction_ && session_->restoring == Restoring::kDue) return Restore();
   if (session_ && !session_->notifications.empty()) {
     FlushNotifications();
     if (state_ == ClientState::kClosing) return;

@@ -35,6 +35,7 @@ struct Touched {
   protocol::SqlFlags flags = 0;
   std::vector<std::string> names;
   bool every_setting = false;  // names are not known, or everything was reset
+  bool was_reset = false;      // RESET, RESET ALL or DISCARD ALL: PostgreSQL leaves custom settings empty then
   bool unreadable = false;     // a name that cannot be asked for
   void Add(const std::string& name) {
     if (std::find(names.begin(), names.end(), name) != names.end()) return;
@@ -46,14 +47,21 @@ struct Touched {
 // LISTEN and UNLISTEN of a transaction. A setting of that name and value stands for each on the server, and comes and goes with
 // the transaction and its savepoints as the LISTEN itself would.
 inline constexpr std::string_view kChannelSetting = "pgweir.channel_";
+inline constexpr protocol::SqlFlags kChannelFlags = protocol::kSqlListen | protocol::kSqlUnlisten;
+// What becomes of the tag of each statement of a query that has stand-ins.
+inline constexpr char kTagStays = '-', kTagListen = 'L', kTagUnlisten = 'U';
 struct ChannelChange {
   protocol::SqlKind kind;
   std::string channel;
   std::string value;  // of the setting
 };
 
+// RESET inside a transaction goes back to the server's defaults; the client's own are put in their place before it hears.
+enum class Restoring : uint8_t { kNo, kDue, kSent };
+
 struct Session {
   protocol::ClientStatements statements;
+  Restoring restoring = Restoring::kNo;
   std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
   // PREPARE and DEALLOCATE of names that have been sent and not been answered; behind them everything about names waits.
   struct SqlName {

@@ -8,6 +8,7 @@
 
 #include "protocol/message_writer.h"
 #include "protocol/session_check.h"
+#include "protocol/sql_lexer.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
@@ -39,6 +40,10 @@ constexpr std::array<KindOfState, conf::kStateKinds> kKinds = {{
     {protocol::kSqlLoad, StateKind::kLoad, 0, "LOAD"},
     {protocol::kSqlSequence, StateKind::kSequence, 0, "currval or lastval"},
 }};
+
+void MakeLower(std::string& name) {
+  for (char& c : name) c = protocol::LowerAscii(c);
+}
 
 // Fails where the statement in its place would have run; the client hears why (Server::JudgeError).
 constexpr std::string_view kRefusedSql = "REFUSED BY session_state OF pgweir";
@@ -74,9 +79,11 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
 
 void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body) {
   Touched& touched = session_->touched;
-  const auto note = [&](const std::string& name) {
+  const auto note = [&](std::string name) {
+    MakeLower(name);  // names of settings are, however they are quoted
     const std::string_view tracked = protocol::TrackedName(name);
     const bool is_reported = !tracked.empty() && server_->settings().Reported(tracked) != nullptr;
+    if (name.starts_with("transaction_") || name == "seed") return;  // of the transaction alone; a seed cannot be read
     const bool has_own_default = statement.kind == SqlKind::kReset && startup_->Find(tracked) != nullptr;
     if (is_reported && !has_own_default) return;
     if (protocol::IsPlainName(name)) touched.Add(name);
@@ -85,7 +92,12 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
   if (statement.kind == SqlKind::kSet || statement.kind == SqlKind::kReset) {
     for (const std::string& name : statement.names) note(name);
   }
-  if (statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll) touched.every_setting = true;
+  const bool resets_all = statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll;
+  if (resets_all) touched.every_setting = true;
+  if (resets_all || statement.kind == SqlKind::kReset) {
+    touched.was_reset = true;
+    if (!startup_->values().empty()) session_->restoring = Restoring::kDue;
+  }
   for (const std::string& name : statement.set_config_names) note(name);
   // A custom setting of a name that was computed cannot be found again.
   if (statement.set_config_unknown) touched.every_setting = touched.unreadable = true;
@@ -95,9 +107,7 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
       touched.every_setting = true;
       continue;
     }
-    std::string name(*value);
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-    note(name);
+    note(std::string(*value));
   }
 }
 
@@ -127,8 +137,34 @@ bool Client::MustSettle() const {
 
 bool Client::WithholdsReady() {
   const auto& tracker = server_->tracker();
-  ready_withheld_ = MustSettle() && tracker.status() == 'I' && tracker.owes_nothing();
+  const bool restores = session_ && session_->restoring == Restoring::kDue && tracker.status() == 'T';
+  ready_withheld_ = tracker.owes_nothing() && (restores || (MustSettle() && tracker.status() == 'I'));
   return ready_withheld_;
+}
+
+// What was reset in this transaction gets the client's own defaults, in an exchange that only its ParameterStatus is heard of.
+void Client::Restore() {
+  const Touched& touched = session_->touched;
+  protocol::SettingsDifference wanted;
+  for (const auto& setting : startup_->values()) {
+    std::string name = setting.first;
+    MakeLower(name);
+    const bool is_reset = touched.every_setting || std::find(touched.names.begin(), touched.names.end(), name) != touched.names.end();
+    if (is_reset) wanted.set.push_back(setting);
+  }
+  session_->restoring = wanted.set.empty() ? Restoring::kNo : Restoring::kSent;
+  if (wanted.set.empty()) return OnRestored();
+  server_->SendOwn(wanted);
+}
+
+void Client::OnRestored() {
+  session_->restoring = Restoring::kNo;
+  ready_withheld_ = false;
+  std::string ready;
+  protocol::WriteReadyForQuery(ready, 'T');
+  if (!SendFromServer(ready)) return;
+  waits_ = barrier_ = false;
+  RunPending();
 }
 
 void Client::Settle() {
@@ -140,7 +176,7 @@ void Client::Settle() {
   if (touched.every_setting || everything) {
     question.settings = protocol::SessionQuestion::Settings::kAll;
     const auto add = [&](std::string name) {
-      for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+      MakeLower(name);
       if (!protocol::IsPlainName(name)) return;
       if (std::find(question.names.begin(), question.names.end(), name) == question.names.end()) question.names.push_back(std::move(name));
     };
@@ -168,9 +204,16 @@ void Client::OnSettled(const protocol::SessionFinding* finding) {
   bool waits_for_hub = false;
   if (finding != nullptr) {
     TakeFinding(*finding, to_client);
+    if (session_->touched.unreadable) session_->has_unknown_settings = true;
+    // Nobody can ask whether these are gone: they last until the session ends.
+    for (const StateKind kind : {StateKind::kLoad, StateKind::kSequence}) {
+      const bool is_new = (session_->touched.flags & kKinds[static_cast<size_t>(kind)].flags) != 0;
+      if (is_new) session_->lasting |= Session::Bit(kind);
+    }
     waits_for_hub = ChangeChannels(*finding);
     SetPins(PinsOf(*finding));
     session_->touched = {};
+    session_->restoring = Restoring::kNo;
   } else {
     SetPins(session_->pins | Session::Bit(StateKind::kSettings));  // not known: it stays, and is asked for again
   }
@@ -209,6 +252,10 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
   for (const auto& [name, value] : finding.set) {
     server.OnFound(name, value);
     if (name.starts_with(kChannelSetting)) continue;  // ours
+    if (const std::string* own_default = startup_->Find(name); own_default != nullptr && value.empty() && session_->touched.was_reset) {
+      now = now->With(name, *own_default);
+      continue;
+    }
     const std::string* has = now->Find(protocol::TrackedName(name).empty() ? std::string_view(name) : protocol::TrackedName(name));
     if (has == nullptr || *has != value) now = now->With(name, value);
   }

@@ -68,7 +68,7 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
     case 'E': {
       if (!std::exchange(channel_bound_, false)) return {};
       const auto kind = session_->channel_changes.back().kind;
-      server_->log().Add({Kind::kChannel, kind == protocol::SqlKind::kListen ? "LISTEN" : "UNLISTEN", nullptr, {}});
+      server_->log().Add({Kind::kChannel, {kind == protocol::SqlKind::kListen ? kTagListen : kTagUnlisten}, nullptr, {}});
       return {.note = Note::kNoted};
     }
     default: return {};
@@ -98,11 +98,12 @@ Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return {};
   const auto details = protocol::Examine(sql, backslash());
-  if (IsOneChannelStatement(flags, details)) return EditChannelQuery(details.front(), parts);
+  const bool has_stand_ins = frame.IsWhole() && CarriesChannels(flags);
+  if (has_stand_ins) flags &= ~kChannelFlags;
   if (const auto refused = NoteState(flags, details, {}, frame, parts)) return *refused;
   if ((flags & kConcernsNames) != 0 && KeepsNames()) PrepareNames(details, sql, 'Q', parts);
   if ((flags & kChangesNames) != 0) barrier_ = true;
-  return {};
+  return has_stand_ins ? SendWithStandIns(sql, details, parts) : Edit{};
 }
 
 // --- Parse ---------------------------------------------------------------------------------------------------------------
@@ -174,9 +175,9 @@ protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, St
   std::vector<protocol::SqlStatement> details;
   if ((flags & ~protocol::kSqlHarmless) != 0) details = protocol::Examine(head.text, backslash());
   std::string settings = settings_->reading_key(), body(head.body);
-  if (IsOneChannelStatement(flags, details)) {
+  if (IsChannelStatement(flags, details)) {
     settings.append(1, '\0').append(head.text);
-    body = StandIn(details.front()) + std::string(3, '\0');
+    body = StandIn() + std::string(3, '\0');
     wanted = StatementRegistry::Sharing::kPrivate;  // its stand-in is this client's own
   }
   // Read under settings of this transaction alone, it is nobody else's.
@@ -196,8 +197,8 @@ Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts)
   }
   unnamed.batch = batches_.current;
   PutUnnamed(unnamed.serial);
-  if (!IsOneChannelStatement(unnamed.flags, session_->unnamed_details)) return {};
-  unnamed.body = StandIn(session_->unnamed_details.front()) + std::string(3, '\0');
+  if (!IsChannelStatement(unnamed.flags, session_->unnamed_details)) return {};
+  unnamed.body = StandIn() + std::string(3, '\0');
   protocol::WriteParse(parts.BeginOwn(), "", unnamed.body), parts.EndOwn();
   server_->tracker().OnSent('P');
   return {.kind = Edit::Kind::kEaten};
@@ -376,7 +377,7 @@ std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<p
   if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
   channel_bound_ = false;
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return std::nullopt;
-  if (IsOneChannelStatement(flags, details)) {
+  if (IsChannelStatement(flags, details)) {
     NoteChannel(details.front());
     channel_bound_ = true;
     return std::nullopt;

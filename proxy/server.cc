@@ -113,6 +113,14 @@ void Server::SendOwnQuery(std::string_view sql) {
   Send(message);
 }
 
+void Server::SendOwn(const protocol::SettingsDifference& settings) {
+  std::string messages, types;
+  protocol::WriteReplay(messages, settings, types);
+  statements_.unnamed = {};
+  for (const char type : types) tracker_.OnSent(type, protocol::ReplyTracker::Action::kOwn);
+  Send(messages);
+}
+
 void Server::Ask(const protocol::SessionQuestion& question) {
   std::string message;
   protocol::WriteQuery(message, protocol::QuestionSql(question));

@@ -73,6 +73,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void MarkLoaded() { loaded_ = true; }  // a library: only the end of the process takes it away
   // A hidden query of ours before the next message of the client.
   void SendOwnQuery(std::string_view sql);
+  void SendOwn(const protocol::SettingsDifference& settings);
   uint64_t last_client() const { return last_client_; }
   void Cancel(std::function<void()> done);  // sends a cancel request for what runs now
   // The client goes without having finished; is_mid_message: it stopped inside a message.
@@ -161,6 +162,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   Retry retry_;
   enum class Healing : uint8_t { kNo, kUntilReady, kHidesDescription } healing_ = Healing::kNo;
   int replay_units_ = 0;  // of a replay that went along with the client's query: ReadyForQuery still to come
+  size_t tags_given_ = 0;  // of the query at hand, when it has stand-ins
   std::string behind_;  // made answers that follow the frame at hand
   std::string input_;       // an unfinished header, or a message that must be whole
   size_t stream_left_ = 0;  // bytes of a message whose head has been dealt with

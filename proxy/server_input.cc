@@ -118,6 +118,7 @@ void Server::Relay(std::string_view chunk) {
   Keep(chunk.substr(pos));
   if (!Forward(parts)) return;
   if (healing_ == Healing::kUntilReady && IsAtRest()) return Repeat();
+  if (client_->is_restoring() && tracker_.owes_nothing()) return client_->OnRestored();
   client_->OnAnswerForwarded(answered);
   if (client_ == nullptr) return;  // it had only waited for this answer to leave
   if (IsReleasable()) client_->OnServerFree(Now());
@@ -152,6 +153,7 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
       if (verdict == Verdict::kBroken) return verdict;
       if (body[0] != 'I' && pool_->mode() == conf::PoolMode::kStatement) return Verdict::kRefused;
       release_due_ = true;
+      tags_given_ = 0;
       if (verdict == Verdict::kHide && replay_units_ > 0) --replay_units_;
       if (verdict != Verdict::kForward) return verdict;
       retry_.End();
@@ -169,7 +171,7 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
     case 'S':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
       if (is_whole) OnParameterStatus(body);
-      return tracker_.HeadIsOwn() ? Verdict::kHide : Verdict::kForward;
+      return tracker_.HeadIsOwn() && !client_->is_restoring() ? Verdict::kHide : Verdict::kForward;
     case 'E':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
       return JudgeError(is_whole ? body : std::string_view(), parts);
@@ -279,11 +281,13 @@ void Server::WriteRenamedError(std::string& out, std::string_view body, const pr
 // SET stands for LISTEN and UNLISTEN (client_channels.cc).
 Server::Verdict Server::TakeChannelTag(std::string_view body, Parts& parts) {
   const protocol::StatementChange* change = log_.Front();
-  const bool stands_in = change != nullptr && change->kind == protocol::StatementChange::Kind::kChannel && body.starts_with("SET");
-  const std::string tag = stands_in ? change->name : std::string();
+  const bool has_stand_ins = change != nullptr && change->kind == protocol::StatementChange::Kind::kChannel;
+  const std::string tags = has_stand_ins ? change->name : std::string();
   const Verdict verdict = Take(tracker_.OnReply('C'), parts);
-  if (!stands_in || verdict != Verdict::kForward) return verdict;
-  protocol::WriteCommandComplete(parts.BeginOwn(), tag);
+  const size_t number = tags_given_++;
+  if (number + 1 >= tags.size()) tags_given_ = 0;
+  if (verdict != Verdict::kForward || number >= tags.size() || tags[number] == kTagStays || !body.starts_with("SET")) return verdict;
+  protocol::WriteCommandComplete(parts.BeginOwn(), tags[number] == kTagListen ? "LISTEN" : "UNLISTEN");
   parts.EndOwn();
   return Verdict::kHide;
 }

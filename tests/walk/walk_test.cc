@@ -150,6 +150,14 @@ class WalkTest : public testing::Test {
     options.monitor = cluster_->SuperuserString();
     World world(options);
     world.Run();
+    if (!IsDirect() && !world.differences().empty()) {  // who keeps a server, for whoever reads on
+      const Result pins = Connection(pgweir_->AdminString()).Query("SHOW PINS");
+      for (int row = 0; row < pins.rows(); ++row) {
+        std::printf("pinned: client %s %s since %s: %s\n", pins.Value(row, "client_id").c_str(),
+                    pins.Value(row, "application_name").c_str(), pins.Value(row, "since").c_str(),
+                    pins.Value(row, "reason").c_str());
+      }
+    }
     world.CloseAll();
     std::printf("%s\n", world.Summary().c_str());
     for (const std::string& difference : world.differences()) ADD_FAILURE() << difference;
