@@ -1,10 +1,11 @@
 // Prepared statements: the readers of hostile messages, and one client and one server whose messages may fail anywhere.
-// Input: a byte that says which; then the message, or one byte for each step of the conversation: what happens (low four bits)
-// and to which name and text (high four).
+// Input: a byte that says which; then the message, or one byte for each step of the conversation: what happens (low
+// four bits) and to which name and text (high four).
 //
-// The conversation does what proxy/client_statements.cc does with tracker, log and both maps. Beside it stands the truth: a
-// server that takes every message in order, the faked ones too, and keeps the names that the client would have on a PostgreSQL
-// of its own. Whenever all is answered, both must agree, and no message of ours may ever meet a name it does not expect.
+// The conversation does what proxy/client_statements.cc does with tracker, log and both maps. Beside it stands the
+// truth: a server that takes every message in order, the faked ones too, and keeps the names that the client would have
+// on a PostgreSQL of its own. Whenever all is answered, both must agree, and no message of ours may ever meet a name it
+// does not expect.
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
@@ -28,7 +29,8 @@ void Require(bool holds) {
   if (!holds) std::abort();
 }
 
-// --- messages ----------------------------------------------------------------------------------------------------------
+// --- messages
+// ----------------------------------------------------------------------------------------------------------
 
 bool IsInside(std::string_view part, std::string_view whole) {
   return part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size();
@@ -66,7 +68,8 @@ void CheckRow(std::string_view body) {
   Require(finding.set == once.set && finding.things == once.things);
 }
 
-// --- the truth ---------------------------------------------------------------------------------------------------------
+// --- the truth
+// ---------------------------------------------------------------------------------------------------------
 
 constexpr uint64_t kNoStatement = 0;
 
@@ -74,8 +77,8 @@ struct Sent {
   char type = 0;
   Action action = Action::kForward;
   uint64_t made = kNoStatement, gone = kNoStatement, used = kNoStatement;  // at the server, by id
-  std::string client_made, client_gone, client_used;                      // at the client, by name
-  int text = -1;       // of client_made and client_used; -1: the client must not have the name
+  std::string client_made, client_gone, client_used;                       // at the client, by name
+  int text = -1;  // of client_made and client_used; -1: the client must not have the name
   bool must_fail = false;
 };
 
@@ -99,7 +102,8 @@ class Truth {
     if (sent.gone != kNoStatement) servers.erase(sent.gone);
     if (!sent.client_made.empty()) Require(clients.emplace(sent.client_made, sent.text).second);
     clients.erase(sent.client_gone);
-    if (sent.action != Action::kFake) replies += sent.type == 'P' ? '1' : sent.type == 'B' ? '2' : sent.type == 'C' ? '3' : 'Z';
+    if (sent.action != Action::kFake)
+      replies += sent.type == 'P' ? '1' : sent.type == 'B' ? '2' : sent.type == 'C' ? '3' : 'Z';
   }
 
   std::map<uint64_t, int> servers;
@@ -110,7 +114,8 @@ class Truth {
   bool is_skipping_ = false;
 };
 
-// --- the conversation --------------------------------------------------------------------------------------------------
+// --- the conversation
+// --------------------------------------------------------------------------------------------------
 
 constexpr size_t kStepsMax = 512;
 
@@ -121,19 +126,30 @@ class Conversation {
     const int text = step >> 6;
     switch (step & 15) {
       case 0:
-      case 1: return Act(&Conversation::Parse, name, text);
+      case 1:
+        return Act(&Conversation::Parse, name, text);
       case 2:
-      case 3: return Act(&Conversation::Bind, name, text);
-      case 4: return Act(&Conversation::Close, name, text);
-      case 5: return Sync();
-      case 6: return Flush();
-      case 7: return Raise(name);
-      case 8: return DrainWith(Truth::Luck::kBad);
-      case 9: return Leave();
-      case 10: return Take(Truth::Luck::kBad);
+      case 3:
+        return Act(&Conversation::Bind, name, text);
+      case 4:
+        return Act(&Conversation::Close, name, text);
+      case 5:
+        return Sync();
+      case 6:
+        return Flush();
+      case 7:
+        return Raise(name);
+      case 8:
+        return DrainWith(Truth::Luck::kBad);
+      case 9:
+        return Leave();
+      case 10:
+        return Take(Truth::Luck::kBad);
       case 11:
-      case 12: return Take(Truth::Luck::kGood);
-      default: return Reply();
+      case 12:
+        return Take(Truth::Luck::kGood);
+      default:
+        return Reply();
     }
   }
 
@@ -177,7 +193,8 @@ class Conversation {
   Outcome Parse(const std::string& name, int text) {
     ClientStatement* known = client_.Find(name);
     if (known != nullptr) {
-      if (batches_.IsUncertain(known->batch) || (known->batch == batches_.current && tracker_.owed() > 0)) return Outcome::kWait;
+      if (batches_.IsUncertain(known->batch) || (known->batch == batches_.current && tracker_.owed() > 0))
+        return Outcome::kWait;
       Send({.type = 'P', .client_used = name, .text = TextOf(*known), .must_fail = true}, Note::kNoted);
       Log({Kind::kWrongName, name, nullptr, {}});
       return Outcome::kDone;
@@ -193,8 +210,10 @@ class Conversation {
       Log({Kind::kClientParse, name, statement, {}});
       return Outcome::kDone;
     }
-    if (has == Has::kStale) CloseOnServer(statement);
-    else MakeRoom();
+    if (has == Has::kStale)
+      CloseOnServer(statement);
+    else
+      MakeRoom();
     Send({.type = 'P', .made = statement->id, .client_made = name, .text = text}, Note::kNoted);
     Log({Kind::kParse, name, statement, {}});
     server_.Add(statement, batches_.current);
@@ -213,8 +232,10 @@ class Conversation {
     const Has has = server_.Use(statement, batches_);
     if (has == Has::kPending) return Outcome::kWait;
     if (has != Has::kYes) {
-      if (has == Has::kStale) CloseOnServer(statement);
-      else MakeRoom();
+      if (has == Has::kStale)
+        CloseOnServer(statement);
+      else
+        MakeRoom();
       Send({.type = 'P', .action = Action::kSkip, .made = statement->id}, Note::kNoted);
       Log({Kind::kServerParse, {}, statement, {}});
       server_.Add(statement, batches_.current);
@@ -230,7 +251,8 @@ class Conversation {
       return Outcome::kDone;
     }
     if (batches_.IsUncertain(known->batch)) return Outcome::kWait;
-    Send({.type = 'C', .action = Action::kFake, .client_gone = name, .client_used = name, .text = TextOf(*known)}, Note::kNoted);
+    Send({.type = 'C', .action = Action::kFake, .client_gone = name, .client_used = name, .text = TextOf(*known)},
+         Note::kNoted);
     Log({Kind::kClientClose, name, nullptr, *known});
     closing_[name] = {known->statement, batches_.current};
     client_.Erase(name);
@@ -239,7 +261,9 @@ class Conversation {
 
   // Under the name that it had.
   bool MayComeBack(const StatementRef& statement) const {
-    const auto may = [&](const auto& item) { return item.second.statement == statement && batches_.IsUncertain(item.second.batch); };
+    const auto may = [&](const auto& item) {
+      return item.second.statement == statement && batches_.IsUncertain(item.second.batch);
+    };
     return std::any_of(closing_.begin(), closing_.end(), may);
   }
   void CloseOnServer(const StatementRef& statement) {
@@ -371,10 +395,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
   switch (data[0]) {
-    case 'P': CheckParse(rest); return 0;
-    case 'B': CheckBind(rest); return 0;
-    case 'D': CheckRow(rest); return 0;
-    default: break;
+    case 'P':
+      CheckParse(rest);
+      return 0;
+    case 'B':
+      CheckBind(rest);
+      return 0;
+    case 'D':
+      CheckRow(rest);
+      return 0;
+    default:
+      break;
   }
   Conversation conversation;
   for (const char step : rest.substr(0, kStepsMax)) conversation.Step(static_cast<uint8_t>(step));

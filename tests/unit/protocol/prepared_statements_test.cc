@@ -1,4 +1,5 @@
-// The names of one client, and what one server has: LRU order, what is stale, what is only believed until it is answered.
+// The names of one client, and what one server has: LRU order, what is stale, what is only believed until it is
+// answered.
 #include "protocol/prepared_statements.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,8 @@ namespace {
 
 using Has = ServerStatements::Has;
 
-// --- Batches -----------------------------------------------------------------------------------------------------------
+// --- Batches
+// -----------------------------------------------------------------------------------------------------------
 
 TEST(BatchesTest, OnlyAnEarlierBatchThatIsNotAnsweredIsUncertain) {
   const Batches now{.current = 5, .answered = 2};
@@ -24,7 +26,8 @@ TEST(BatchesTest, OnlyAnEarlierBatchThatIsNotAnsweredIsUncertain) {
   EXPECT_FALSE((Batches{.current = 6, .answered = 5}).IsUncertain(5));
 }
 
-// --- one client --------------------------------------------------------------------------------------------------------
+// --- one client
+// --------------------------------------------------------------------------------------------------------
 
 TEST(ClientStatementsTest, FindsWhatWasPutAndForgetsWhatWasErased) {
   ClientStatements client;
@@ -128,7 +131,8 @@ TEST(ClientStatementsTest, BytesGrowWithNamesAndComeBackToNothing) {
   for (uint64_t id = 1; id <= 50; ++id) EXPECT_FALSE(client.Has(MakeStatement(id))) << id;
 }
 
-// --- one server --------------------------------------------------------------------------------------------------------
+// --- one server
+// --------------------------------------------------------------------------------------------------------
 
 TEST(ServerStatementsTest, TheLeastRecentlyUsedIsTheOldest) {
   ServerStatements server;
@@ -169,7 +173,8 @@ TEST(ServerStatementsTest, AParseOfAnEarlierBatchIsPendingUntilItIsConfirmedOrAn
   ServerStatements server;
   const auto statement = MakeStatement(1);
   server.Add(statement, 3);
-  EXPECT_EQ(server.Use(statement, {.current = 3, .answered = 2}), Has::kYes) << "in its own batch it is behind its Parse";
+  EXPECT_EQ(server.Use(statement, {.current = 3, .answered = 2}), Has::kYes)
+      << "in its own batch it is behind its Parse";
   EXPECT_EQ(server.Use(statement, {.current = 4, .answered = 2}), Has::kPending);
   ++statement->generation;
   EXPECT_EQ(server.Use(statement, {.current = 4, .answered = 2}), Has::kPending) << "whether it is there comes first";
@@ -282,7 +287,9 @@ TEST(ServerStatementsTest, RandomUseKeepsTheOrderOfAPlainList) {
           server.Add(statement, 0);
           model.push_back(statement);
           break;
-        case 1: server.Remove(statement->id); break;
+        case 1:
+          server.Remove(statement->id);
+          break;
         case 2:
           server.BeginClose(statement, 1);
           server.UndoClose(statement);

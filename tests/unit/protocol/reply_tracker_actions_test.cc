@@ -1,5 +1,5 @@
-// Messages of our own among the client's: hidden, faked and noted ones, and that the client sees what PostgreSQL would have
-// said to its own messages alone.
+// Messages of our own among the client's: hidden, faked and noted ones, and that the client sees what PostgreSQL would
+// have said to its own messages alone.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -98,7 +98,8 @@ TEST_F(ReplyTrackerActionsTest, AHiddenHeadIsTheClientsNoMore) {
   EXPECT_TRUE(tracker_.HeadTakesRows()) << "the next is";
 }
 
-// --- fakes -------------------------------------------------------------------------------------------------------------
+// --- fakes
+// -------------------------------------------------------------------------------------------------------------
 
 TEST_F(ReplyTrackerActionsTest, FakesComeBeforeTheAnswerBehindThem) {
   Fake("P");
@@ -208,7 +209,8 @@ TEST_F(ReplyTrackerActionsTest, AFakeBehindAnErrorIsNeverAnswered) {
   EXPECT_TRUE(tracker_.IsFree());
 }
 
-// --- notes -------------------------------------------------------------------------------------------------------------
+// --- notes
+// -------------------------------------------------------------------------------------------------------------
 
 TEST_F(ReplyTrackerActionsTest, ANotedMessageIsConfirmedWhenItsLastAnswerCame) {
   Send("D", Action::kForward, Note::kNoted);
@@ -260,10 +262,11 @@ TEST_F(ReplyTrackerActionsTest, WhileSkippingNothingIsTakenOn) {
   EXPECT_TRUE(tracker_.IsFree());
 }
 
-// --- a model -----------------------------------------------------------------------------------------------------------
+// --- a model
+// -----------------------------------------------------------------------------------------------------------
 
-// What was sent, as a server would take it that had really been given the fakes. It writes down what the client must see,
-// and what must become of each noted message.
+// What was sent, as a server would take it that had really been given the fakes. It writes down what the client must
+// see, and what must become of each noted message.
 class Reference {
  public:
   struct Message {
@@ -292,24 +295,32 @@ class Reference {
     if (message.note == Note::kNoted) verdicts += 'y';
   }
 
-  std::string replies;      // not yet given to the tracker
-  std::string visible;      // all of it, and how much of it must be seen without a further message
+  std::string replies;  // not yet given to the tracker
+  std::string visible;  // all of it, and how much of it must be seen without a further message
   size_t must_be_seen = 0;
-  std::string verdicts;     // y: confirmed, n: undone
+  std::string verdicts;  // y: confirmed, n: undone
   size_t parses_undone = 0;
 
  private:
   std::string_view AnswersTo(char type) {
     const auto one_of = [this](std::string_view a, std::string_view b) { return dice_() % 2 == 0 ? a : b; };
     switch (type) {
-      case 'P': return "1";
-      case 'B': return "2";
-      case 'C': return "3";
-      case 'D': return one_of("tT", "n");
-      case 'E': return one_of("DDC", "s");
-      case 'Q': return one_of("TDCZ", "IZ");
-      case 'F': return "VZ";
-      default: return "Z";
+      case 'P':
+        return "1";
+      case 'B':
+        return "2";
+      case 'C':
+        return "3";
+      case 'D':
+        return one_of("tT", "n");
+      case 'E':
+        return one_of("DDC", "s");
+      case 'Q':
+        return one_of("TDCZ", "IZ");
+      case 'F':
+        return "VZ";
+      default:
+        return "Z";
     }
   }
   void Fail(const Message& message) {
@@ -366,19 +377,25 @@ class Conversation {
     const Note note = dice_() % 2 == 0 ? Note::kNoted : Note::kNone;
     const char small = dice_() % 2 == 0 ? 'P' : 'C';
     switch (dice_() % 10) {
-      case 0: return Send({'S'});
-      case 1: return Send({dice_() % 4 == 0 ? 'F' : 'Q'});
-      case 2: return Send({'H'});
-      case 3: return Send({small, Action::kSkip, note});
+      case 0:
+        return Send({'S'});
+      case 1:
+        return Send({dice_() % 4 == 0 ? 'F' : 'Q'});
+      case 2:
+        return Send({'H'});
+      case 3:
+        return Send({small, Action::kSkip, note});
       case 4:
       case 5:
-      case 6: return Send({small, Action::kFake, note});
+      case 6:
+        return Send({small, Action::kFake, note});
       case 7:
         // An exchange of ours stands between the client's batches.
         if (tracker_.NeedsSync()) return Send({'B'});
         Send({'C', Action::kOwn, note});
         return Send({'S', Action::kOwn});
-      default: return Send({"PBDEC"[dice_() % 5], Action::kForward, note});
+      default:
+        return Send({"PBDEC"[dice_() % 5], Action::kForward, note});
     }
   }
   void Turn() {

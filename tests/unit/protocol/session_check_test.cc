@@ -22,11 +22,14 @@ size_t CountOf(std::string_view text, std::string_view part) {
   return count;
 }
 
-// --- the question ------------------------------------------------------------------------------------------------------
+// --- the question
+// ------------------------------------------------------------------------------------------------------
 
 TEST(IsPlainNameTest, OnlyLowerCaseWordsAndTheirDots) {
-  for (const char* name : {"work_mem", "app.x", "a", "_x", "x$1", "app.x.y", "0"}) EXPECT_TRUE(IsPlainName(name)) << name;
-  for (const char* name : {"", "Work_mem", "a b", "a'b", "a\"b", "a,b", "a{b", "a}b", "a\\b", "a-b", "a\nb", "\xc3\xa4"}) {
+  for (const char* name : {"work_mem", "app.x", "a", "_x", "x$1", "app.x.y", "0"})
+    EXPECT_TRUE(IsPlainName(name)) << name;
+  for (const char* name :
+       {"", "Work_mem", "a b", "a'b", "a\"b", "a,b", "a{b", "a}b", "a\\b", "a-b", "a\nb", "\xc3\xa4"}) {
     EXPECT_FALSE(IsPlainName(name)) << name;
   }
   EXPECT_FALSE(IsPlainName(std::string_view("a\0b", 3)));
@@ -45,7 +48,8 @@ TEST(QuestionSqlTest, AsksForNothingMoreThanItIsTold) {
   EXPECT_TRUE(SessionQuestion{}.empty());
   EXPECT_EQ(QuestionSql({}), "");
   for (const SessionQuestion& question :
-       {SessionQuestion{Settings::kAll, {}, 0}, SessionQuestion{Settings::kNamed, {"a"}, 0}, SessionQuestion{Settings::kNamed, {}, kChannels}}) {
+       {SessionQuestion{Settings::kAll, {}, 0}, SessionQuestion{Settings::kNamed, {"a"}, 0},
+        SessionQuestion{Settings::kNamed, {}, kChannels}}) {
     EXPECT_FALSE(question.empty());
     EXPECT_FALSE(QuestionSql(question).empty());
   }
@@ -58,10 +62,8 @@ TEST(QuestionSqlTest, AsksForNothingMoreThanItIsTold) {
 }
 
 TEST(QuestionSqlTest, OnePartForEachThing) {
-  const std::vector<std::pair<uint32_t, std::string>> things = {{kTempObjects, "'temp'"},
-                                                                {kHoldCursors, "'hold'"},
-                                                                {kAdvisoryLocks, "'advisory'"},
-                                                                {kChannels, "'channels'"}};
+  const std::vector<std::pair<uint32_t, std::string>> things = {
+      {kTempObjects, "'temp'"}, {kHoldCursors, "'hold'"}, {kAdvisoryLocks, "'advisory'"}, {kChannels, "'channels'"}};
   for (uint32_t asked = 1; asked <= kEveryThing; ++asked) {
     const std::string sql = QuestionSql({Settings::kAll, {"role", "app.x"}, asked});
     size_t parts = 2;
@@ -83,14 +85,16 @@ TEST(QuestionSqlTest, EveryNameIsQuoted) {
 // What a session may hide in tables and functions of the same name is not what is asked.
 TEST(QuestionSqlTest, EverythingIsNamedWithItsSchema) {
   const std::string sql = QuestionSql({Settings::kAll, {"role"}, kEveryThing});
-  for (const char* name : {"pg_settings", "pg_class", "pg_proc", "pg_type", "pg_cursors", "pg_locks", "current_setting(",
-                           "pg_my_temp_schema(", "pg_backend_pid(", "pg_listening_channels(", "lower(", "unnest(", "text[]"}) {
+  for (const char* name :
+       {"pg_settings", "pg_class", "pg_proc", "pg_type", "pg_cursors", "pg_locks", "current_setting(",
+        "pg_my_temp_schema(", "pg_backend_pid(", "pg_listening_channels(", "lower(", "unnest(", "text[]"}) {
     EXPECT_GT(CountOf(sql, name), 0u) << name;
     EXPECT_EQ(CountOf(sql, name), CountOf(sql, std::string("pg_catalog.") + name)) << name;
   }
 }
 
-// --- the answer --------------------------------------------------------------------------------------------------------
+// --- the answer
+// --------------------------------------------------------------------------------------------------------
 
 TEST(SessionFindingTest, SettingsByTheirSource) {
   SessionFinding finding;
@@ -120,7 +124,8 @@ TEST(SessionFindingTest, WhoTheSessionIs) {
 // Asked for by name and found among all: the first row counts.
 TEST(SessionFindingTest, ASettingIsFoundOnce) {
   SessionFinding finding;
-  for (const char* value : {"1", "2"}) EXPECT_TRUE(finding.ReadRow(RowBody({"set", "work_mem", value, "session"}), "user"));
+  for (const char* value : {"1", "2"})
+    EXPECT_TRUE(finding.ReadRow(RowBody({"set", "work_mem", value, "session"}), "user"));
   EXPECT_EQ(finding.set, (Values{{"work_mem", "1"}}));
 }
 

@@ -326,8 +326,7 @@ TEST(WriteReplayTest, WhoTheSessionIsGoesBackFirstAndIsSetLast) {
   EXPECT_EQ(WriteReplay(out, difference, types), 2);
   const auto messages = Split(out);
   ASSERT_EQ(types, "QPBECS");
-  EXPECT_EQ(messages[0].body,
-            Z("RESET \"role\";RESET SESSION AUTHORIZATION;RESET \"app\".\"x\";RESET \"work_mem\";"));
+  EXPECT_EQ(messages[0].body, Z("RESET \"role\";RESET SESSION AUTHORIZATION;RESET \"app\".\"x\";RESET \"work_mem\";"));
   EXPECT_EQ(BoundNames(messages[2].body),
             (std::vector<std::string>{"app.y", "TimeZone", "session_authorization", "role"}));
 }

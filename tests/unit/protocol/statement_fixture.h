@@ -1,5 +1,5 @@
-// Statements as the tests of prepared statements make them: like StatementRegistry, but with an id of the test's choice.
-// Threads: pure.
+// Statements as the tests of prepared statements make them: like StatementRegistry, but with an id of the test's
+// choice. Threads: pure.
 #pragma once
 
 #include <memory>

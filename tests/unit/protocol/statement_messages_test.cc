@@ -1,4 +1,5 @@
-// The messages of prepared statements: heads cut at every byte, counts and lengths that lie, and what is written comes back.
+// The messages of prepared statements: heads cut at every byte, counts and lengths that lie, and what is written comes
+// back.
 #include <gtest/gtest.h>
 
 #include "protocol/frame.h"
@@ -13,7 +14,8 @@ namespace {
 std::string BodyOf(const std::string& message) { return message.substr(kFrameHeaderBytes); }
 std::string Count(unsigned value) { return {static_cast<char>(value >> 8 & 0xff), static_cast<char>(value & 0xff)}; }
 
-// --- Parse -------------------------------------------------------------------------------------------------------------
+// --- Parse
+// -------------------------------------------------------------------------------------------------------------
 
 TEST(ReadParseTest, NameTextAndIdentity) {
   const std::string body = BodyOf(test_support::Parse("name", "select $1", {23, 25}));
@@ -49,7 +51,8 @@ TEST(ReadParseTest, EveryCountButTheRightOneIsWrong) {
   EXPECT_FALSE(ReadParse(ExactCopy(std::string_view(most).substr(0, most.size() - 1)).view()));
 }
 
-// --- Bind --------------------------------------------------------------------------------------------------------------
+// --- Bind
+// --------------------------------------------------------------------------------------------------------------
 
 TEST(ReadBindHeadTest, WholeOnlyWithBothZeroBytes) {
   const std::string body = BodyOf(test_support::Bind("portal", "statement", {"x"}));
@@ -118,7 +121,8 @@ TEST(ReadBindParameterTest, CountsAndLengthsThatLie) {
   EXPECT_EQ(ReadBindParameter(nulls.view(), 0xffff), std::nullopt);
 }
 
-// --- written messages --------------------------------------------------------------------------------------------------
+// --- written messages
+// --------------------------------------------------------------------------------------------------
 
 TEST(WriteStatementMessagesTest, WhatIsWrittenIsReadBack) {
   const auto statement = MakeStatement(7, "select 7");

@@ -169,8 +169,12 @@ TEST(PartsTest, RandomPiecesKeepTheirBytes) {
           expected += own;
           break;
         }
-        case 2: read = dice() % buffer.size(); break;  // something is left out
-        case 3: marks.emplace_back(parts.mark(), expected.size()); break;
+        case 2:
+          read = dice() % buffer.size();
+          break;  // something is left out
+        case 3:
+          marks.emplace_back(parts.mark(), expected.size());
+          break;
         case 4: {
           if (marks.empty() || dice() % 4 != 0) break;
           parts.CutTo(marks.back().first);

@@ -106,7 +106,8 @@ TEST_F(RetryTest, OnlyParseAndCloseMayHaveBeenAnswered) {
 TEST_F(RetryTest, TheRestBeginsBehindWhatWasAnswered) {
   const std::string rest = bind_ + execute_ + sync_;
   const std::vector<std::string> batch = {parse_, flush_, close_, parse_, bind_, execute_, sync_};
-  const std::string behind[] = {parse_ + flush_ + close_ + parse_ + rest, flush_ + close_ + parse_ + rest, parse_ + rest, rest};
+  const std::string behind[] = {parse_ + flush_ + close_ + parse_ + rest, flush_ + close_ + parse_ + rest,
+                                parse_ + rest, rest};
   for (size_t answered = 0; answered < std::size(behind); ++answered) {
     Begin(batch);
     Answer(std::string_view("131").substr(0, answered));
@@ -134,7 +135,11 @@ TEST_F(RetryTest, ADescribeThatWasHalfAnsweredIsSentAgain) {
 }
 
 TEST_F(RetryTest, AParseOrADescribeTellsTheType) {
-  for (const auto& [message, tells] : {std::pair(parse_, true), {describe_, true}, {wire::DescribePortal(""), true}, {bind_, false}, {close_, false}}) {
+  for (const auto& [message, tells] : {std::pair(parse_, true),
+                                       {describe_, true},
+                                       {wire::DescribePortal(""), true},
+                                       {bind_, false},
+                                       {close_, false}}) {
     Begin({message});
     EXPECT_EQ(retry_.tells_type(), tells) << message[0];
   }

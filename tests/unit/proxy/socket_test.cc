@@ -1,4 +1,4 @@
-// Socket over a socketpair: partial writes, watermarks, pauses by reason, memory, breakage, moving between loops, TLS.
+// Socket over a socketpair: partial writes, writes of several pieces, watermarks, pauses by reason, memory, breakage, moving between loops, TLS.
 #include "proxy/socket.h"
 
 #include <fcntl.h>
@@ -153,7 +153,8 @@ TEST_F(SocketTest, PiecesLeaveInOrderAndKeepNoMemory) {
   }
 }
 
-// The kernel takes a part that ends inside any one of the pieces: behind what it took before, in the first, in the last.
+// The kernel takes a part that ends inside any one of the pieces: behind what it took before, in the first, in the
+// last.
 TEST_F(SocketTest, PiecesThatTheKernelTakesInPart) {
   const std::string big = Big();
   for (const size_t first : {size_t{1}, big.size() / 100, big.size() / 2, big.size() - 1}) {
@@ -194,7 +195,8 @@ TEST_F(SocketTest, PiecesWaitBehindWhatIsUnsent) {
 TEST_F(SocketTest, PiecesForAFullKernelAreAllKept) {
   const std::string filler(64 * 1024, 'x');
   size_t filled = 0;
-  for (ssize_t n = 0; (n = send(socket_->fd(), filler.data(), filler.size(), MSG_NOSIGNAL)) > 0;) filled += static_cast<size_t>(n);
+  for (ssize_t n = 0; (n = send(socket_->fd(), filler.data(), filler.size(), MSG_NOSIGNAL)) > 0;)
+    filled += static_cast<size_t>(n);
   ASSERT_TRUE(socket_->Write(Pieces({"one", "two"})));
   EXPECT_EQ(socket_->unsent(), 6u);
   std::string got;

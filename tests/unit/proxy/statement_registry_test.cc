@@ -39,9 +39,9 @@ TEST_F(StatementRegistryTest, TheSameTextIsTheSameStatement) {
 
 TEST_F(StatementRegistryTest, TextTypesAndSettingsTellThemApart) {
   const std::string typed = std::string("select 1") + std::string("\0\0\1\0\0\0\x17", 7);
-  const std::vector<StatementRef> all = {
-      Intern("select 1"), Intern("select 2"), Intern("select 1", "DateStyle=x"), Intern("select 1", "DateStyle=y"),
-      registry_->Intern(typed, "", Sharing::kShared, 0, Backslash::kLiteral)};
+  const std::vector<StatementRef> all = {Intern("select 1"), Intern("select 2"), Intern("select 1", "DateStyle=x"),
+                                         Intern("select 1", "DateStyle=y"),
+                                         registry_->Intern(typed, "", Sharing::kShared, 0, Backslash::kLiteral)};
   std::set<uint64_t> ids;
   std::set<std::string> names;
   for (const StatementRef& statement : all) {
@@ -91,7 +91,8 @@ TEST_F(StatementRegistryTest, AStatementMayOutliveItsPool) {
 
 TEST_F(StatementRegistryTest, DetailsOnlyOfWhatConcernsTheSession) {
   const std::string sql = "set work_mem = '1MB'";
-  const auto set = registry_->Intern(Body(sql), "", Sharing::kShared, protocol::Sniff(sql, Backslash::kLiteral), Backslash::kLiteral);
+  const auto set = registry_->Intern(Body(sql), "", Sharing::kShared, protocol::Sniff(sql, Backslash::kLiteral),
+                                     Backslash::kLiteral);
   ASSERT_EQ(set->details.size(), 1u);
   EXPECT_EQ(set->details[0].names, (std::vector<std::string>{"work_mem"}));
   EXPECT_NE(set->flags & protocol::kSqlSet, 0u);
@@ -114,7 +115,8 @@ TEST_F(StatementRegistryTest, BeyondTheLimitThereIsNone) {
   EXPECT_EQ(registry_->size().bytes, 0u);
 }
 
-// Two workers that prepare, share and forget the same few texts: the last owner of one may be gone while the other asks.
+// Two workers that prepare, share and forget the same few texts: the last owner of one may be gone while the other
+// asks.
 TEST_F(StatementRegistryTest, TwoThreads) {
   constexpr int kTurns = 30'000;
   std::atomic<int> wrong{0};
