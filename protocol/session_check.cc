@@ -67,7 +67,8 @@ std::string QuestionSql(const SessionQuestion& question) {
   };
   if (!question.names.empty()) {
     std::string names;
-    for (const std::string& name : question.names) names += (names.empty() ? "" : ",") + name;
+    // Quoted: a bare null in an array literal is no name.
+    for (const std::string& name : question.names) names += (names.empty() ? "\"" : ",\"") + name + '"';
     add("SELECT 'set', n, pg_catalog.current_setting(n, true), (SELECT s.source FROM pg_catalog.pg_settings s "
         "WHERE pg_catalog.lower(s.name) = n LIMIT 1) FROM pg_catalog.unnest('{" + names + "}'::pg_catalog.text[]) n");
   }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -119,16 +120,45 @@ TEST(ServerSettingsTest, AParameterReportedLaterGetsADefault) {
   EXPECT_EQ(server.Compare(*Settings::From({})).set, (Values{{"search_path", "public"}}));
 }
 
-TEST(ServerSettingsTest, AfterAnUnreportedChangeExtrasAreSetAnew) {
+TEST(ServerSettingsTest, WhatIsFoundIsSetAnewOrReset) {
   ServerSettings server = AtLogin();
   const auto wide = Settings::From({{"work_mem", "1GB"}});
   Replay(server, wide);
-  server.OnUnreportedChange();
+  server.OnFound("work_mem", "1GB");  // as it was believed
+  EXPECT_TRUE(server.IsSynced(wide));
+  server.OnFound("work_mem", "2GB");
   EXPECT_FALSE(server.IsSynced(wide));
   EXPECT_EQ(server.Compare(*wide).set, (Values{{"work_mem", "1GB"}}));
+  server.OnFound("app.x", "");
+  EXPECT_EQ(server.Compare(*wide).reset, (std::vector<std::string>{"app.x"}));
+  EXPECT_EQ(server.ExtraNames(), (std::vector<std::string>{"app.x", "work_mem"}));
   Replay(server, wide);
   EXPECT_TRUE(server.IsSynced(wide));
   EXPECT_TRUE(server.Compare(*wide).empty());
+}
+
+TEST(ServerSettingsTest, WhatIsFoundAtItsDefaultIsSetAnew) {
+  ServerSettings server = AtLogin();
+  const auto wide = Settings::From({{"work_mem", "1GB"}});
+  Replay(server, wide);
+  server.OnFoundDefault("app.x");  // nobody believed anything else
+  EXPECT_TRUE(server.IsSynced(wide));
+  server.OnFoundDefault("work_mem");
+  EXPECT_FALSE(server.IsSynced(wide));
+  EXPECT_EQ(server.Compare(*wide).set, (Values{{"work_mem", "1GB"}}));
+  EXPECT_TRUE(server.Compare(*Settings::From({})).empty());
+}
+
+// ParameterStatus knows better, and comes at once; but only of what this server reports.
+TEST(ServerSettingsTest, WhatIsReportedIsNotFound) {
+  ServerSettings server = AtLogin();
+  const auto plain = Settings::From({});
+  Replay(server, plain);
+  server.OnFound("timezone", "Asia/Tokyo");
+  EXPECT_TRUE(server.IsSynced(plain));
+  EXPECT_TRUE(server.Compare(*plain).empty());
+  server.OnFound("search_path", "other");  // PostgreSQL 18 reports it, this one did not
+  EXPECT_EQ(server.Compare(*plain).reset, (std::vector<std::string>{"search_path"}));
 }
 
 TEST(ServerSettingsTest, DiscardAllForgetsTheExtras) {
@@ -173,54 +203,142 @@ TEST(ServerSettingsTest, RandomClientsOnOneServer) {
         real["TimeZone"] = "z";
         server.OnReported("TimeZone", "z");
       }
-      if (dice() % 8 == 0) {  // and one that is not reported, that it had given
-        if (wanted->Find("work_mem") != nullptr) real["work_mem"] = "w";
-        server.OnUnreportedChange();
+      if (dice() % 8 == 0) {  // and one that is not reported: the server was asked
+        real["work_mem"] = "w";
+        server.OnFound("work_mem", "w");
+      }
+      if (dice() % 8 == 0) {
+        real["app.x"] = defaults.at("app.x");
+        server.OnFoundDefault("app.x");
       }
     }
   }
 }
 
-// --- the messages
-// --------------------------------------------------------------------------------------------------------
+TEST(SettingsTest, WithoutForgetsAValueWhateverItsSpelling) {
+  const auto before = Settings::From({{"TimeZone", "UTC"}, {"work_mem", "1GB"}});
+  EXPECT_EQ(before->Without("TIMEZONE")->values(), (Values{{"work_mem", "1GB"}}));
+  EXPECT_EQ(before->Without("Work_Mem")->values(), (Values{{"TimeZone", "UTC"}}));
+  EXPECT_EQ(before->Without("timezone")->reading_key(), "");
+  EXPECT_TRUE(*before->Without("other") == *before);
+  EXPECT_EQ(before->values().size(), 2u);
+}
+
+TEST(SettingsTest, TheReadingKeyLeavesOutOnlyWhatNeverMatters) {
+  const auto key = [](const Values& given) { return Settings::From(given)->reading_key(); };
+  const std::string plain = key({});
+  EXPECT_EQ(plain, "");
+  for (const char* name : {"application_name", "statement_timeout", "work_mem", "jit", "extra_float_digits"}) {
+    EXPECT_EQ(key({{name, "1"}}), plain) << name;
+  }
+  for (const char* name : {"datestyle", "search_path", "role", "standard_conforming_strings", "app.x", "work_memory"}) {
+    EXPECT_NE(key({{name, "1"}}), plain) << name;
+    EXPECT_NE(key({{name, "1"}}), key({{name, "2"}})) << name;
+  }
+  // The same settings give the same key, however they came about; where a name ends and a value begins is seen.
+  EXPECT_EQ(key({{"role", "a"}, {"app.x", "b"}}), Settings::From({{"app.x", "b"}})->With("ROLE", "a")->reading_key());
+  EXPECT_NE(key({{"app.x", "ab"}}), key({{"app.xa", "b"}}));
+  EXPECT_NE(key({{"app.x", "a"}, {"app.y", ""}}), key({{"app.x", ""}, {"app.y", "a"}}));
+}
+
+TEST(SettingsDifferenceTest, OnlyWhatDecidesIsAwaited) {
+  EXPECT_FALSE(SettingsDifference{}.MustBeAwaited());
+  EXPECT_FALSE((SettingsDifference{{"work_mem"}, {{"TimeZone", "UTC"}, {"app.role", "x"}}}).MustBeAwaited());
+  for (const char* name : {"role", "row_security", "session_authorization", "session_replication_role"}) {
+    EXPECT_TRUE((SettingsDifference{{"work_mem", name}, {}}).MustBeAwaited()) << name;
+    EXPECT_TRUE((SettingsDifference{{}, {{"work_mem", "1"}, {name, "x"}}}).MustBeAwaited()) << name;
+  }
+}
+
+// --- the messages --------------------------------------------------------------------------------------------------
+
+std::string TypesOf(const std::vector<WrittenMessage>& messages) {
+  std::string types;
+  for (const WrittenMessage& message : messages) types += message.type;
+  return types;
+}
+
+// The names that the Bind of a replay sets, in order.
+std::vector<std::string> BoundNames(std::string_view bind) {
+  std::vector<std::string> names;
+  bind.remove_prefix(4);  // portal, statement, no formats
+  const size_t count = ReadUint16(bind.data());
+  bind.remove_prefix(2);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t length = ReadUint32(bind.data());
+    if (i % 2 == 0) names.emplace_back(bind.substr(4, length));
+    bind.remove_prefix(4 + length);
+  }
+  EXPECT_EQ(bind, (std::string_view("\0\0", 2)));
+  return names;
+}
 
 TEST(WriteReplayTest, NothingToDoWritesNothing) {
-  std::string out;
-  EXPECT_EQ(WriteReplay(out, {}), 0);
-  EXPECT_EQ(out, "");
+  std::string out, types;
+  EXPECT_EQ(WriteReplay(out, {}, types), 0);
+  EXPECT_EQ(out + types, "");
 }
 
 TEST(WriteReplayTest, ValuesAreBoundAndNeverInTheText) {
-  std::string out;
+  std::string out, types;
   const std::string hostile = "'; drop table t; --";
-  EXPECT_EQ(WriteReplay(out, {{}, {{"TimeZone", hostile}, {"app.x", ""}}}), 1);
+  EXPECT_EQ(WriteReplay(out, {{}, {{"TimeZone", hostile}, {"app.x", ""}}}, types), 1);
   const auto messages = Split(out);
-  std::string types;
-  for (const auto& message : messages) types += message.type;
-  ASSERT_EQ(types, "PBES");
+  ASSERT_EQ(TypesOf(messages), "PBECS");
   EXPECT_EQ(messages[0].body,
             Z("") + Z("SELECT pg_catalog.set_config($1, $2, false), pg_catalog.set_config($3, $4, false)") +
                 std::string(2, '\0'));
   EXPECT_EQ(messages[1].body, Z("") + Z("") + std::string("\0\0\0\4", 4) + Big32(8) + "TimeZone" +
                                   Big32(static_cast<uint32_t>(hostile.size())) + hostile + Big32(5) + "app.x" +
                                   Big32(0) + std::string(2, '\0'));
+  EXPECT_EQ(messages[3].body, "S" + Z(""));  // the unnamed statement is not left behind
 }
 
 TEST(WriteReplayTest, NamesToResetAreQuotedPartByPart) {
-  std::string out;
-  EXPECT_EQ(WriteReplay(out, {{"app.x", "wo\"rk"}, {{"a", "b"}}}), 2);
+  std::string out, types;
+  EXPECT_EQ(WriteReplay(out, {{"app.x", "wo\"rk"}, {{"a", "b"}}}, types), 2);
   const auto messages = Split(out);
-  ASSERT_EQ(messages.size(), 5u);
-  EXPECT_EQ(messages[0].type, 'Q');
+  ASSERT_EQ(TypesOf(messages), "QPBECS");
   EXPECT_EQ(messages[0].body, Z("RESET \"app\".\"x\";RESET \"wo\"\"rk\";"));
+}
+
+TEST(WriteReplayTest, TheTypesAreThoseOfTheMessages) {
+  const std::vector<SettingsDifference> differences = {
+      {}, {{"app.x"}, {}}, {{}, {{"a", "b"}}}, {{"app.x", "role"}, {{"a", "b"}, {"c", "d"}}}};
+  std::string all_types, all;
+  for (const SettingsDifference& difference : differences) {
+    std::string out, types;
+    const int ready = WriteReplay(out, difference, types);
+    const auto messages = Split(out);
+    EXPECT_EQ(TypesOf(messages), types);
+    EXPECT_EQ(ready, std::count_if(types.begin(), types.end(), [](char type) { return type == 'Q' || type == 'S'; }));
+    WriteReplay(all, difference, all_types);  // behind what is there
+  }
+  EXPECT_EQ(TypesOf(Split(all)), all_types);
+}
+
+// A lesser role may not be allowed to set or reset the rest: who the session is goes back first and is set last.
+TEST(WriteReplayTest, WhoTheSessionIsGoesBackFirstAndIsSetLast) {
+  std::string out, types;
+  const SettingsDifference difference = {
+      {"app.x", "role", "session_authorization", "work_mem"},
+      {{"role", "r"}, {"session_authorization", "s"}, {"app.y", "1"}, {"TimeZone", "UTC"}}};
+  EXPECT_EQ(WriteReplay(out, difference, types), 2);
+  const auto messages = Split(out);
+  ASSERT_EQ(types, "QPBECS");
+  EXPECT_EQ(messages[0].body, Z("RESET \"role\";RESET SESSION AUTHORIZATION;RESET \"app\".\"x\";RESET \"work_mem\";"));
+  EXPECT_EQ(BoundNames(messages[2].body),
+            (std::vector<std::string>{"app.y", "TimeZone", "session_authorization", "role"}));
 }
 
 TEST(WriteReplayTest, AsManyAsAClientMayHave) {
   SettingsDifference difference;
   for (size_t i = 0; i < kSettingsMax; ++i) difference.set.emplace_back("app.v" + std::to_string(i), "v");
-  std::string out;
-  EXPECT_EQ(WriteReplay(out, difference), 1);
-  EXPECT_EQ(Split(out).size(), 4u);
+  std::string out, types;
+  EXPECT_EQ(WriteReplay(out, difference, types), 1);
+  const auto messages = Split(out);
+  ASSERT_EQ(TypesOf(messages), "PBECS");
+  EXPECT_EQ(BoundNames(messages[1].body).size(), kSettingsMax);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Socket over a socketpair: partial writes, watermarks, pauses by reason, memory, breakage, moving between loops, TLS.
+// Socket over a socketpair: partial writes, writes of several pieces, watermarks, pauses by reason, memory, breakage, moving between loops, TLS.
 #include "proxy/socket.h"
 
 #include <fcntl.h>
@@ -131,6 +131,85 @@ TEST_F(SocketTest, PartialWritesAreKeptInOrderAndMemoryIsGivenBack) {
   EXPECT_EQ(socket_->bytes_out(), big.size() + 4);
   EXPECT_LE(socket_->buffer_bytes(), kUnsentKeptBytes);
   EXPECT_GE(recorder_.drained, 1);
+}
+
+std::vector<iovec> Pieces(const std::vector<std::string>& texts) {
+  std::vector<iovec> pieces;
+  for (const std::string& text : texts) pieces.push_back({const_cast<char*>(text.data()), text.size()});
+  return pieces;
+}
+
+TEST_F(SocketTest, PiecesLeaveInOrderAndKeepNoMemory) {
+  const std::vector<std::string> texts = {"one", "", "two", "three"};
+  for (size_t count = 0; count <= texts.size(); ++count) {
+    const uint64_t out = socket_->bytes_out();
+    const std::vector<std::string> some(texts.begin(), texts.begin() + static_cast<std::ptrdiff_t>(count));
+    std::string all;
+    for (const std::string& text : some) all += text;
+    EXPECT_TRUE(socket_->Write(Pieces(some)));
+    EXPECT_EQ(TakeAtPeer(), all);
+    EXPECT_EQ(socket_->unsent(), 0u);
+    EXPECT_EQ(socket_->bytes_out(), out + all.size());
+  }
+}
+
+// The kernel takes a part that ends inside any one of the pieces: behind what it took before, in the first, in the
+// last.
+TEST_F(SocketTest, PiecesThatTheKernelTakesInPart) {
+  const std::string big = Big();
+  for (const size_t first : {size_t{1}, big.size() / 100, big.size() / 2, big.size() - 1}) {
+    SCOPED_TRACE(first);
+    const std::vector<std::string> texts = {big.substr(0, first), big.substr(first), "tail"};
+    const uint64_t out = socket_->bytes_out();
+    ASSERT_TRUE(socket_->Write(Pieces(texts)));
+    ASSERT_GT(socket_->unsent(), kHighWater) << "the kernel took everything: the test proves nothing";
+    EXPECT_EQ(socket_->bytes_out() - out + socket_->unsent(), big.size() + 4);
+    std::string got;
+    ASSERT_TRUE(Until([&] {
+      got += TakeAtPeer();
+      return got.size() == big.size() + 4;
+    }));
+    EXPECT_TRUE(got == big + "tail");
+    EXPECT_EQ(socket_->unsent(), 0u);
+    EXPECT_EQ(socket_->bytes_out(), out + big.size() + 4);
+  }
+}
+
+TEST_F(SocketTest, PiecesWaitBehindWhatIsUnsent) {
+  const std::string big = Big();
+  ASSERT_TRUE(socket_->Write(big));
+  const size_t unsent = socket_->unsent();
+  ASSERT_GT(unsent, 0u);
+  ASSERT_TRUE(socket_->Write(Pieces({"one", "two"})));  // the buffer is full: nothing of it leaves
+  EXPECT_EQ(socket_->unsent(), unsent + 6);
+  TakeAtPeer(64 * 1024);  // there is room, and still nothing may overtake
+  ASSERT_TRUE(socket_->Write(Pieces({"three", "four"})));
+  std::string got;
+  ASSERT_TRUE(Until([&] {
+    got += TakeAtPeer();
+    return socket_->unsent() == 0 && got.ends_with("four");
+  }));
+  EXPECT_TRUE(got.ends_with("onetwothreefour"));
+}
+
+TEST_F(SocketTest, PiecesForAFullKernelAreAllKept) {
+  const std::string filler(64 * 1024, 'x');
+  size_t filled = 0;
+  for (ssize_t n = 0; (n = send(socket_->fd(), filler.data(), filler.size(), MSG_NOSIGNAL)) > 0;)
+    filled += static_cast<size_t>(n);
+  ASSERT_TRUE(socket_->Write(Pieces({"one", "two"})));
+  EXPECT_EQ(socket_->unsent(), 6u);
+  std::string got;
+  ASSERT_TRUE(Until([&] {
+    got += TakeAtPeer();
+    return got.size() == filled + 6;
+  }));
+  EXPECT_TRUE(got.ends_with("xonetwo"));
+}
+
+TEST_F(SocketTest, PiecesForAClosedPeerAreFalse) {
+  ClosePeer();
+  EXPECT_FALSE(socket_->Write(Pieces({"one", "two"})));
 }
 
 TEST_F(SocketTest, OnDrainedComesOnlyUnderTheLowWaterMark) {
@@ -420,6 +499,14 @@ TEST_F(TlsSocketTest, LargeAnswersInBothDirectionsAtOnce) {
   EXPECT_TRUE(client_.received == up);
   EXPECT_LE(client_.socket->buffer_bytes(), kUnsentKeptBytes);
   EXPECT_GT(client_.recorder.drained, 0);
+}
+
+TEST_F(TlsSocketTest, PiecesAreOneStream) {
+  const std::string text = RandomText(2'000'000);
+  const std::vector<std::string> texts = {text.substr(0, 10), text.substr(10, 1'500'000), text.substr(1'500'010)};
+  ASSERT_TRUE(client_.socket->Write(Pieces(texts)));
+  ASSERT_TRUE(Until([&] { return server_.received.size() == text.size(); }));
+  EXPECT_TRUE(server_.received == text);
 }
 
 TEST_F(TlsSocketTest, BytesInsideOpensslAreNotForgottenByShortReads) {
