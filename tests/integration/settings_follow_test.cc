@@ -90,6 +90,47 @@ TEST_F(SettingsFollowTest, EverySpellingFollowsAndIsNobodyElses) {
   }
 }
 
+// Whoever does not understand such a name may keep the server for its client, and must not pass it on.
+TEST_F(SettingsFollowTest, OddSpellingsAreNobodyElses) {
+  NEEDS_PGWEIR();
+  const char* const kOdd[] = {
+      "SET U&\"work\\005fmem\" = '47MB'",
+      "SET U&\"work!005fmem\" UESCAPE '!' = '47MB'",
+      "SELECT U&\"set\\005fconfig\"('work_mem', '47MB', false)",
+      "SELECT set_config(E'work\\x5fmem', '47MB', false)",
+      "SELECT set_config(U&'work\\005fmem', '47MB', false)",
+      "SELECT set_config('work_'\n'mem', '47MB', false)",
+      "SELECT set_config($$work_mem$$, '47MB', false)",
+      "SELECT set_config('work_mem'::text, '47MB', false)",
+      "SELECT set_config(text 'work_mem', '47MB', false)",
+      "SELECT set_config(('work_mem'), '47MB', false)",
+      "SELECT set_config('work_mem', '47MB', CASE WHEN true THEN false END)",
+      "SELECT set_config(n, '47MB', false) FROM (VALUES ('work_mem')) v(n)",
+      "SELECT * FROM set_config('work_mem', '47MB', false)",
+      "VALUES (set_config('work_mem', '47MB', false))",
+      "SELECT 1 WHERE set_config('work_mem', '47MB', false) = ''",
+      "UPDATE pg_settings SET setting = '48128' WHERE name = 'work_mem'",
+  };
+  Connection admin = Admin(), other = Connect();
+  const std::string before = Shown(other, "work_mem");
+  for (const char* sql : kOdd) {
+    SCOPED_TRACE(sql);
+    Connection mine = Connect();
+    const Result set = mine.Query(sql);
+    ASSERT_TRUE(set.ok()) << set.error();
+    if (Pins(admin).empty()) {
+      ExpectOwn(mine, other, "work_mem", "47MB", before);
+    } else {
+      EXPECT_EQ(Pins(admin), std::vector<std::string>{"settings"});
+      EXPECT_EQ(Shown(mine, "work_mem"), "47MB");
+    }
+    mine.Close();
+    ASSERT_TRUE(WaitUntilFree(admin));
+    EXPECT_EQ(Shown(other, "work_mem"), before);
+    ASSERT_TRUE(other.Query("DISCARD ALL").ok());
+  }
+}
+
 TEST_F(SettingsFollowTest, ResetInEverySpellingGoesBackToTheDefault) {
   const char* const kResets[] = {
       "RESET work_mem",     "SET work_mem TO DEFAULT", "SET SESSION work_mem = DEFAULT", "RESET ALL", "DISCARD ALL",
