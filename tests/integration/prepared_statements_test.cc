@@ -541,7 +541,7 @@ TEST_F(PreparedStatementsTest, LongTexts) {
 // The name stands behind more text than is kept.
 TEST_F(PreparedStatementsTest, APrepareAtTheEndOfALongTextIsNobodyElses) {
   StartWith(1);
-  for (const size_t bytes : {size_t{20'000}, size_t{100'000}, size_t{300'000}, size_t{2'000'000}}) {
+  for (const size_t bytes : {size_t{20'000}, size_t{100'000}, size_t{300'000}, size_t{2'000'000}, size_t{20'000'000}}) {
     SCOPED_TRACE(bytes);
     Connection mine = Connect(), other = Connect();
     ASSERT_TRUE(mine.Query("SELECT '" + std::string(bytes, 'x') + "'; PREPARE late AS SELECT 'late'").ok());
