@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "protocol/message_writer.h"
 
@@ -176,6 +177,33 @@ const std::string* ServerSettings::Reported(std::string_view name) const { retur
 
 namespace {
 
+// The value of a setting in a reading_key.
+std::optional<std::string_view> FindInKey(std::string_view key, std::string_view name) {
+  while (!key.empty()) {
+    const size_t name_end = key.find('\0');
+    const size_t value_end = name_end == std::string_view::npos ? name_end : key.find('\0', name_end + 1);
+    if (value_end == std::string_view::npos) return std::nullopt;
+    if (key.substr(0, name_end) == name) return key.substr(name_end + 1, value_end - name_end - 1);
+    key.remove_prefix(value_end + 1);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<Setting> ServerSettings::DifferenceOfReading(std::string_view wanted, std::string_view now) const {
+  std::vector<Setting> difference;
+  if (wanted == now) return difference;
+  for (const auto& [name, value] : base_) {
+    if (std::binary_search(kNeverRead.begin(), kNeverRead.end(), std::string_view(name))) continue;
+    const std::string_view want = FindInKey(wanted, name).value_or(value);
+    if (want != FindInKey(now, name).value_or(value)) difference.emplace_back(name, want);
+  }
+  return difference;
+}
+
+namespace {
+
 // Who the session is, before and behind everything else: a lesser role may not be allowed to set the rest.
 int RankOf(std::string_view name) { return name == "role" ? 2 : name == "session_authorization" ? 1 : 0; }
 
@@ -193,6 +221,23 @@ bool SettingsDifference::MustBeAwaited() const {
          std::any_of(set.begin(), set.end(), [&](const Setting& setting) { return decides(setting.first); });
 }
 
+void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std::string_view name) {
+  std::string sql = "SELECT ";
+  for (size_t i = 0; i < settings.size(); ++i) {
+    sql += (i > 0 ? ", " : "") + ("pg_catalog.set_config($" + std::to_string(2 * i + 1) + ", $" + std::to_string(2 * i + 2) + ", false)");
+  }
+  MessageWriter(out).Begin('P').Text(name).Text(sql).Int16(0).End();
+  MessageWriter bind(out);
+  bind.Begin('B').Text(name).Text(name).Int16(0).Int16(static_cast<int16_t>(2 * settings.size()));
+  for (const auto& [key, value] : settings) {
+    bind.Int32(static_cast<int32_t>(key.size())).Bytes(key);
+    bind.Int32(static_cast<int32_t>(value.size())).Bytes(value);
+  }
+  bind.Int16(0).End();
+  MessageWriter(out).Begin('E').Text(name).Int32(0).End();
+  MessageWriter(out).Begin('C').Byte('S').Text(name).End();  // no client may find it
+}
+
 int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string& types) {
   SettingsDifference difference = wanted;
   std::stable_sort(difference.reset.begin(), difference.reset.end(), [](auto& a, auto& b) { return RankOf(a) > RankOf(b); });
@@ -207,20 +252,7 @@ int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string&
   }
   if (difference.set.empty()) return ready;
   types += "PBECS";
-  std::string sql = "SELECT ";
-  for (size_t i = 0; i < difference.set.size(); ++i) {
-    sql += (i > 0 ? ", " : "") + ("pg_catalog.set_config($" + std::to_string(2 * i + 1) + ", $" + std::to_string(2 * i + 2) + ", false)");
-  }
-  MessageWriter(out).Begin('P').Text("").Text(sql).Int16(0).End();
-  MessageWriter bind(out);
-  bind.Begin('B').Text("").Text("").Int16(0).Int16(static_cast<int16_t>(2 * difference.set.size()));
-  for (const auto& [name, value] : difference.set) {
-    bind.Int32(static_cast<int32_t>(name.size())).Bytes(name);
-    bind.Int32(static_cast<int32_t>(value.size())).Bytes(value);
-  }
-  bind.Int16(0).End();
-  MessageWriter(out).Begin('E').Text("").Int32(0).End();
-  MessageWriter(out).Begin('C').Byte('S').Text("").End();  // no client may find it
+  WriteSetConfig(out, difference.set, "");
   WriteSync(out);
   return ready + 1;
 }

@@ -73,6 +73,8 @@ class ServerSettings {
   // The linked client's settings became `wanted` because the server reported so.
   void OnFollowed(const SettingsRef& wanted) { synced_ = wanted; }
   const std::string* Reported(std::string_view name) const;
+  // What must be set to have the reported settings that `wanted` (a reading_key) stands for, where they differ from those of `now`.
+  std::vector<Setting> DifferenceOfReading(std::string_view wanted, std::string_view now) const;
 
  private:
   std::vector<Setting> base_;      // tracked, as at login
@@ -82,6 +84,8 @@ class ServerSettings {
   bool changed_ = false;
 };
 
+// Parse, Bind, Execute and Close of one statement that sets these, under this name of statement and portal.
+void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std::string_view name);
 // Appends the messages of a replay: `types` gets the type of each, in order. Returns how many ReadyForQuery will come back.
 int WriteReplay(std::string& out, const SettingsDifference& difference, std::string& types);
 

@@ -183,6 +183,7 @@ class Client final : public SocketHandler {
   struct Edit {
     enum class Kind : uint8_t {
       kAsItIs,  // the message goes on
+      kThenRestore,  // the same, and behind it what RestoreInBatch sends
       kHead,    // its first `head` bytes were replaced; the rest goes on
       kEaten,   // all of it was replaced, or is not sent
       kWait,    // not before everything that was sent has been answered
@@ -213,6 +214,7 @@ class Client final : public SocketHandler {
   Ensured EnsureUnnamed(Parts& parts);
   Ensured EnsureOnServer(const protocol::StatementRef& statement, Parts& parts);
   void EnsureUnknown(std::string_view name, Parts& parts);
+  void SetForParse(const std::vector<protocol::Setting>& settings, Parts& parts);
   protocol::ReplyTracker::Note NoteWrongName(std::string_view name);
   bool MayFakeParse() const;
   bool KeepsNames() const { return pool_->max_prepared_statements() > 0; }
@@ -253,9 +255,12 @@ class Client final : public SocketHandler {
   std::optional<Edit> NoteState(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view bind_body,
                                 const protocol::Frame& frame, Parts& parts);
   Edit Refuse(const protocol::Frame& frame, const protocol::ErrorReport& report, Parts& parts);
-  void NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body);
+  enum class Asked : uint8_t { kByQuery, kByBind };
+  void NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked);
   bool MustSettle() const;
   void Restore();
+  void RestoreInBatch(Parts& parts);
+  std::vector<protocol::Setting> ResetValues() const;
   void Settle();
   void TakeFinding(const protocol::SessionFinding& finding, std::string& to_client);
   void SetPins(uint32_t pins);

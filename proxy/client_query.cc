@@ -108,6 +108,7 @@ size_t Client::Relay(std::string_view chunk) {
       SendDeferredBegin(parts);
     }
     auto note = protocol::ReplyTracker::Note::kNone;
+    bool restores = false;
     if (tracks_) {
       parts.Add(chunk.substr(run, pos - run));
       run = pos;
@@ -126,6 +127,7 @@ size_t Client::Relay(std::string_view chunk) {
       }
       run += edit.head;
       note = edit.note;
+      restores = edit.kind == Edit::Kind::kThenRestore;
     }
     const bool is_seen = server_->tracker().OnSent(frame.type, protocol::ReplyTracker::Action::kForward, note);
     if (is_seen && (frame.type == 'S' || frame.type == 'Q' || frame.type == 'F')) ++batches_.current;
@@ -135,6 +137,11 @@ size_t Client::Relay(std::string_view chunk) {
     }
     pos += frame.here.size();
     stream_left_ = frame.total - frame.here.size();
+    if (restores) {
+      parts.Add(chunk.substr(run, pos - run));
+      run = pos;
+      RestoreInBatch(parts);
+    }
   }
   flush();
   if (server_ != nullptr && server_->tracker().owed() >= protocol::kOwedMax) socket_->Pause(PauseReason::kOwed);

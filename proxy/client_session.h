@@ -61,7 +61,8 @@ enum class Restoring : uint8_t { kNo, kDue, kSent };
 
 struct Session {
   protocol::ClientStatements statements;
-  Restoring restoring = Restoring::kNo;
+  Restoring restoring = Restoring::kNo;           // after a simple query
+  bool restores_query = false, restores_bound = false;  // the query, or the last Bind, resets something
   std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
   // PREPARE and DEALLOCATE of names that have been sent and not been answered; behind them everything about names waits.
   struct SqlName {

@@ -45,6 +45,7 @@ void MakeLower(std::string& name) {
   for (char& c : name) c = protocol::LowerAscii(c);
 }
 
+constexpr std::string_view kRestoringName = "pgweir_restoring";  // of a statement and a portal, for a moment
 // Fails where the statement in its place would have run; the client hears why (Server::JudgeError).
 constexpr std::string_view kRefusedSql = "REFUSED BY session_state OF pgweir";
 
@@ -60,7 +61,10 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   }
   Touched& touched = session().touched;
   const bool named_before = !touched.names.empty() || touched.every_setting;
-  for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body);
+  const bool is_bound = frame.type == 'B';
+  session_->restores_bound = session_->restores_query = false;
+  for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body, is_bound ? Asked::kByBind : Asked::kByQuery);
+  if (session_->restores_query) session_->restoring = Restoring::kDue;
   SqlFlags state = flags & kStateFlags;
   if (session_->pins != 0) state |= flags & kUnpinFlags;
   // What the server reports needs no question.
@@ -77,7 +81,8 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   return std::nullopt;
 }
 
-void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body) {
+void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked) {
+  const bool is_bound = asked == Asked::kByBind;
   Touched& touched = session_->touched;
   const auto note = [&](std::string name) {
     MakeLower(name);  // names of settings are, however they are quoted
@@ -96,7 +101,7 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
   if (resets_all) touched.every_setting = true;
   if (resets_all || statement.kind == SqlKind::kReset) {
     touched.was_reset = true;
-    if (!startup_->values().empty()) session_->restoring = Restoring::kDue;
+    if (!startup_->values().empty()) (is_bound ? session_->restores_bound : session_->restores_query) = true;
   }
   for (const std::string& name : statement.set_config_names) note(name);
   // A custom setting of a name that was computed cannot be found again.
@@ -142,16 +147,32 @@ bool Client::WithholdsReady() {
   return ready_withheld_;
 }
 
-// What was reset in this transaction gets the client's own defaults, in an exchange that only its ParameterStatus is heard of.
-void Client::Restore() {
+// The client's own defaults of what was reset.
+std::vector<protocol::Setting> Client::ResetValues() const {
   const Touched& touched = session_->touched;
-  protocol::SettingsDifference wanted;
+  std::vector<protocol::Setting> values;
   for (const auto& setting : startup_->values()) {
     std::string name = setting.first;
     MakeLower(name);
     const bool is_reset = touched.every_setting || std::find(touched.names.begin(), touched.names.end(), name) != touched.names.end();
-    if (is_reset) wanted.set.push_back(setting);
+    if (is_reset) values.push_back(setting);
   }
+  return values;
+}
+
+// After the Execute of a RESET: part of the client's own batch, and of its transaction.
+void Client::RestoreInBatch(Parts& parts) {
+  const auto values = ResetValues();
+  if (values.empty()) return;
+  protocol::WriteSetConfig(parts.BeginOwn(), values, kRestoringName);
+  parts.EndOwn();
+  for (const char type : std::string_view("PBEC")) server_->tracker().OnSent(type, Action::kSkip);
+}
+
+// After a query that did, inside a transaction: an exchange of which only its ParameterStatus is heard.
+void Client::Restore() {
+  protocol::SettingsDifference wanted;
+  wanted.set = ResetValues();
   session_->restoring = wanted.set.empty() ? Restoring::kNo : Restoring::kSent;
   if (wanted.set.empty()) return OnRestored();
   server_->SendOwn(wanted);

@@ -19,6 +19,7 @@ using Kind = protocol::StatementChange::Kind;
 namespace {
 
 constexpr SqlFlags kConcernsNames = protocol::kSqlDeallocate | protocol::kSqlPrepare | protocol::kSqlExecute;
+constexpr std::string_view kReadingName = "pgweir_reading";  // of a statement and a portal, for a moment
 constexpr SqlFlags kSetsSomething = protocol::kSqlSet | protocol::kSqlSetLocal;
 constexpr SqlFlags kChangesNames = protocol::kSqlDeallocate | protocol::kSqlDiscard | protocol::kSqlPrepare;
 
@@ -59,6 +60,8 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
     batches_.answered = batches_.current - 1;
     barrier_ = false;
   }
+  // What was reset must be the client's own again before anything else sees it.
+  if (session_ && session_->restoring == Restoring::kDue && !batch_is_first_) return Wait(parts);
   switch (frame.type) {
     case 'Q': return EditQuery(frame, parts);
     case 'P': return EditParse(frame, parts);
@@ -66,6 +69,7 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
     case 'D': return EditDescribe(frame, parts);
     case 'C': return EditClose(frame, parts);
     case 'E': {
+      if (session_ && std::exchange(session_->restores_bound, false)) return {.kind = Edit::Kind::kThenRestore};
       if (!std::exchange(channel_bound_, false)) return {};
       const auto kind = session_->channel_changes.back().kind;
       server_->log().Add({Kind::kChannel, {kind == protocol::SqlKind::kListen ? kTagListen : kTagUnlisten}, nullptr, {}});
@@ -282,12 +286,25 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   auto& tracker = server_->tracker();
   if (has == protocol::ServerStatements::Has::kStale) CloseOnServer(statement, parts);
   else MakeRoom(parts);
+  // A literal of a date means what the settings said when the client parsed it; it is read under those again.
+  const std::string& now = settings_->reading_key();
+  auto& settings = server_->settings();
+  const bool may_set = tracker.status() != 'E';
+  SetForParse(may_set ? settings.DifferenceOfReading(statement->settings, now) : std::vector<protocol::Setting>(), parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
   server_->log().Add({Kind::kServerParse, {}, statement, {}});
   server.Add(statement, batches_.current);
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
+  SetForParse(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), parts);
   return Ensured::kYes;
+}
+
+void Client::SetForParse(const std::vector<protocol::Setting>& settings, Parts& parts) {
+  if (settings.empty()) return;
+  protocol::WriteSetConfig(parts.BeginOwn(), settings, kReadingName);
+  parts.EndOwn();
+  for (const char type : std::string_view("PBEC")) server_->tracker().OnSent(type, Action::kSkip);
 }
 
 Client::Ensured Client::EnsureUnnamed(Parts& parts) {

@@ -162,6 +162,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   Retry retry_;
   enum class Healing : uint8_t { kNo, kUntilReady, kHidesDescription } healing_ = Healing::kNo;
   int replay_units_ = 0;  // of a replay that went along with the client's query: ReadyForQuery still to come
+  std::string hidden_error_;  // why a name that the client's query needs could not be made
   size_t tags_given_ = 0;  // of the query at hand, when it has stand-ins
   std::string behind_;  // made answers that follow the frame at hand
   std::string input_;       // an unfinished header, or a message that must be whole

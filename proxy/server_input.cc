@@ -157,6 +157,7 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
       if (verdict == Verdict::kHide && replay_units_ > 0) --replay_units_;
       if (verdict != Verdict::kForward) return verdict;
       retry_.End();
+      hidden_error_.clear();
       client_->OnUnitAnswered(body[0], Now());
       // The client hears that it is done when what it has left is known: then its next query finds everything in its place.
       return client_->WithholdsReady() ? Verdict::kHide : verdict;
@@ -208,6 +209,7 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   if (is_our_timeout) protocol::WriteError(own, *client_->timeout_report());
   else if (is_outdated) protocol::WriteStalePlanError(own);
   else if (change != nullptr && change->kind == Kind::kRefuse) own = change->name;
+  else if (!hidden_error_.empty() && fields.sqlstate == "26000") protocol::MessageWriter(own).Begin('E').Bytes(hidden_error_).End();
   else WriteRenamedError(own, body, fields);
   const bool heals = is_stale && TryHeal(change);
   const auto answer = tracker_.OnReply('E');
@@ -226,7 +228,10 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
     return Verdict::kHide;
   }
   if (answer.action == protocol::ReplyTracker::Action::kOwn) {
-    if (replay_units_ == 0) return Verdict::kHide;  // a message that only made ready for the client's own: that will say so
+    if (replay_units_ == 0) {  // it only made ready for the client's own query, which will fail too
+      hidden_error_.assign(body);
+      return Verdict::kHide;
+    }
     replay_failed_ = true;
     own_error_.assign(body);
     return Verdict::kHide;
