@@ -116,6 +116,37 @@ TEST_F(PreparedStatementsTest, SeveralStatementsInOneText) {
   EXPECT_EQ(mine.Query("EXECUTE e").sqlstate(), "26000");
 }
 
+TEST_F(PreparedStatementsTest, PrepareByExtendedProtocol) {
+  StartWith(1);
+  Connection mine = Connect(), other = Connect();
+  ASSERT_TRUE(mine.Params("PREPARE via AS SELECT 'mine'").ok());
+  EXPECT_EQ(other.Query("EXECUTE via").sqlstate(), "26000");
+  ASSERT_TRUE(other.Params("PREPARE via AS SELECT 'other'").ok());
+  EXPECT_EQ(mine.Params("EXECUTE via").Value(), "mine");
+  EXPECT_EQ(mine.Params("PREPARE via AS SELECT 1").sqlstate(), "42P05");
+  ASSERT_TRUE(mine.Params("DEALLOCATE via").ok());
+  EXPECT_EQ(mine.Query("EXECUTE via").sqlstate(), "26000");
+  EXPECT_EQ(other.Query("EXECUTE via").Value(), "other");
+  // A named statement that prepares, run twice.
+  ASSERT_TRUE(mine.Prepare("maker", "PREPARE made AS SELECT 'made'").ok());
+  ASSERT_TRUE(mine.Execute("maker").ok());
+  EXPECT_EQ(other.Query("EXECUTE made").sqlstate(), "26000");
+  EXPECT_EQ(mine.Execute("maker").sqlstate(), "42P05");
+  EXPECT_EQ(mine.Query("EXECUTE made").Value(), "made");
+  // In one pipeline with what needs it.
+  WireClient wire = ConnectWire();
+  const auto run = [](const std::string& sql) { return Parse("", sql) + Bind("", "") + Execute(""); };
+  std::vector<std::string> values;
+  const std::string batch = run("PREPARE piped AS SELECT 'one'") + run("EXECUTE piped") + run("DEALLOCATE piped") +
+                            run("PREPARE piped AS SELECT 'two'") + run("EXECUTE piped") + Bind("", "piped") +
+                            Execute("");
+  for (const Message& message : wire.Ask(batch + Sync())) {
+    EXPECT_NE(message.type, 'E') << (message.type == 'E' ? ErrorField(message, 'M') : "");
+    if (message.type == 'D') values.push_back(RowValues(message)[0].value());
+  }
+  EXPECT_EQ(values, (std::vector<std::string>{"one", "two", "two"}));
+}
+
 TEST_F(PreparedStatementsTest, NamesKnowOfNoTransaction) {
   StartWith(1);
   Connection mine = Connect(), other = Connect();

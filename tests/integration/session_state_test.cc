@@ -197,6 +197,37 @@ TEST_F(SessionStateTest, RareTemporaryObjectsPinToo) {
   EXPECT_EQ(Leftovers(next), kNothing);
 }
 
+// What pgweir asks the server is read under the client's own search_path, too.
+TEST_F(SessionStateTest, TheQuestionIsNotFooledByOperatorsOfTheClient) {
+  StartWithOneServer();
+  AsSuperuser(
+      "DROP SCHEMA IF EXISTS fooled CASCADE; CREATE SCHEMA fooled; GRANT USAGE ON SCHEMA fooled TO PUBLIC;"
+      "CREATE FUNCTION fooled.never(oid, oid) RETURNS bool LANGUAGE sql AS 'SELECT false';"
+      "CREATE FUNCTION fooled.never(text, text) RETURNS bool LANGUAGE sql AS 'SELECT false';"
+      "CREATE FUNCTION fooled.never(int, int) RETURNS bool LANGUAGE sql AS 'SELECT false';"
+      "CREATE OPERATOR fooled.= (LEFTARG = oid, RIGHTARG = oid, FUNCTION = fooled.never);"
+      "CREATE OPERATOR fooled.= (LEFTARG = text, RIGHTARG = text, FUNCTION = fooled.never);"
+      "CREATE OPERATOR fooled.= (LEFTARG = int, RIGHTARG = int, FUNCTION = fooled.never)");
+  const AfterTest undo("DROP SCHEMA fooled CASCADE");
+  Connection admin = Admin(), next = Connect();
+  for (const Thing& thing : {Things()[0], Things()[14]}) {
+    SCOPED_TRACE(thing.make);
+    Connection mine = Connect("app", "app", "options='-c search_path=fooled,pg_catalog,public'");
+    ASSERT_TRUE(mine.Query(thing.make).ok());
+    EXPECT_EQ(Pins(admin), std::vector<std::string>{thing.reason});
+    mine.Close();
+    ASSERT_TRUE(WaitUntilFree(admin));
+    EXPECT_EQ(Leftovers(next), kNothing);
+  }
+  Connection mine = Connect("app", "app", "options='-c search_path=fooled,pg_catalog,public'");
+  const std::string before = next.Value("SHOW work_mem");
+  ASSERT_TRUE(mine.Query("SET work_mem = '29MB'").ok());
+  EXPECT_EQ(next.Value("SHOW work_mem"), before);
+  EXPECT_EQ(mine.Value("SHOW work_mem"), "29MB");
+  ASSERT_TRUE(mine.Query("RESET work_mem").ok());
+  EXPECT_EQ(mine.Value("SHOW work_mem"), before);
+}
+
 // The text that takes the lock was sent before; what is sent now only names it.
 TEST_F(SessionStateTest, StatementsThatAreNamedDoWhatTheirTextSays) {
   StartWithOneServer();

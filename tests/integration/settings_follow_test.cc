@@ -455,6 +455,24 @@ TEST_F(SettingsFollowTest, RoleFollows) {
   EXPECT_EQ(local.Value("SELECT current_user"), "app");
 }
 
+TEST_F(SettingsFollowTest, ARoleGivenAtStartupFollowsAndIsWhatResetMeans) {
+  AsSuperuser("GRANT other TO app");
+  const AfterTest undo("REVOKE other FROM app");
+  Connection plain = Connect(), mine = Connect("app", "app", "options='-c role=other'");
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(plain.Value("SELECT current_user"), "app");
+    EXPECT_EQ(mine.Value("SELECT current_user"), "other");
+  }
+  ASSERT_TRUE(mine.Query("SET ROLE NONE").ok());
+  EXPECT_EQ(plain.Value("SELECT current_user"), "app");
+  EXPECT_EQ(mine.Value("SELECT current_user"), "app");
+  ASSERT_TRUE(mine.Query("RESET ROLE").ok());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(plain.Value("SELECT current_user"), "app");
+    EXPECT_EQ(mine.Value("SELECT current_user"), "other");
+  }
+}
+
 TEST_F(SettingsFollowTest, SessionAuthorizationFollows) {
   Connection other = Connect("postgres");
   for (const char* set : {"SET SESSION AUTHORIZATION other", "SET SESSION SESSION AUTHORIZATION 'other'"}) {
