@@ -83,7 +83,7 @@ class ClientStatements {
   // For error texts: the client's name of a statement, or empty.
   std::string_view NameOf(std::string_view server_name) const;
   size_t size() const { return names_.size(); }
-  size_t bytes() const { return bytes_ + unnamed.body.capacity(); }
+  size_t bytes() const { return bytes_ + unnamed.body.capacity() + previous_unnamed.body.capacity(); }
 
   // The unnamed statement as this client last parsed it. serial 0: none, or one that only the server still has, if any.
   struct Unnamed {
@@ -93,6 +93,7 @@ class ClientStatements {
     SqlFlags flags = 0;
   };
   Unnamed unnamed;
+  Unnamed previous_unnamed;  // comes back when the Parse that replaced it is skipped
 
  private:
   struct Hash {

@@ -178,6 +178,7 @@ void ReplyTracker::OnError(Answer& answer) {
     if (was_copy_in && count_ > 1) doubtful_ = true;
     return;
   }
+  answer.parse_failed = At(0).owed == Owed::kParse && At(0).note == Note::kNone;
   while (count_ > 0 && At(0).owed != Owed::kSync) {
     if (At(0).note == Note::kNoted) ++answer.undone;
     else if (At(0).owed == Owed::kParse) ++answer.parses_undone;

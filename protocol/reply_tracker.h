@@ -64,6 +64,7 @@ class ReplyTracker {
     uint32_t confirmed = 0;            // noted messages that are now known to have been carried out
     uint32_t undone = 0;               // noted messages, next in order, that were not
     uint32_t parses_undone = 0;        // Parse messages that were not, beside the noted ones
+    bool parse_failed = false;         // the first of these was carried out, and failed
     // Fakes as whole messages, valid until the next call: those that belong before this answer, and behind it.
     std::string_view before, behind;
     friend bool operator==(const Answer&, const Answer&) = default;

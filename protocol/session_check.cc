@@ -32,14 +32,14 @@ struct Thing {
   SessionThing bit;
   std::string_view name, exists;
 };
+// Operators are named in full: a client may have others of its own in front of them.
 constexpr std::array<Thing, 4> kThings = {{
     {kTempObjects, "temp",
-     "EXISTS (SELECT 1 FROM pg_catalog.pg_class WHERE relnamespace = pg_catalog.pg_my_temp_schema()) OR "
-     "EXISTS (SELECT 1 FROM pg_catalog.pg_proc WHERE pronamespace = pg_catalog.pg_my_temp_schema()) OR "
-     "EXISTS (SELECT 1 FROM pg_catalog.pg_type WHERE typnamespace = pg_catalog.pg_my_temp_schema())"},
+     "EXISTS (SELECT 1 FROM pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass "
+     "AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())"},
     {kHoldCursors, "hold", "EXISTS (SELECT 1 FROM pg_catalog.pg_cursors WHERE is_holdable)"},
     {kAdvisoryLocks, "advisory",
-     "EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid())"},
+     "EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())"},
     {kChannels, "channels", "EXISTS (SELECT 1 FROM pg_catalog.pg_listening_channels())"},
 }};
 
@@ -70,11 +70,11 @@ std::string QuestionSql(const SessionQuestion& question) {
     // Quoted: a bare null in an array literal is no name.
     for (const std::string& name : question.names) names += (names.empty() ? "\"" : ",\"") + name + '"';
     add("SELECT 'set', n, pg_catalog.current_setting(n, true), (SELECT s.source FROM pg_catalog.pg_settings s "
-        "WHERE pg_catalog.lower(s.name) = n LIMIT 1) FROM pg_catalog.unnest('{" + names + "}'::pg_catalog.text[]) n");
+        "WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) n LIMIT 1) FROM pg_catalog.unnest('{" + names + "}'::pg_catalog.text[]) n");
   }
   if (question.settings == SessionQuestion::Settings::kAll) {
     add("SELECT 'set', pg_catalog.lower(name), pg_catalog.current_setting(name), source FROM pg_catalog.pg_settings "
-        "WHERE source = 'session' AND name NOT IN ('transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'seed')");
+        "WHERE source OPERATOR(pg_catalog.=) 'session' AND name OPERATOR(pg_catalog.<>) ALL (ARRAY['transaction_isolation', 'transaction_read_only', 'transaction_deferrable', 'seed'])");
   }
   for (const Thing& thing : kThings) {
     if ((question.things & thing.bit) == 0) continue;

@@ -206,6 +206,7 @@ namespace {
 
 // Who the session is, before and behind everything else: a lesser role may not be allowed to set the rest.
 int RankOf(std::string_view name) { return name == "role" ? 2 : name == "session_authorization" ? 1 : 0; }
+bool IsEncoding(const Setting& setting) { return setting.first == "client_encoding"; }
 
 std::string ResetCommand(const std::string& name) {
   if (name == "session_authorization") return "RESET SESSION AUTHORIZATION;";
@@ -235,7 +236,9 @@ void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std:
   }
   bind.Int16(0).End();
   MessageWriter(out).Begin('E').Text(name).Int32(0).End();
-  MessageWriter(out).Begin('C').Byte('S').Text(name).End();  // no client may find it
+  // No client may find them.
+  MessageWriter(out).Begin('C').Byte('P').Text(name).End();
+  MessageWriter(out).Begin('C').Byte('S').Text(name).End();
 }
 
 int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string& types) {
@@ -251,8 +254,14 @@ int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string&
     ++ready;
   }
   if (difference.set.empty()) return ready;
-  types += "PBECS";
-  WriteSetConfig(out, difference.set, "");
+  // The letters of the others are in the client's encoding.
+  const auto others = std::stable_partition(difference.set.begin(), difference.set.end(), IsEncoding);
+  for (const auto& part : {std::vector<Setting>(difference.set.begin(), others), std::vector<Setting>(others, difference.set.end())}) {
+    if (part.empty()) continue;
+    types += kSetConfigTypes;
+    WriteSetConfig(out, part, "");
+  }
+  types += 'S';
   WriteSync(out);
   return ready + 1;
 }

@@ -85,6 +85,7 @@ class ServerSettings {
 };
 
 // Parse, Bind, Execute and Close of one statement that sets these, under this name of statement and portal.
+inline constexpr std::string_view kSetConfigTypes = "PBECC";
 void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std::string_view name);
 // Appends the messages of a replay: `types` gets the type of each, in order. Returns how many ReadyForQuery will come back.
 int WriteReplay(std::string& out, const SettingsDifference& difference, std::string& types);

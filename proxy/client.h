@@ -96,7 +96,8 @@ class Client final : public SocketHandler {
   void OnResultTypeTold(std::string_view statement);
   // The client's statements, nullptr while it has none: the server tells them what was confirmed and undone.
   protocol::ClientStatements* statements() { return session_ ? &session_->statements : nullptr; }
-  void OnParsesUndone();                      // the unnamed statement may be among them
+  enum class Undone : uint8_t { kFailed, kSkipped };
+  void OnParsesUndone(Undone undone);         // the unnamed statement may be among them
   void OnCommandTag(std::string_view tag);    // of its own statement
   // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
   const protocol::ErrorReport* timeout_report() const { return timeout_report_ ? &*timeout_report_ : nullptr; }
@@ -204,6 +205,8 @@ class Client final : public SocketHandler {
   Edit EditClose(const protocol::Frame& frame, Parts& parts);
   std::optional<Edit> NoteBind(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view sql,
                                const protocol::Frame& frame, Parts& parts);
+  protocol::SqlFlags FlagsOfPlace(protocol::SqlFlags flags);
+  protocol::SqlFlags AddExecuted(std::vector<protocol::SqlStatement>& details);
   void CloseOnServer(const protocol::StatementRef& statement, Parts& parts);
   void BeginRetry(std::string_view name, const protocol::StatementRef& statement);
   Edit ParseUnnamed(const protocol::ParseHead& head, Parts& parts);
@@ -214,7 +217,7 @@ class Client final : public SocketHandler {
   Ensured EnsureUnnamed(Parts& parts);
   Ensured EnsureOnServer(const protocol::StatementRef& statement, Parts& parts);
   void EnsureUnknown(std::string_view name, Parts& parts);
-  void SetForParse(const std::vector<protocol::Setting>& settings, Parts& parts);
+  void SetForParse(const std::vector<protocol::Setting>& settings, protocol::ReplyTracker::Action action, Parts& parts);
   protocol::ReplyTracker::Note NoteWrongName(std::string_view name);
   bool MayFakeParse() const;
   bool KeepsNames() const { return pool_->max_prepared_statements() > 0; }

@@ -19,7 +19,7 @@
 namespace proxy {
 
 inline constexpr size_t kNotificationBytesMax = 1024 * 1024;  // kept for a client inside a transaction
-inline constexpr size_t kTouchedMax = 64;  // settings named in one transaction; with more, all are asked for
+inline constexpr size_t kTouchedMax = 1024;  // settings named in one transaction; with more, the server is pinned
 
 // The flags of statements that may leave something behind their transaction.
 inline constexpr protocol::SqlFlags kStateFlags =
@@ -39,7 +39,7 @@ struct Touched {
   bool unreadable = false;     // a name that cannot be asked for
   void Add(const std::string& name) {
     if (std::find(names.begin(), names.end(), name) != names.end()) return;
-    if (names.size() >= kTouchedMax) every_setting = true;
+    if (names.size() >= kTouchedMax) every_setting = unreadable = true;
     else names.push_back(name);
   }
 };

@@ -40,9 +40,11 @@ void Client::PrepareNames(const std::vector<protocol::SqlStatement>& details, st
     if (statement.kind == SqlKind::kExecute) continue;
     protocol::StatementRef made;
     if (statement.kind == SqlKind::kPrepare) {
-      std::string body(sql.substr(statement.begin, statement.end - statement.begin));
-      body.append(3, '\0');
-      made = pool_->statements().Intern(body, {}, StatementRegistry::Sharing::kPrivate, 0, {});
+      const std::string_view text = sql.substr(statement.begin, statement.end - statement.begin);
+      auto inner = protocol::Examine(text, backslash());
+      // Its flags are those of what it will execute.
+      made = pool_->statements().Intern(std::string(text) + std::string(3, '\0'), settings_->reading_key(), StatementRegistry::Sharing::kPrivate,
+                                        protocol::Sniff(text, backslash()) & kStateFlags, std::move(inner));
     }
     pending.push_back({statement.kind, name, std::move(made)});
   }
@@ -74,7 +76,12 @@ void Client::EnsureNamed(std::string_view name, Action action, Parts& parts) {
     protocol::WriteClose(parts.BeginOwn(), oldest), parts.EndOwn();
   }
   if (entry->language == protocol::Language::kSql) {
+    const bool may_set = tracker.status() != 'E';
+    const std::string& now = settings_->reading_key();
+    const std::string& then = entry->statement->settings;
+    if (may_set) SetForParse(server_->settings().DifferenceOfReading(then, now), action, parts);
     WriteSqlPrepare(entry->statement, action, parts);
+    if (may_set) SetForParse(server_->settings().DifferenceOfReading(now, then), action, parts);
   } else {
     protocol::WriteParse(parts.BeginOwn(), name, entry->statement->body), parts.EndOwn();
     tracker.OnSent('P', action, Note::kNoted);
@@ -91,12 +98,13 @@ void Client::WriteSqlPrepare(const protocol::StatementRef& statement, Action act
   protocol::WriteBindHead(own, kOwnName, kOwnName, 6);
   own.append(6, '\0');
   protocol::MessageWriter(own).Begin('E').Text(kOwnName).Int32(0).End();
+  protocol::MessageWriter(own).Begin('C').Byte('P').Text(kOwnName).End();
   protocol::WriteClose(own, kOwnName);
   parts.EndOwn();
   auto& tracker = server_->tracker();
   for (const char type : std::string_view("CPB")) tracker.OnSent(type, action);
   tracker.OnSent('E', action, Note::kNoted);
-  tracker.OnSent('C', action);
+  for (const char type : std::string_view("CC")) tracker.OnSent(type, action);
 }
 
 // The tag says that the first of the pending ones of its kind has been carried out.

@@ -64,15 +64,16 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   const bool is_bound = frame.type == 'B';
   session_->restores_bound = session_->restores_query = false;
   for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body, is_bound ? Asked::kByBind : Asked::kByQuery);
-  if (session_->restores_query) session_->restoring = Restoring::kDue;
+  if (session_->restores_query && !ResetValues().empty()) session_->restoring = Restoring::kDue;
   SqlFlags state = flags & kStateFlags;
   if (session_->pins != 0) state |= flags & kUnpinFlags;
   // What the server reports needs no question.
   if (!named_before && touched.names.empty() && !touched.every_setting && session_->channel_changes.empty()) state &= ~SqlFlags{protocol::kSqlSet};
-  if ((state & protocol::kSqlSequence) != 0 && is_fresh_ && server_->last_client() != id_) {
+  if ((state & protocol::kSqlSequence) != 0 && is_fresh_ && server_->has_sequences_of_others()) {
     // What others have drawn from sequences in that session must not be taken for this client's.
     FlushToServer(parts);
     server_->SendOwnQuery("DISCARD SEQUENCES");
+    server_->MarkSequencesDiscarded();
   }
   if (state == 0) return std::nullopt;
   touched.flags |= state;
@@ -110,6 +111,7 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
     const auto value = protocol::ReadBindParameter(bind_body, number);
     if (!value) {
       touched.every_setting = true;
+      if (!is_bound) touched.unreadable = true;
       continue;
     }
     note(std::string(*value));
@@ -166,7 +168,7 @@ void Client::RestoreInBatch(Parts& parts) {
   if (values.empty()) return;
   protocol::WriteSetConfig(parts.BeginOwn(), values, kRestoringName);
   parts.EndOwn();
-  for (const char type : std::string_view("PBEC")) server_->tracker().OnSent(type, Action::kSkip);
+  for (const char type : protocol::kSetConfigTypes) server_->tracker().OnSent(type, Action::kSkip);
 }
 
 // After a query that did, inside a transaction: an exchange of which only its ParameterStatus is heard.
@@ -285,6 +287,12 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
     const std::string_view tracked = protocol::TrackedName(name);
     const std::string_view key = tracked.empty() ? std::string_view(name) : tracked;
     const std::string* own_default = startup_->Find(key);
+    if (own_default != nullptr && !session_->touched.was_reset) {
+      // Only who the session is has a default that can be set by its value.
+      if (name == "role") now = now->With(key, "none");
+      if (name == "session_authorization") now = now->With(key, pool_->key().user);
+      continue;
+    }
     if (own_default == nullptr) {
       if (now->Find(key) != nullptr) now = now->Without(key);
       continue;
@@ -307,7 +315,10 @@ uint32_t Client::PinsOf(const protocol::SessionFinding& finding) const {
     if ((finding.things & kind.thing) != 0) pins |= Session::Bit(kind.kind);
   }
   const bool settings_pin = pool_->policy(StateKind::kSettings) == StatePolicy::kPin;
-  if (session_->has_unknown_settings || (settings_pin && !finding.set.empty())) pins |= Session::Bit(StateKind::kSettings);
+  const bool keeps_some = std::any_of(finding.set.begin(), finding.set.end(), [this](const protocol::Setting& setting) {
+    return !setting.first.starts_with(kChannelSetting) && !(setting.second.empty() && session_->touched.was_reset);
+  });
+  if (session_->has_unknown_settings || (settings_pin && keeps_some)) pins |= Session::Bit(StateKind::kSettings);
   return pins | session_->lasting;
 }
 

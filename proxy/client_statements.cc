@@ -99,9 +99,10 @@ Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if (frame.IsWhole() && sql.ends_with('\0')) sql.remove_suffix(1);
   SqlFlags flags = protocol::Sniff(sql, backslash());
   if (!frame.IsWhole()) flags |= kEveryState;  // what is not here yet may say anything
-  if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
+  flags |= FlagsOfPlace(flags);
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return {};
-  const auto details = protocol::Examine(sql, backslash());
+  auto details = protocol::Examine(sql, backslash());
+  flags |= AddExecuted(details);
   const bool has_stand_ins = frame.IsWhole() && CarriesChannels(flags);
   if (has_stand_ins) flags &= ~kChannelFlags;
   if (const auto refused = NoteState(flags, details, {}, frame, parts)) return *refused;
@@ -191,6 +192,8 @@ protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, St
 
 Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts) {
   auto& unnamed = session().statements.unnamed;
+  const bool is_settled = unnamed.batch <= batches_.answered || unnamed.serial == 0;
+  if (is_settled) std::swap(unnamed, session_->statements.previous_unnamed);
   unnamed.flags = protocol::Sniff(head.text, backslash());
   if ((unnamed.flags & ~protocol::kSqlHarmless) != 0) session_->unnamed_details = protocol::Examine(head.text, backslash());
   if (head.body.size() <= protocol::kUnnamedTextMax) {
@@ -218,7 +221,7 @@ void Client::PutUnnamed(uint64_t serial) {
 
 // What somebody else left there is then nobody's: it may be there still, if this message is never carried out.
 void Client::DropUnnamed() {
-  if (session_) session_->statements.unnamed.serial = 0;
+  if (session_) session_->statements.unnamed.serial = session_->statements.previous_unnamed.serial = 0;
   auto& here = server_->statements().unnamed;
   if (here.client == id_) here.serial = 0;
   else here = {};
@@ -290,21 +293,21 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   const std::string& now = settings_->reading_key();
   auto& settings = server_->settings();
   const bool may_set = tracker.status() != 'E';
-  SetForParse(may_set ? settings.DifferenceOfReading(statement->settings, now) : std::vector<protocol::Setting>(), parts);
+  SetForParse(may_set ? settings.DifferenceOfReading(statement->settings, now) : std::vector<protocol::Setting>(), Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
   server_->log().Add({Kind::kServerParse, {}, statement, {}});
   server.Add(statement, batches_.current);
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
-  SetForParse(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), parts);
+  SetForParse(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), Action::kSkip, parts);
   return Ensured::kYes;
 }
 
-void Client::SetForParse(const std::vector<protocol::Setting>& settings, Parts& parts) {
+void Client::SetForParse(const std::vector<protocol::Setting>& settings, Action action, Parts& parts) {
   if (settings.empty()) return;
   protocol::WriteSetConfig(parts.BeginOwn(), settings, kReadingName);
   parts.EndOwn();
-  for (const char type : std::string_view("PBEC")) server_->tracker().OnSent(type, Action::kSkip);
+  for (const char type : protocol::kSetConfigTypes) server_->tracker().OnSent(type, action);
 }
 
 Client::Ensured Client::EnsureUnnamed(Parts& parts) {
@@ -368,6 +371,8 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
       break;
     case Lookup::kFound:
       if (entry->language == protocol::Language::kSql) {
+        const auto statement = entry->statement;
+        if (auto edit = NoteBind(statement->flags, statement->details, statement->text(), frame, parts)) return *edit;
         EnsureNamed(head->statement, Action::kSkip, parts);
         return {};
       }
@@ -388,10 +393,40 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
   return {.kind = Edit::Kind::kHead, .head = protocol::kFrameHeaderBytes + head->bytes, .note = note};
 }
 
+// What the words do not say: a setting of this transaction may have changed where things are made.
+SqlFlags Client::FlagsOfPlace(SqlFlags flags) {
+  if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
+  if ((flags & protocol::kSqlDdl) == 0) return 0;
+  const std::string* path = settings_->Find("search_path");
+  const bool may_be_temp = transaction_sets_ || (path != nullptr && path->find("pg_temp") != std::string::npos);
+  return may_be_temp ? SqlFlags{protocol::kSqlTemp} : SqlFlags{0};
+}
+
+// EXECUTE does what the statement of that name does.
+SqlFlags Client::AddExecuted(std::vector<protocol::SqlStatement>& details) {
+  SqlFlags flags = 0;
+  if (!session_) return flags;
+  std::vector<protocol::SqlStatement> executed;
+  for (const protocol::SqlStatement& statement : details) {
+    if (statement.kind != protocol::SqlKind::kExecute || statement.names.empty()) continue;
+    const ClientStatement* entry = session_->statements.Find(statement.names.front());
+    if (entry == nullptr) continue;
+    flags |= entry->statement->flags & kStateFlags;
+    for (protocol::SqlStatement inner : entry->statement->details) {
+      inner.set_config_unknown |= !inner.set_config_parameters.empty();  // its values are not those of any Bind
+      inner.set_config_parameters.clear();
+      inner.kind = protocol::SqlKind::kOther;
+      executed.push_back(std::move(inner));
+    }
+  }
+  details.insert(details.end(), executed.begin(), executed.end());
+  return flags;
+}
+
 // A Bind is taken for the execution: what the statement does is noted here.
 std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view sql,
                                              const Frame& frame, Parts& parts) {
-  if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
+  flags |= FlagsOfPlace(flags);
   channel_bound_ = false;
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return std::nullopt;
   if (IsChannelStatement(flags, details)) {
@@ -400,7 +435,9 @@ std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<p
     return std::nullopt;
   }
   if ((flags & kConcernsNames) != 0 && barrier_) return Wait(parts);
-  if (auto refused = NoteState(flags, details, frame.body(), frame, parts)) return refused;
+  auto all_details = details;
+  flags |= AddExecuted(all_details);
+  if (auto refused = NoteState(flags, all_details, frame.body(), frame, parts)) return refused;
   if ((flags & kConcernsNames) != 0 && KeepsNames()) PrepareNames(details, sql, 'B', parts);
   if ((flags & kChangesNames) != 0) barrier_ = true;
   return std::nullopt;
@@ -464,9 +501,18 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
 // --- what the server said ------------------------------------------------------------------------------------------------
 
 // Those of the batch after the last that was answered.
-void Client::OnParsesUndone() {
+void Client::OnParsesUndone(Undone undone) {
   const uint64_t failed = batches_.answered + 1;
-  if (session_ && session_->statements.unnamed.batch == failed) session_->statements.unnamed.serial = 0;
+  if (session_ && session_->statements.unnamed.batch == failed) {
+    auto& statements = session_->statements;
+    statements.unnamed.serial = 0;
+    // A Parse that failed has dropped what was there before; one that was skipped has not.
+    if (undone == Undone::kSkipped) {
+      std::swap(statements.unnamed, statements.previous_unnamed);
+      const std::string& body = statements.unnamed.body;
+      session_->unnamed_details = protocol::Examine(std::string_view(body).substr(0, body.find('\0')), backslash());
+    }
+  }
   auto& here = server_->statements().unnamed;
   if (here.client != id_ || here.batch != failed) return;
   here.serial = 0;
@@ -482,7 +528,7 @@ void Client::OnCommandTag(std::string_view tag) {
   if (!tracks_) {
     // A session of its own: only what RESET goes back to is not the server's.
     if ((tag != "RESET" && tag != "DISCARD ALL") || startup_->values().empty()) return;
-    session().touched.every_setting = true;
+    session().touched.every_setting = session_->touched.was_reset = true;
     session_->touched.flags |= protocol::kSqlSet;
     return;
   }

@@ -33,6 +33,7 @@ Server::~Server() { slot_->server = nullptr; }
 
 bool Server::Lend(Client& client, bool check_first) {
   client_ = &client;
+  sequences_of_ = sequences_of_ == 0 || sequences_of_ == client.id() ? client.id() : kSeveralClients;
   in_session_ = !client.tracks();
   reset_done_ = false;
   release_due_ = false;
@@ -184,6 +185,7 @@ void Server::OwnDone() {
       if (touched_ || pool_->settings().server_reset_query == "DISCARD ALL") {
         settings_.OnDiscardAll();
         statements_.Clear();
+        sequences_of_ = 0;
       }
       touched_ = false;
       return ContinueCleaning();
@@ -218,7 +220,6 @@ std::string Server::TakeFakes() {
 // --- giving back ---------------------------------------------------------------------------------------------------------
 
 void Server::OnLeaseReturned() {
-  last_client_ = client_ != nullptr ? client_->id() : 0;
   client_ = nullptr;
   if (in_session_ || touched_) {
     SetState(ServerState::kCleaning);

@@ -74,7 +74,9 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   // A hidden query of ours before the next message of the client.
   void SendOwnQuery(std::string_view sql);
   void SendOwn(const protocol::SettingsDifference& settings);
-  uint64_t last_client() const { return last_client_; }
+  // What currval and lastval would tell may be another client's.
+  bool has_sequences_of_others() const { return sequences_of_ == kSeveralClients; }
+  void MarkSequencesDiscarded() { sequences_of_ = 0; }
   void Cancel(std::function<void()> done);  // sends a cancel request for what runs now
   // The client goes without having finished; is_mid_message: it stopped inside a message.
   enum class Left : uint8_t { kBetweenMessages, kMidMessage };
@@ -177,7 +179,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   bool in_session_ = false;   // lent for a whole session
   bool touched_ = false, loaded_ = false;
   bool replay_failed_ = false;  // one that was sent along with the client's query
-  uint64_t last_client_ = 0;  // to whom it was lent before
+  static constexpr uint64_t kSeveralClients = ~uint64_t{0};
+  uint64_t sequences_of_ = 0;  // the only client that it was lent to since its session knew no sequence
   bool reset_done_ = false;   // this cleaning has sent server_reset_query
   bool step_done_ = false;     // an exchange of our own, or a drain, is complete; goes on between messages
   bool release_due_ = false;  // ReadyForQuery came; the lease ends when nothing is owed

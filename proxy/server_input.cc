@@ -139,7 +139,7 @@ void Server::Learn(const protocol::ReplyTracker::Answer& answer) {
   protocol::ClientStatements* statements = client_ != nullptr ? client_->statements() : nullptr;
   log_.Confirm(answer.confirmed, statements_, statements);
   log_.Undo(answer.undone, statements_, statements);
-  if (answer.parses_undone > 0 && client_ != nullptr) client_->OnParsesUndone();
+  if (answer.parses_undone > 0 && client_ != nullptr) client_->OnParsesUndone(answer.parse_failed ? Client::Undone::kFailed : Client::Undone::kSkipped);
 }
 
 Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size_t total, Parts& parts) {
@@ -248,12 +248,13 @@ bool Server::TryHeal(const protocol::StatementChange* change) {
   if (!is_told_by_us && retry_.state() == Retry::State::kOff) statements_.MarkAllStale();  // which one it was is not known
   for (const Retry::Use& use : retry_.uses()) {
     if (!is_told_by_us) use.statement->generation.fetch_add(1, std::memory_order_relaxed);
-    client_->OnResultTypeTold(use.name);
   }
   const bool is_alone = retry_.state() == Retry::State::kOpen || tracker_.units_owed() == 1;
   const bool heals = retry_.CanRepeat() && retry_.tells_type() && is_alone && tracker_.status() == 'I';
-  if (heals) pool_->counters(worker_->number()).statement_heals.Add(1);
-  return heals;
+  if (!heals) return false;
+  pool_->counters(worker_->number()).statement_heals.Add(1);
+  for (const Retry::Use& use : retry_.uses()) client_->OnResultTypeTold(use.name);
+  return true;
 }
 
 void Server::Repeat() {
@@ -331,8 +332,8 @@ void Server::Swallow(std::string_view chunk) {
     const auto status = protocol::ReadServerFrame(chunk.substr(pos), frame);
     if (status == protocol::FrameStatus::kIncomplete) break;
     if (status != protocol::FrameStatus::kFrame) return OnLost("the server broke the protocol");
-    const bool look_inside =
-        frame.total <= kWholeBytesMax && (std::strchr("SEZCN", frame.type) != nullptr || (own_ == Own::kAsk && frame.type == 'D'));
+    const bool is_row = own_ == Own::kAsk && frame.type == 'D';  // of a setting's value
+    const bool look_inside = is_row ? frame.total <= kHeadroomBytes : frame.total <= kWholeBytesMax && std::strchr("SEZCN", frame.type) != nullptr;
     if (look_inside && !frame.IsWhole()) break;
     pos += frame.here.size();
     stream_left_ = frame.total - frame.here.size();
