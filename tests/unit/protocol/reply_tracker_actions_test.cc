@@ -30,10 +30,9 @@ std::string TypesOf(std::string_view fakes) {
 
 class ReplyTrackerActionsTest : public testing::Test {
  protected:
-  // The counts of an answer as "confirmed undone parses_undone".
+  // The counts of an answer as "confirmed undone".
   static std::string Counts(const Answer& answer) {
-    return std::to_string(answer.confirmed) + " " + std::to_string(answer.undone) + " " +
-           std::to_string(answer.parses_undone);
+    return std::to_string(answer.confirmed) + " " + std::to_string(answer.undone);
   }
   void Send(std::string_view types, Action action = Action::kForward, Note note = Note::kNone) {
     for (const char type : types) EXPECT_TRUE(tracker_.OnSent(type, action, note)) << type;
@@ -109,10 +108,10 @@ TEST_F(ReplyTrackerActionsTest, FakesComeBeforeTheAnswerBehindThem) {
   const Answer bound = Get('2');
   EXPECT_EQ(TypesOf(bound.before), "1");
   EXPECT_EQ(bound.behind, "");
-  EXPECT_EQ(Counts(bound), "1 0 0");
+  EXPECT_EQ(Counts(bound), "1 0");
   const Answer row = Get('D');
   EXPECT_EQ(TypesOf(row.before), "31");
-  EXPECT_EQ(Counts(row), "2 0 0");
+  EXPECT_EQ(Counts(row), "2 0");
   EXPECT_EQ(Get('C').before, "");
   EXPECT_EQ(Get('Z').before, "");
   EXPECT_TRUE(tracker_.IsFree());
@@ -148,12 +147,12 @@ TEST_F(ReplyTrackerActionsTest, AFlushAsksForTheFakesBeforeIt) {
   const Answer parsed = Get('1');
   EXPECT_EQ(parsed.before, "");
   EXPECT_EQ(TypesOf(parsed.behind), "33") << "and not the Parse behind the Flush";
-  EXPECT_EQ(Counts(parsed), "2 0 0");
+  EXPECT_EQ(Counts(parsed), "2 0");
   EXPECT_EQ(tracker_.owed(), 1u);
   Send("H");
   const Answer taken = tracker_.TakeFakes();
   EXPECT_EQ(TypesOf(taken.before), "1");
-  EXPECT_EQ(Counts(taken), "1 0 0");
+  EXPECT_EQ(Counts(taken), "1 0");
   EXPECT_EQ(tracker_.owed(), 0u);
   EXPECT_EQ(tracker_.TakeFakes(), Answer{});
 }
@@ -202,10 +201,10 @@ TEST_F(ReplyTrackerActionsTest, AFakeBehindAnErrorIsNeverAnswered) {
   Send("S");
   const Answer failed = Get('E');
   EXPECT_EQ(TypesOf(failed.before), "1") << "PostgreSQL would have answered it before the message that failed";
-  EXPECT_EQ(Counts(failed), "1 3 2");
+  EXPECT_EQ(Counts(failed), "1 3");
   const Answer ready = Get('Z');
   EXPECT_EQ(ready.before, "");
-  EXPECT_EQ(Counts(ready), "0 0 0");
+  EXPECT_EQ(Counts(ready), "0 0");
   EXPECT_TRUE(tracker_.IsFree());
 }
 
@@ -215,12 +214,12 @@ TEST_F(ReplyTrackerActionsTest, AFakeBehindAnErrorIsNeverAnswered) {
 TEST_F(ReplyTrackerActionsTest, ANotedMessageIsConfirmedWhenItsLastAnswerCame) {
   Send("D", Action::kForward, Note::kNoted);
   EXPECT_TRUE(tracker_.HeadIsNoted());
-  EXPECT_EQ(Counts(Get('t')), "0 0 0");
-  EXPECT_EQ(Counts(Get('T')), "1 0 0");
+  EXPECT_EQ(Counts(Get('t')), "0 0");
+  EXPECT_EQ(Counts(Get('T')), "1 0");
   EXPECT_FALSE(tracker_.HeadIsNoted());
   Send("E", Action::kSkip, Note::kNoted);
-  EXPECT_EQ(Counts(Get('D')), "0 0 0");
-  EXPECT_EQ(Counts(Get('C')), "1 0 0");
+  EXPECT_EQ(Counts(Get('D')), "0 0");
+  EXPECT_EQ(Counts(Get('C')), "1 0");
 }
 
 TEST_F(ReplyTrackerActionsTest, AnErrorUndoesUpToTheSyncAndNoFurther) {
@@ -228,11 +227,11 @@ TEST_F(ReplyTrackerActionsTest, AnErrorUndoesUpToTheSyncAndNoFurther) {
     Send("CP", Action::kSkip, Note::kNoted);
     Send("BES");
   }
-  EXPECT_EQ(Counts(Get('3')), "1 0 0");
-  EXPECT_EQ(Counts(Get('E')), "0 1 1");
+  EXPECT_EQ(Counts(Get('3')), "1 0");
+  EXPECT_EQ(Counts(Get('E')), "0 1");
   Get('Z');
-  EXPECT_EQ(Counts(Get('3')), "1 0 0");
-  EXPECT_EQ(Counts(Get('1')), "1 0 0");
+  EXPECT_EQ(Counts(Get('3')), "1 0");
+  EXPECT_EQ(Counts(Get('1')), "1 0");
 }
 
 TEST_F(ReplyTrackerActionsTest, AnErrorInAnExchangeOfOursStopsAtItsOwnSync) {
@@ -241,17 +240,27 @@ TEST_F(ReplyTrackerActionsTest, AnErrorInAnExchangeOfOursStopsAtItsOwnSync) {
   Send("PBES");
   const Answer failed = Get('E');
   EXPECT_EQ(failed.action, Action::kOwn);
-  EXPECT_EQ(Counts(failed), "0 2 0");
+  EXPECT_EQ(Counts(failed), "0 2");
   EXPECT_EQ(Get('Z').action, Action::kOwn);
   for (const char reply : std::string("12C")) EXPECT_EQ(Get(reply).action, Action::kForward);
   EXPECT_EQ(Get('Z').action, Action::kForward);
+}
+
+TEST_F(ReplyTrackerActionsTest, ParsesThatNobodyNotedAreCountedWhenTheyAreSkipped) {
+  Send("PBPE");
+  Send("P", Action::kSkip);
+  Send("SPS");
+  EXPECT_EQ(Get('1').parses_undone, 0u);
+  const Answer failed = Get('E');
+  EXPECT_EQ(failed.parses_undone, 2u) << "and not the one behind the Sync";
+  EXPECT_EQ(Counts(failed), "0 0");
 }
 
 TEST_F(ReplyTrackerActionsTest, WhileSkippingNothingIsTakenOn) {
   Send("P", Action::kSkip, Note::kNoted);
   const Answer failed = Get('E');
   EXPECT_EQ(failed.action, Action::kSkip);
-  EXPECT_EQ(Counts(failed), "0 1 1");
+  EXPECT_EQ(Counts(failed), "0 1");
   EXPECT_TRUE(tracker_.skipping());
   for (const Action action : {Action::kForward, Action::kSkip, Action::kFake}) {
     for (const char type : std::string("PBDECQF")) EXPECT_FALSE(tracker_.OnSent(type, action, Note::kNoted)) << type;
@@ -280,7 +289,7 @@ class Reference {
   void Take(const Message& message) {
     if (is_skipping_ && message.type != 'S') {
       if (message.is_taken_on && message.note == Note::kNoted) verdicts += 'n';
-      if (message.is_taken_on && message.type == 'P') ++parses_undone;
+      if (message.is_taken_on) CountUndone(message);
       return;
     }
     EXPECT_TRUE(message.is_taken_on) << "the tracker thinks that the server ignores this";
@@ -298,8 +307,8 @@ class Reference {
   std::string replies;  // not yet given to the tracker
   std::string visible;  // all of it, and how much of it must be seen without a further message
   size_t must_be_seen = 0;
-  std::string verdicts;  // y: confirmed, n: undone
-  size_t parses_undone = 0;
+  std::string verdicts;      // y: confirmed, n: undone
+  size_t parses_undone = 0;  // of those that are not noted
 
  private:
   std::string_view AnswersTo(char type) {
@@ -330,13 +339,14 @@ class Reference {
     if (ends_unit) return Say("Z", message.action);
     is_skipping_ = true;
     if (message.note == Note::kNoted) verdicts += 'n';
-    if (message.type == 'P') ++parses_undone;
+    CountUndone(message);
   }
   void Say(std::string_view types, Action action) {
     replies += types;
     if (action == Action::kForward) visible += types;
     MustBeSeen();
   }
+  void CountUndone(const Message& message) { parses_undone += message.type == 'P' && message.note == Note::kNone; }
   void MustBeSeen() { must_be_seen = visible.size(); }
 
   std::mt19937& dice_;
@@ -429,7 +439,7 @@ class Conversation {
     EXPECT_GE(seen_.size(), reference_.must_be_seen) << history_;
     EXPECT_TRUE(reference_.visible.starts_with(seen_)) << history_ << ": " << seen_ << " of " << reference_.visible;
     EXPECT_TRUE(reference_.verdicts.starts_with(verdicts_)) << history_;
-    EXPECT_EQ(parses_undone_, reference_.parses_undone) << history_;
+    EXPECT_GE(parses_undone_, reference_.parses_undone) << history_;
     EXPECT_EQ(tracker_.owed(), reference_.visible.size() - seen_.size()) << history_;
     EXPECT_EQ(tracker_.units_owed(), 0u) << history_;
   }

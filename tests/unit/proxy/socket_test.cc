@@ -1,4 +1,4 @@
-// Socket over a socketpair: partial writes, writes of several pieces, watermarks, pauses by reason, memory, breakage, moving between loops, TLS.
+// Socket over a socketpair: partial writes, writes of pieces, watermarks, pauses by reason, memory, breakage, loops, TLS.
 #include "proxy/socket.h"
 
 #include <fcntl.h>

@@ -13,7 +13,6 @@ namespace proxy {
 namespace {
 
 using Sharing = StatementRegistry::Sharing;
-using protocol::Backslash;
 using protocol::StatementRef;
 
 std::string Body(std::string_view text) { return std::string(text) + std::string(3, '\0'); }
@@ -21,7 +20,7 @@ std::string Body(std::string_view text) { return std::string(text) + std::string
 class StatementRegistryTest : public testing::Test {
  protected:
   StatementRef Intern(std::string_view text, std::string_view settings = "", Sharing sharing = Sharing::kShared) {
-    return registry_->Intern(Body(text), settings, sharing, 0, Backslash::kLiteral);
+    return registry_->Intern(Body(text), settings, sharing, 0, {});
   }
   uint64_t count() const { return registry_->size().statements; }
 
@@ -41,7 +40,7 @@ TEST_F(StatementRegistryTest, TextTypesAndSettingsTellThemApart) {
   const std::string typed = std::string("select 1") + std::string("\0\0\1\0\0\0\x17", 7);
   const std::vector<StatementRef> all = {Intern("select 1"), Intern("select 2"), Intern("select 1", "DateStyle=x"),
                                          Intern("select 1", "DateStyle=y"),
-                                         registry_->Intern(typed, "", Sharing::kShared, 0, Backslash::kLiteral)};
+                                         registry_->Intern(typed, "", Sharing::kShared, 0, {})};
   std::set<uint64_t> ids;
   std::set<std::string> names;
   for (const StatementRef& statement : all) {
@@ -80,24 +79,13 @@ TEST_F(StatementRegistryTest, ItLivesAsLongAsSomebodyKnowsIt) {
 
 TEST_F(StatementRegistryTest, IdsAreNeverSharedBetweenPools) {
   const auto other = std::make_shared<StatementRegistry>();
-  EXPECT_NE(other->Intern(Body("select 1"), "", Sharing::kShared, 0, Backslash::kLiteral)->id, Intern("select 1")->id);
+  EXPECT_NE(other->Intern(Body("select 1"), "", Sharing::kShared, 0, {})->id, Intern("select 1")->id);
 }
 
 TEST_F(StatementRegistryTest, AStatementMayOutliveItsPool) {
   const StatementRef statement = Intern("select 1");
   registry_.reset();
   EXPECT_EQ(statement->text(), "select 1");
-}
-
-TEST_F(StatementRegistryTest, DetailsOnlyOfWhatConcernsTheSession) {
-  const std::string sql = "set work_mem = '1MB'";
-  const auto set = registry_->Intern(Body(sql), "", Sharing::kShared, protocol::Sniff(sql, Backslash::kLiteral),
-                                     Backslash::kLiteral);
-  ASSERT_EQ(set->details.size(), 1u);
-  EXPECT_EQ(set->details[0].names, (std::vector<std::string>{"work_mem"}));
-  EXPECT_NE(set->flags & protocol::kSqlSet, 0u);
-  const auto begin = registry_->Intern(Body("begin"), "", Sharing::kShared, protocol::kSqlBegin, Backslash::kLiteral);
-  EXPECT_TRUE(begin->details.empty());
 }
 
 TEST_F(StatementRegistryTest, BeyondTheLimitThereIsNone) {
