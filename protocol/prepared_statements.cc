@@ -40,7 +40,25 @@ void ClientStatements::Erase(std::string_view name) {
 void ClientStatements::Clear() {
   names_.clear();
   by_id_.clear();
+  closing_.clear();
   bytes_ = 0;
+}
+
+void ClientStatements::BeginClose(std::string_view name, uint64_t batch) {
+  closing_.emplace_back(name.substr(0, kStatementNameBytes), batch);
+  Erase(name);
+}
+
+void ClientStatements::EndClose(std::string_view name) {
+  const std::string_view key = name.substr(0, kStatementNameBytes);
+  const auto at = std::find_if(closing_.begin(), closing_.end(), [key](const auto& item) { return item.first == key; });
+  if (at != closing_.end()) closing_.erase(at);
+}
+
+bool ClientStatements::IsClosing(std::string_view name, Batches now) const {
+  const std::string_view key = name.substr(0, kStatementNameBytes);
+  const auto may_come_back = [&](const auto& item) { return item.first == key && now.IsUncertain(item.second); };
+  return std::any_of(closing_.begin(), closing_.end(), may_come_back);
 }
 
 std::string_view ClientStatements::NameOf(std::string_view server_name) const {
@@ -149,6 +167,7 @@ void StatementLog::Confirm(uint32_t count, ServerStatements& server, ClientState
     const StatementChange& change = changes_.front();
     const bool is_client_parse = change.kind == Kind::kClientParse || change.kind == Kind::kParse;
     if (change.kind == Kind::kServerClose) server.EndClose(change.statement);
+    if (change.kind == Kind::kClientClose && client != nullptr) client->EndClose(change.name);
     if (change.kind == Kind::kServerParse || change.kind == Kind::kParse) server.Confirm(change.statement->id);
     if (is_client_parse && client != nullptr) {
       ClientStatement* entry = client->Find(change.name);
@@ -172,7 +191,9 @@ void StatementLog::UndoOne(const StatementChange& change, ServerStatements& serv
       if (client != nullptr) client->Erase(change.name);
       return;
     case Kind::kClientClose:
-      if (client != nullptr && change.old) client->Put(change.name, *change.old);
+      if (client == nullptr) return;
+      client->EndClose(change.name);
+      if (change.old) client->Put(change.name, *change.old);
       return;
     case Kind::kServerParse: return server.Remove(change.statement->id);
     case Kind::kServerClose: return server.UndoClose(change.statement);

@@ -8,8 +8,9 @@
 //
 // Invariants
 //  1. A name that is not pgweir_... is on a server only while ServerStatements::named says whose view of it it is.
-//  2. A client's entry is pending from its Parse to the server's ParseComplete. Who needs a name that is pending since an
-//     earlier batch, or that a text behind a barrier may have changed, waits for the answers first (client_statements.cc).
+//  2. A client's entry is pending from its Parse to the server's ParseComplete, and from its Close to what is answered behind
+//     it. Who needs a name that is pending since an earlier batch, or that a text behind a barrier may have changed, waits for
+//     the answers first (client_statements.cc).
 //  3. The log has exactly one change for each noted message that is owed.
 //  4. When the client leaves, its changes are forgotten, the server's are kept.
 // Threads: values on the worker of their owner; a Statement is immutable but for `generation` and shared by all workers.
@@ -78,6 +79,10 @@ class ClientStatements {
   void Put(std::string_view name, ClientStatement entry);
   void Erase(std::string_view name);
   void Clear();  // DEALLOCATE ALL
+  // A Close is noted; it is carried out, or not: until that is known, the name may come back.
+  void BeginClose(std::string_view name, uint64_t batch);
+  void EndClose(std::string_view name);
+  bool IsClosing(std::string_view name, Batches now) const;
   // No two names of a client stand for one statement, so that an error about a statement tells which name was meant.
   bool Has(const StatementRef& statement) const { return by_id_.contains(statement->id); }
   // For error texts: the client's name of a statement, or empty.
@@ -103,6 +108,7 @@ class ClientStatements {
   using Names = std::unordered_map<std::string, ClientStatement, Hash, std::equal_to<>>;
   Names names_;
   std::unordered_map<uint64_t, const std::string*> by_id_;  // the keys of names_
+  std::vector<std::pair<std::string, uint64_t>> closing_;  // name, batch of the Close
   size_t bytes_ = 0;
 };
 

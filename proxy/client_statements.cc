@@ -246,7 +246,9 @@ Client::Edit Client::ParseDuplicate(const protocol::ParseHead& head, Parts& part
 
 Client::Lookup Client::LookUp(std::string_view name, ClientStatement*& entry) {
   if (barrier_) return Lookup::kWait;
-  entry = session_ ? session_->statements.Find(name) : nullptr;
+  if (!session_) return Lookup::kUnknown;
+  entry = session_->statements.Find(name);
+  if (session_->statements.IsClosing(name, batches_)) return Lookup::kWait;
   if (entry == nullptr) return Lookup::kUnknown;
   return batches_.IsUncertain(entry->batch) ? Lookup::kWait : Lookup::kFound;
 }
@@ -492,7 +494,7 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
     case Lookup::kFound:
       server_->tracker().OnSent('C', Action::kFake, Note::kNoted);
       server_->log().Add({Kind::kClientClose, std::string(name), nullptr, *entry});
-      session_->statements.Erase(name);
+      session_->statements.BeginClose(name, batches_.current);
       break;
   }
   return {.kind = Edit::Kind::kEaten};

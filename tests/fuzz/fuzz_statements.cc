@@ -169,7 +169,7 @@ class Conversation {
     if (tracker_.skipping()) return;  // it goes as it is, and is ignored
     if (tracker_.owed() == 0) batches_.answered = batches_.current - 1;
     // An undone Close brings the name back: what becomes of it is known when that is answered.
-    if (closing_.contains(name) && batches_.IsUncertain(closing_[name].batch)) return WaitFor(message, name, text);
+    if (client_.IsClosing(name, batches_)) return WaitFor(message, name, text);
     if ((this->*message)(name, text) == Outcome::kWait) return WaitFor(message, name, text);
     CheckAlways();
   }
@@ -255,7 +255,7 @@ class Conversation {
          Note::kNoted);
     Log({Kind::kClientClose, name, nullptr, *known});
     closing_[name] = {known->statement, batches_.current};
-    client_.Erase(name);
+    client_.BeginClose(name, batches_.current);
     return Outcome::kDone;
   }
 

@@ -99,6 +99,19 @@ TEST_F(PreparedTest, AParseThatIsKnownButSkippedHasNotHappened) {
   });
 }
 
+// Whether a Close that may be skipped has happened is known when it is answered: whoever names it in the next batch waits.
+TEST_F(PreparedTest, ACloseThatIsSkippedBehindTheNextBatch) {
+  PlayEverywhere(*rig_, [](Scene& scene) {
+    Twin a(scene);
+    const std::string old = scene.Sql("echo old");
+    ASSERT_TRUE(a.Says(Parse("k", old) + Sync(), "1Z"));
+    const std::string skipped = Batch("fail") + CloseStatement("k") + Sync();
+    ASSERT_TRUE(a.Says(skipped + Use("k") + Sync(), "12nEZ2DCZ"));
+    ASSERT_TRUE(a.Says(skipped + Parse("k", scene.Sql("rows 2")) + Sync() + Use("k") + Sync(), "12nEZEZ2DCZ"));
+    ASSERT_TRUE(a.Says(skipped + Parse("l", old) + Sync() + Use("l") + Use("k") + Sync(), "12nEZ1Z2DC2DCZ"));
+  });
+}
+
 TEST_F(PreparedTest, AParseThatFailsIsNotKnownToOthers) {
   PlayEverywhere(*rig_, [](Scene& scene) {
     Twin a(scene), b(scene);

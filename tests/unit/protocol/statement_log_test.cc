@@ -26,7 +26,7 @@ class StatementLogTest : public testing::Test {
     const ClientStatement* entry = client_.Find(name);
     ASSERT_NE(entry, nullptr) << name;
     log_.Add({Kind::kClientClose, std::string(name), nullptr, *entry});
-    client_.Erase(name);
+    client_.BeginClose(name, kBatch);
   }
   void ParseAtServer(const StatementRef& statement) {
     server_.Add(statement, kBatch);
@@ -117,6 +117,23 @@ TEST_F(StatementLogTest, AnUndoneCloseBringsTheNameBack) {
   CloseAtClient("a");
   Confirm(1);
   EXPECT_EQ(client_.size(), 0u);
+}
+
+TEST_F(StatementLogTest, AClosedNameIsUncertainForTheNextBatchUntilItIsKnown) {
+  const Batches next{.current = kBatch + 1, .answered = kBatch - 1};
+  client_.Put("a", Entry(one_));
+  client_.Put("b", Entry(two_));
+  CloseAtClient("a");
+  CloseAtClient("b");
+  EXPECT_FALSE(client_.IsClosing("a", {.current = kBatch, .answered = kBatch - 1})) << "its own batch fails with it";
+  EXPECT_TRUE(client_.IsClosing("a", next));
+  EXPECT_FALSE(client_.IsClosing("c", next));
+  Confirm(1);
+  EXPECT_FALSE(client_.IsClosing("a", next));
+  EXPECT_TRUE(client_.IsClosing("b", next));
+  Undo(1);
+  EXPECT_FALSE(client_.IsClosing("b", next));
+  EXPECT_EQ(client_.Find("b")->statement, two_);
 }
 
 // Parse a, Close a, Parse a again, Close a again: all undone, `a` is what it was before.
