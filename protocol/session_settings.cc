@@ -94,6 +94,10 @@ std::shared_ptr<const Settings> Settings::Without(std::string_view name) const {
   return settings;
 }
 
+bool Settings::HasUnreported() const {
+  return std::any_of(values_.begin(), values_.end(), [](const Setting& setting) { return TrackedName(setting.first).empty(); });
+}
+
 void Settings::MakeReadingKey() {
   reading_key_.clear();
   for (const auto& [name, value] : values_) {

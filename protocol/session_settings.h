@@ -34,6 +34,7 @@ class Settings {
   std::shared_ptr<const Settings> Without(std::string_view name) const;
   const std::string* Find(std::string_view name) const;
   const std::vector<Setting>& values() const { return values_; }
+  bool HasUnreported() const;
   // Everything that may change what a text means when it is parsed: all but a few that certainly do not.
   const std::string& reading_key() const { return reading_key_; }
   friend bool operator==(const Settings&, const Settings&) = default;

@@ -131,12 +131,13 @@ size_t Client::Relay(std::string_view chunk) {
     }
     const bool is_seen = server_->tracker().OnSent(frame.type, protocol::ReplyTracker::Action::kForward, note);
     if (is_seen && (frame.type == 'S' || frame.type == 'Q' || frame.type == 'F')) ++batches_.current;
+    pos += frame.here.size();
+    stream_left_ = frame.total - frame.here.size();
     if (frame.type == 'H' && tracks_) {
+      flush();  // what is noted as sent must have been, should the client end here
       AnswerFlush();
       if (state_ != ClientState::kActive) return chunk.size();
     }
-    pos += frame.here.size();
-    stream_left_ = frame.total - frame.here.size();
     if (restores) {
       parts.Add(chunk.substr(run, pos - run));
       run = pos;

@@ -27,6 +27,8 @@ inline constexpr protocol::SqlFlags kStateFlags =
     protocol::kSqlAdvisoryUnlock | protocol::kSqlListen | protocol::kSqlUnlisten | protocol::kSqlLoad | protocol::kSqlSequence;
 // Stands for words that were not seen.
 inline constexpr protocol::SqlFlags kEveryState = protocol::kSqlSet | protocol::kSqlTemp | protocol::kSqlHold | protocol::kSqlAdvisoryLock | protocol::kSqlListen;
+// A flag of ours beside the sniffer's: the text has names that were not read.
+inline constexpr protocol::SqlFlags kUnreadNames = 1u << 31;
 // Of statements that may take away what pins.
 inline constexpr protocol::SqlFlags kUnpinFlags =
     protocol::kSqlDiscard | protocol::kSqlTempEnd | protocol::kSqlClose | protocol::kSqlAdvisoryUnlock | protocol::kSqlUnlisten;

@@ -59,7 +59,12 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
     if ((flags & kind.flags) == 0 || pool_->policy(kind.kind) != StatePolicy::kReject) continue;
     return Refuse(frame, protocol::MakeError(protocol::ErrorCode::kStateRejected, kind.words), parts);
   }
+  constexpr SqlFlags kNaming = protocol::kSqlPrepare | protocol::kSqlExecute | protocol::kSqlDeallocate;
+  if ((flags & kUnreadNames) != 0 && (flags & kNaming) != 0) {
+    return Refuse(frame, protocol::MakeError(protocol::ErrorCode::kStateRejected, "a statement name in Unicode escapes (U&\"...\")"), parts);
+  }
   Touched& touched = session().touched;
+  if ((flags & kUnreadNames) != 0) touched.every_setting = touched.unreadable = true;
   const bool named_before = !touched.names.empty() || touched.every_setting;
   const bool is_bound = frame.type == 'B';
   session_->restores_bound = session_->restores_query = false;
@@ -91,6 +96,8 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
     const bool is_reported = !tracked.empty() && server_->settings().Reported(tracked) != nullptr;
     if (name.starts_with("transaction_") || name == "seed") return;  // of the transaction alone; a seed cannot be read
     const bool has_own_default = statement.kind == SqlKind::kReset && startup_->Find(tracked) != nullptr;
+    // The letters of all values are read anew in another encoding.
+    if (name == "client_encoding") touched.every_setting |= settings_->HasUnreported();
     if (is_reported && !has_own_default) return;
     if (protocol::IsPlainName(name)) touched.Add(name);
     else touched.every_setting = touched.unreadable = true;

@@ -23,6 +23,12 @@ constexpr std::string_view kReadingName = "pgweir_reading";  // of a statement a
 constexpr SqlFlags kSetsSomething = protocol::kSqlSet | protocol::kSqlSetLocal;
 constexpr SqlFlags kChangesNames = protocol::kSqlDeallocate | protocol::kSqlDiscard | protocol::kSqlPrepare;
 
+// A name in Unicode escapes (U&"...") is not read by the sniffer: it may be any name.
+SqlFlags SniffText(std::string_view sql, protocol::Backslash backslash) {
+  const SqlFlags flags = protocol::Sniff(sql, backslash);
+  return sql.find("&\"") == std::string_view::npos ? flags : flags | kUnreadNames | kEveryState;
+}
+
 // Of Parse, Bind, Describe, Close: it is about a statement that has a name.
 bool NamesStatement(const Frame& frame) {
   const std::string_view body = frame.body();
@@ -85,6 +91,7 @@ Client::Edit Client::Wait(Parts& parts) {
     protocol::MessageWriter(parts.BeginOwn()).Begin('H').End();
     parts.EndOwn();
     server_->tracker().OnSent('H');
+    FlushToServer(parts);
     AnswerFlush();
     if (state_ != ClientState::kActive) return {.kind = Edit::Kind::kEnded};
   }
@@ -97,7 +104,7 @@ Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   DropUnnamed();  // a simple query does
   std::string_view sql = frame.body();
   if (frame.IsWhole() && sql.ends_with('\0')) sql.remove_suffix(1);
-  SqlFlags flags = protocol::Sniff(sql, backslash());
+  SqlFlags flags = SniffText(sql, backslash());
   if (!frame.IsWhole()) flags |= kEveryState;  // what is not here yet may say anything
   flags |= FlagsOfPlace(flags);
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return {};
@@ -134,12 +141,14 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   }
   auto& statements = session().statements;
   if (statements.size() >= protocol::kClientStatementsMax) {
+    FlushToServer(parts);
     Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyStatements, std::to_string(protocol::kClientStatementsMax)));
     return {.kind = Edit::Kind::kEnded};
   }
   protocol::StatementRef statement = MakeStatement(*head, StatementRegistry::Sharing::kShared);
   if (statement && statements.Has(statement)) statement = MakeStatement(*head, StatementRegistry::Sharing::kPrivate);
   if (!statement) {
+    FlushToServer(parts);
     Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyStatements, "in this pool"));
     return {.kind = Edit::Kind::kEnded};
   }
@@ -176,7 +185,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
 }
 
 protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted) {
-  const SqlFlags flags = protocol::Sniff(head.text, backslash());
+  const SqlFlags flags = SniffText(head.text, backslash());
   std::vector<protocol::SqlStatement> details;
   if ((flags & ~protocol::kSqlHarmless) != 0) details = protocol::Examine(head.text, backslash());
   std::string settings = settings_->reading_key(), body(head.body);
@@ -194,7 +203,7 @@ Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts)
   auto& unnamed = session().statements.unnamed;
   const bool is_settled = unnamed.batch <= batches_.answered || unnamed.serial == 0;
   if (is_settled) std::swap(unnamed, session_->statements.previous_unnamed);
-  unnamed.flags = protocol::Sniff(head.text, backslash());
+  unnamed.flags = SniffText(head.text, backslash());
   if ((unnamed.flags & ~protocol::kSqlHarmless) != 0) session_->unnamed_details = protocol::Examine(head.text, backslash());
   if (head.body.size() <= protocol::kUnnamedTextMax) {
     unnamed.body.assign(head.body);
@@ -530,7 +539,8 @@ void Client::OnCommandTag(std::string_view tag) {
   if (!tracks_) {
     // A session of its own: only what RESET goes back to is not the server's.
     if ((tag != "RESET" && tag != "DISCARD ALL") || startup_->values().empty()) return;
-    session().touched.every_setting = session_->touched.was_reset = true;
+    Touched& touched = session().touched;
+    touched.every_setting = touched.was_reset = true;
     session_->touched.flags |= protocol::kSqlSet;
     return;
   }

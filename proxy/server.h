@@ -41,6 +41,7 @@ class Client;
 class Worker;
 
 inline constexpr size_t kWholeBytesMax = 64 * 1024;
+inline constexpr size_t kSettingRowBytesMax = 4 * 1024 * 1024;  // a session's setting that is longer pins its server
 inline constexpr pool::Duration kCloseWait{5'000'000};  // for the server's end after Terminate
 inline constexpr int kCancelsInFlightMax = 4;
 
@@ -120,6 +121,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void OpenFailed(pool::OpenFailure failure);
 
   // server_input.cc
+  void Take(std::string_view chunk);
   void Relay(std::string_view chunk);
   void Swallow(std::string_view chunk);
   bool Forward(Parts& parts);

@@ -17,12 +17,20 @@ void Server::OnReadable() {
   if (result.status == IoStatus::kError) return OnLost("read failed");
   if (result.bytes == 0) return;
   const size_t kept = input_.size();
+  if (kept > kHeadroomBytes) {  // a long value in an answer to ourselves
+    std::string whole = std::exchange(input_, {});
+    whole.append(buffer, result.bytes);
+    return Take(whole);
+  }
   if (kept > 0) {
     buffer -= kept;  // into the headroom
     std::memcpy(buffer, input_.data(), kept);
     input_.clear();
   }
-  const std::string_view chunk(buffer, kept + result.bytes);
+  Take(std::string_view(buffer, kept + result.bytes));
+}
+
+void Server::Take(std::string_view chunk) {
   switch (state_) {
     case ServerState::kActive: return Relay(chunk);
     case ServerState::kClosing: return;
@@ -245,7 +253,10 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
 // A plan does not fit any more, here and then on every server that prepared it before. True: the batch will be repeated.
 bool Server::TryHeal(const protocol::StatementChange* change) {
   const bool is_told_by_us = change != nullptr && change->kind == protocol::StatementChange::Kind::kOutdated;
-  if (!is_told_by_us && retry_.state() == Retry::State::kOff) statements_.MarkAllStale();  // which one it was is not known
+  if (retry_.state() == Retry::State::kOff) {
+    if (!is_told_by_us) statements_.MarkAllStale();  // which one it was is not known
+    return false;
+  }
   for (const Retry::Use& use : retry_.uses()) {
     if (!is_told_by_us) use.statement->generation.fetch_add(1, std::memory_order_relaxed);
   }
@@ -333,7 +344,7 @@ void Server::Swallow(std::string_view chunk) {
     if (status == protocol::FrameStatus::kIncomplete) break;
     if (status != protocol::FrameStatus::kFrame) return OnLost("the server broke the protocol");
     const bool is_row = own_ == Own::kAsk && frame.type == 'D';  // of a setting's value
-    const bool look_inside = is_row ? frame.total <= kHeadroomBytes : frame.total <= kWholeBytesMax && std::strchr("SEZCN", frame.type) != nullptr;
+    const bool look_inside = is_row ? frame.total <= kSettingRowBytesMax : frame.total <= kWholeBytesMax && std::strchr("SEZCN", frame.type) != nullptr;
     if (look_inside && !frame.IsWhole()) break;
     pos += frame.here.size();
     stream_left_ = frame.total - frame.here.size();

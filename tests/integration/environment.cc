@@ -59,6 +59,8 @@ IntegrationTest::~IntegrationTest() = default;
 
 PgweirProcess& IntegrationTest::StartPgweir(PgweirConfig config) {
   if (config.sections.find("[databases.") == std::string::npos) config.sections += DatabaseSection("*");
+  // In most of these tests a BEGIN is what takes a server; deferred_begin_test.cc says otherwise.
+  if (config.global.find("deferred_begin") == std::string::npos) config.global += "\ndeferred_begin = false\n";
   pgweir_.reset();
   EndLeftovers();
   if (!IsDirect()) pgweir_ = std::make_unique<PgweirProcess>(config);

@@ -62,7 +62,9 @@ class ConversationTest : public testing::TestWithParam<size_t> {
       if (message->type != 'D') continue;
       if (is_alive) return testing::AssertionFailure() << "a row behind its answer";
       is_alive = RowValues(*message) == Values{"alive"};
-      if (!is_alive && own_rows.count(message->body) == 0) return testing::AssertionFailure() << "a row of another";
+      // A DEALLOCATE that went down with its server has not happened: what waited for it finds the name, and gives its rows.
+      const bool lost_names = conversation().name.find("DEALLOCATE") != std::string::npos;
+      if (!is_alive && !lost_names && own_rows.count(message->body) == 0) return testing::AssertionFailure() << "a row of another";
     }
     if (conversation().server_sees == ServerSees::kWhatItMust || types.empty() || types == "TDC")
       return testing::AssertionSuccess();

@@ -284,7 +284,7 @@ TEST(WriteReplayTest, ValuesAreBoundAndNeverInTheText) {
   const std::string hostile = "'; drop table t; --";
   EXPECT_EQ(WriteReplay(out, {{}, {{"TimeZone", hostile}, {"app.x", ""}}}, types), 1);
   const auto messages = Split(out);
-  ASSERT_EQ(TypesOf(messages), "PBECS");
+  ASSERT_EQ(TypesOf(messages), "PBECCS");
   EXPECT_EQ(messages[0].body,
             Z("") + Z("SELECT pg_catalog.set_config($1, $2, false), pg_catalog.set_config($3, $4, false)") +
                 std::string(2, '\0'));
@@ -298,7 +298,7 @@ TEST(WriteReplayTest, NamesToResetAreQuotedPartByPart) {
   std::string out, types;
   EXPECT_EQ(WriteReplay(out, {{"app.x", "wo\"rk"}, {{"a", "b"}}}, types), 2);
   const auto messages = Split(out);
-  ASSERT_EQ(TypesOf(messages), "QPBECS");
+  ASSERT_EQ(TypesOf(messages), "QPBECCS");
   EXPECT_EQ(messages[0].body, Z("RESET \"app\".\"x\";RESET \"wo\"\"rk\";"));
 }
 
@@ -325,7 +325,7 @@ TEST(WriteReplayTest, WhoTheSessionIsGoesBackFirstAndIsSetLast) {
       {{"role", "r"}, {"session_authorization", "s"}, {"app.y", "1"}, {"TimeZone", "UTC"}}};
   EXPECT_EQ(WriteReplay(out, difference, types), 2);
   const auto messages = Split(out);
-  ASSERT_EQ(types, "QPBECS");
+  ASSERT_EQ(types, "QPBECCS");
   EXPECT_EQ(messages[0].body, Z("RESET \"role\";RESET SESSION AUTHORIZATION;RESET \"app\".\"x\";RESET \"work_mem\";"));
   EXPECT_EQ(BoundNames(messages[2].body),
             (std::vector<std::string>{"app.y", "TimeZone", "session_authorization", "role"}));
@@ -337,7 +337,7 @@ TEST(WriteReplayTest, AsManyAsAClientMayHave) {
   std::string out, types;
   EXPECT_EQ(WriteReplay(out, difference, types), 1);
   const auto messages = Split(out);
-  ASSERT_EQ(TypesOf(messages), "PBECS");
+  ASSERT_EQ(TypesOf(messages), "PBECCS");
   EXPECT_EQ(BoundNames(messages[1].body).size(), kSettingsMax);
 }
 
