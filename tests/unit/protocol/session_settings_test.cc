@@ -291,7 +291,8 @@ TEST(WriteReplayTest, ValuesAreBoundAndNeverInTheText) {
   EXPECT_EQ(messages[1].body, Z("") + Z("") + std::string("\0\0\0\4", 4) + Big32(8) + "TimeZone" +
                                   Big32(static_cast<uint32_t>(hostile.size())) + hostile + Big32(5) + "app.x" +
                                   Big32(0) + std::string(2, '\0'));
-  EXPECT_EQ(messages[3].body, "S" + Z(""));  // the unnamed statement is not left behind
+  EXPECT_EQ(messages[3].body, "P" + Z(""));  // neither the unnamed portal is left behind
+  EXPECT_EQ(messages[4].body, "S" + Z(""));  // nor the unnamed statement
 }
 
 TEST(WriteReplayTest, NamesToResetAreQuotedPartByPart) {
