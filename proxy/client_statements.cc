@@ -279,10 +279,10 @@ void Client::CloseOnServer(const protocol::StatementRef& statement, Parts& parts
   protocol::WriteClose(parts.BeginOwn(), statement->server_name), parts.EndOwn();
 }
 
-// A batch that begins now, alone and outside of a transaction, can be repeated when a plan turns out not to fit.
+// A batch that begins now, alone, can be repeated when a plan turns out not to fit; in a transaction it is known at least which.
 void Client::BeginRetry(std::string_view name, const protocol::StatementRef& statement) {
   auto& retry = server_->retry();
-  if (batch_is_first_ && server_->tracker().status() == 'I') retry.Begin();
+  if (batch_is_first_) retry.Begin();
   retry.Uses(name, statement);
 }
 

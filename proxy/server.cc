@@ -40,6 +40,7 @@ bool Server::Lend(Client& client, bool check_first) {
   step_done_ = false;
   retry_.End();
   healing_ = Healing::kNo;
+  repeats_ = false;
   if (check_first) {
     const std::string query = pool_->settings().server_check_query;
     std::string message;
@@ -213,6 +214,7 @@ bool Server::Send(Parts& parts) {
 std::string Server::TakeFakes() {
   const auto answer = tracker_.TakeFakes();
   std::string fakes(answer.before);
+  retry_.OnFakes(fakes.size() / protocol::kFrameHeaderBytes);
   Learn(answer);
   return fakes;
 }

@@ -165,6 +165,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   protocol::StatementLog log_;
   Retry retry_;
   enum class Healing : uint8_t { kNo, kUntilReady, kHidesDescription } healing_ = Healing::kNo;
+  bool repeats_ = false;  // a batch is being answered for the second time
   int replay_units_ = 0;  // of a replay that went along with the client's query: ReadyForQuery still to come
   std::string hidden_error_;  // why a name that the client's query needs could not be made
   size_t tags_given_ = 0;  // of the query at hand, when it has stand-ins

@@ -165,6 +165,7 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
       if (verdict == Verdict::kHide && replay_units_ > 0) --replay_units_;
       if (verdict != Verdict::kForward) return verdict;
       retry_.End();
+      repeats_ = false;
       hidden_error_.clear();
       client_->OnUnitAnswered(body[0], Now());
       // The client hears that it is done when what it has left is known: then its next query finds everything in its place.
@@ -215,7 +216,8 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   const bool is_stale = is_outdated || (fields.sqlstate == "0A000" && fields.routine == protocol::kStalePlanRoutine);
   const bool is_our_timeout = client_->timeout_report() != nullptr && fields.sqlstate == "57014";
   if (is_our_timeout) protocol::WriteError(own, *client_->timeout_report());
-  else if (is_outdated) protocol::WriteStalePlanError(own);
+  // A Bind that was made for the old columns does not fit the new ones: then the first error was the right one.
+  else if (is_outdated || (repeats_ && fields.sqlstate == "08P01")) protocol::WriteStalePlanError(own);
   else if (change != nullptr && change->kind == Kind::kRefuse) own = change->name;
   else if (!hidden_error_.empty() && fields.sqlstate == "26000") protocol::MessageWriter(own).Begin('E').Bytes(hidden_error_).End();
   else WriteRenamedError(own, body, fields);
@@ -261,7 +263,7 @@ bool Server::TryHeal(const protocol::StatementChange* change) {
     if (!is_told_by_us) use.statement->generation.fetch_add(1, std::memory_order_relaxed);
   }
   const bool is_alone = retry_.state() == Retry::State::kOpen || tracker_.units_owed() == 1;
-  const bool heals = retry_.CanRepeat() && retry_.tells_type() && is_alone && tracker_.status() == 'I';
+  const bool heals = !repeats_ && retry_.CanRepeat() && retry_.tells_type() && is_alone && tracker_.status() == 'I';
   if (!heals) return false;
   pool_->counters(worker_->number()).statement_heals.Add(1);
   for (const Retry::Use& use : retry_.uses()) client_->OnResultTypeTold(use.name);
@@ -270,6 +272,7 @@ bool Server::TryHeal(const protocol::StatementChange* change) {
 
 void Server::Repeat() {
   healing_ = retry_.has_described() ? Healing::kHidesDescription : Healing::kNo;
+  repeats_ = true;
   const std::string rest = retry_.TakeRest();
   client_->Repeat(rest);
 }
