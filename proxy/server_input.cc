@@ -261,6 +261,8 @@ bool Server::TryHeal(const protocol::StatementChange* change) {
   }
   for (const Retry::Use& use : retry_.uses()) {
     if (!is_told_by_us) use.statement->generation.fetch_add(1, std::memory_order_relaxed);
+    // A transaction that changed the table itself may be rolled back: then the columns of before are right again.
+    if (!is_told_by_us && tracker_.status() != 'I') client_->OnResultTypeTold(use.name);
   }
   const bool is_alone = retry_.state() == Retry::State::kOpen || tracker_.units_owed() == 1;
   const bool heals = !repeats_ && retry_.CanRepeat() && retry_.tells_type() && is_alone && tracker_.status() == 'I';
