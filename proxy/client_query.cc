@@ -184,7 +184,7 @@ void Client::AnswerFlush() {
 
 // Terminate: what was asked before it is still answered, as PostgreSQL does; what was begun without a Sync is not.
 void Client::Leave() {
-  if (server_ == nullptr || server_->tracker().units_owed() == 0) return Close("client close request");
+  if (server_ == nullptr || server_->tracker().units_owed() == 0 || server_->tracker().in_copy_in()) return Close("client close request");
   leaving_ = true;
   socket_->Pause(PauseReason::kLeaving);
 }
@@ -443,7 +443,8 @@ void Client::OnUnitAnswered(char status, pool::TimePoint now) {
 void Client::OnAnswerForwarded(Answered answered) {
   answered_ = answered;
   if (socket_->is_paused() && server_->tracker().owed() < protocol::kOwedMax / 2) socket_->Resume(PauseReason::kOwed);
-  if (leaving_ && server_->tracker().units_owed() == 0) return Close("client close request");
+  // A copy that waits for its data would wait for ever.
+  if (leaving_ && (server_->tracker().units_owed() == 0 || server_->tracker().in_copy_in())) return Close("client close request");
   if (ready_withheld_ && in_transaction_ && session_->restoring == Restoring::kDue) return Restore();
   if (session_ && !session_->notifications.empty()) {
     FlushNotifications();
