@@ -62,7 +62,7 @@ TEST(NotificationHostileTest, TheStreamMayBeSplitAtEveryByte) {
                                Notification("a", std::string(8000, 'z'));
   const std::string answer = CommandComplete("LISTEN") + ReadyForQuery('I');
   for (size_t at = 1; at < answer.size() + 80; ++at) {
-    FakeServer server([&](FakeConnection& connection) {
+    FakeServer server([&, &bytes = bytes](FakeConnection& connection) {
       if (!connection.Receive()) return;
       connection.SendSplit(answer + notified, at);
       Serve(connection);
@@ -111,7 +111,7 @@ TEST(NotificationHostileTest, AfterASurpriseNothingIsBelieved) {
       {"an error without fields", Message{'E', ""}.bytes()},
   };
   for (const auto& [name, bytes] : surprises) {
-    FakeServer server([&](FakeConnection& connection) {
+    FakeServer server([&, &bytes = bytes](FakeConnection& connection) {
       const auto message = connection.Receive();
       if (!message) return;
       connection.Send(AnswerTo(*message) + Notification("a", "1"));
@@ -141,7 +141,7 @@ TEST(NotificationHostileTest, AWrongAnswerToTheFirstListenFailsTheSubscribe) {
       {"nothing that PostgreSQL says", "HTTP/1.1 400 Bad Request\r\n\r\n"},
   };
   for (const auto& [name, bytes] : answers) {
-    FakeServer server([&](FakeConnection& connection) {
+    FakeServer server([&, &bytes = bytes](FakeConnection& connection) {
       if (!connection.Receive()) return;
       connection.Send(bytes);
       if (!bytes.empty()) while (connection.Receive()) continue;
@@ -155,7 +155,7 @@ TEST(NotificationHostileTest, AWrongAnswerToTheFirstListenFailsTheSubscribe) {
 
 TEST(NotificationHostileTest, ATransactionThatNobodyBeganIsASurprise) {
   for (const char status : {'T', 'E', '?'}) {
-    FakeServer server([&](FakeConnection& connection) {
+    FakeServer server([&, &bytes = bytes](FakeConnection& connection) {
       if (!connection.Receive()) return;
       connection.Send(CommandComplete("LISTEN") + ReadyForQuery(connection.number() == 0 ? status : 'I'));
       Serve(connection);
