@@ -62,7 +62,7 @@ TEST(NotificationHostileTest, TheStreamMayBeSplitAtEveryByte) {
                                Notification("a", std::string(8000, 'z'));
   const std::string answer = CommandComplete("LISTEN") + ReadyForQuery('I');
   for (size_t at = 1; at < answer.size() + 80; ++at) {
-    FakeServer server([&, &bytes = bytes](FakeConnection& connection) {
+    FakeServer server([&](FakeConnection& connection) {
       if (!connection.Receive()) return;
       connection.SendSplit(answer + notified, at);
       Serve(connection);
@@ -155,7 +155,7 @@ TEST(NotificationHostileTest, AWrongAnswerToTheFirstListenFailsTheSubscribe) {
 
 TEST(NotificationHostileTest, ATransactionThatNobodyBeganIsASurprise) {
   for (const char status : {'T', 'E', '?'}) {
-    FakeServer server([&, &bytes = bytes](FakeConnection& connection) {
+    FakeServer server([&](FakeConnection& connection) {
       if (!connection.Receive()) return;
       connection.Send(CommandComplete("LISTEN") + ReadyForQuery(connection.number() == 0 ? status : 'I'));
       Serve(connection);
