@@ -80,7 +80,6 @@ class ReplyTracker {
   bool IsFree() const { return count_ == 0 && !skipping_ && !copy_in_ && status_ == 'I'; }
   bool owes_nothing() const { return count_ == 0 && !skipping_ && !copy_in_; }
   bool is_doubtful() const { return doubtful_; }
-  void SetDoubtful() { doubtful_ = true; }
   bool in_copy_in() const { return copy_in_; }
   // The server is ignoring messages until a Sync that has not been sent.
   bool skipping() const { return skipping_; }

@@ -217,7 +217,8 @@ class Client final : public SocketHandler {
   Ensured EnsureUnnamed(Parts& parts);
   Ensured EnsureOnServer(const protocol::StatementRef& statement, Parts& parts);
   void EnsureUnknown(std::string_view name, Parts& parts);
-  void SetForParse(const std::vector<protocol::Setting>& settings, protocol::ReplyTracker::Action action, Parts& parts);
+  void SendSetConfig(const std::vector<protocol::Setting>& settings, protocol::ReplyTracker::Action action, Parts& parts);
+  void CloseNamed(const std::string& name, protocol::ReplyTracker::Action action, Parts& parts);
   protocol::ReplyTracker::Note NoteWrongName(std::string_view name);
   bool MayFakeParse() const;
   bool KeepsNames() const { return pool_->max_prepared_statements() > 0; }

@@ -61,27 +61,18 @@ void Client::EnsureNamed(std::string_view name, Action action, Parts& parts) {
   const ClientStatement* entry = session_->statements.Find(name);
   const auto* here = server.FindNamed(name);
   if (entry != nullptr && here != nullptr && here->client == id_ && here->statement == entry->statement) return;
-  if (here != nullptr) {
-    server.EraseNamed(name);
-    tracker.OnSent('C', action, Note::kNoted);
-    server_->log().Add({Kind::kNamedClose, std::string(name), nullptr, {}});
-    protocol::WriteClose(parts.BeginOwn(), name), parts.EndOwn();
-  }
+  if (here != nullptr) CloseNamed(std::string(name), action, parts);
   if (entry == nullptr) return;
   while (server.named_count() >= static_cast<size_t>(pool_->max_prepared_statements())) {
-    const std::string oldest = *server.AnyNamed();
-    server.EraseNamed(oldest);
-    tracker.OnSent('C', action, Note::kNoted);
-    server_->log().Add({Kind::kNamedClose, oldest, nullptr, {}});
-    protocol::WriteClose(parts.BeginOwn(), oldest), parts.EndOwn();
+    CloseNamed(*server.AnyNamed(), action, parts);
   }
   if (entry->language == protocol::Language::kSql) {
     const bool may_set = tracker.status() != 'E';
     const std::string& now = settings_->reading_key();
     const std::string& then = entry->statement->settings;
-    if (may_set) SetForParse(server_->settings().DifferenceOfReading(then, now), action, parts);
+    if (may_set) SendSetConfig(server_->settings().DifferenceOfReading(then, now), action, parts);
     WriteSqlPrepare(entry->statement, action, parts);
-    if (may_set) SetForParse(server_->settings().DifferenceOfReading(now, then), action, parts);
+    if (may_set) SendSetConfig(server_->settings().DifferenceOfReading(now, then), action, parts);
   } else {
     protocol::WriteParse(parts.BeginOwn(), name, entry->statement->body), parts.EndOwn();
     tracker.OnSent('P', action, Note::kNoted);

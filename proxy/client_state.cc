@@ -45,7 +45,6 @@ void MakeLower(std::string& name) {
   for (char& c : name) c = protocol::LowerAscii(c);
 }
 
-constexpr std::string_view kRestoringName = "pgweir_restoring";  // of a statement and a portal, for a moment
 // Fails where the statement in its place would have run; the client hears why (Server::JudgeError).
 constexpr std::string_view kRefusedSql = "REFUSED BY session_state OF pgweir";
 
@@ -171,11 +170,7 @@ std::vector<protocol::Setting> Client::ResetValues() const {
 
 // After the Execute of a RESET: part of the client's own batch, and of its transaction.
 void Client::RestoreInBatch(Parts& parts) {
-  const auto values = ResetValues();
-  if (values.empty()) return;
-  protocol::WriteSetConfig(parts.BeginOwn(), values, kRestoringName);
-  parts.EndOwn();
-  for (const char type : protocol::kSetConfigTypes) server_->tracker().OnSent(type, Action::kSkip);
+  SendSetConfig(ResetValues(), Action::kSkip, parts);
 }
 
 // After a query that did, inside a transaction: an exchange of which only its ParameterStatus is heard.

@@ -19,7 +19,7 @@ using Kind = protocol::StatementChange::Kind;
 namespace {
 
 constexpr SqlFlags kConcernsNames = protocol::kSqlDeallocate | protocol::kSqlPrepare | protocol::kSqlExecute;
-constexpr std::string_view kReadingName = "pgweir_reading";  // of a statement and a portal, for a moment
+constexpr std::string_view kSettingName = "pgweir_setting";  // of a statement and a portal, for a moment
 constexpr SqlFlags kSetsSomething = protocol::kSqlSet | protocol::kSqlSetLocal;
 constexpr SqlFlags kChangesNames = protocol::kSqlDeallocate | protocol::kSqlDiscard | protocol::kSqlPrepare;
 
@@ -304,19 +304,20 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   const std::string& now = settings_->reading_key();
   auto& settings = server_->settings();
   const bool may_set = tracker.status() != 'E';
-  SetForParse(may_set ? settings.DifferenceOfReading(statement->settings, now) : std::vector<protocol::Setting>(), Action::kSkip, parts);
+  SendSetConfig(may_set ? settings.DifferenceOfReading(statement->settings, now) : std::vector<protocol::Setting>(), Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
   server_->log().Add({Kind::kServerParse, {}, statement, {}});
   server.Add(statement, batches_.current);
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
-  SetForParse(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), Action::kSkip, parts);
+  SendSetConfig(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), Action::kSkip, parts);
   return Ensured::kYes;
 }
 
-void Client::SetForParse(const std::vector<protocol::Setting>& settings, Action action, Parts& parts) {
+// Inside of what the client sends, under names of our own.
+void Client::SendSetConfig(const std::vector<protocol::Setting>& settings, Action action, Parts& parts) {
   if (settings.empty()) return;
-  protocol::WriteSetConfig(parts.BeginOwn(), settings, kReadingName);
+  protocol::WriteSetConfig(parts.BeginOwn(), settings, kSettingName);
   parts.EndOwn();
   for (const char type : protocol::kSetConfigTypes) server_->tracker().OnSent(type, action);
 }
@@ -342,11 +343,14 @@ Client::Ensured Client::EnsureUnnamed(Parts& parts) {
 
 // 26000: no such name may be on the server when it looks.
 void Client::EnsureUnknown(std::string_view name, Parts& parts) {
-  auto& server = server_->statements();
-  if (server.FindNamed(name) == nullptr) return;
-  server.EraseNamed(name);
-  server_->tracker().OnSent('C', Action::kSkip, Note::kNoted);
-  server_->log().Add({Kind::kNamedClose, std::string(name), nullptr, {}});
+  if (server_->statements().FindNamed(name) != nullptr) CloseNamed(std::string(name), Action::kSkip, parts);
+}
+
+// A name of a client's own on the server goes.
+void Client::CloseNamed(const std::string& name, Action action, Parts& parts) {
+  server_->statements().EraseNamed(name);
+  server_->tracker().OnSent('C', action, Note::kNoted);
+  server_->log().Add({Kind::kNamedClose, name, nullptr, {}});
   protocol::WriteClose(parts.BeginOwn(), name), parts.EndOwn();
 }
 
