@@ -156,23 +156,25 @@ void Client::FlushToServer(Parts& parts) {
   parts.Clear();
 }
 
-// Messages that are looked into must be here as far as that goes.
+// Messages that are looked into must be here as far as that goes, and no further: the rest is streamed.
 Client::Refill Client::WantsMore(const Frame& frame) {
-  bool has_enough = true;
+  size_t wanted = 0;
   switch (frame.type) {
     case 'P': {
       const bool is_kept = frame.total <= protocol::kStatementTextMax && !(frame.body().starts_with('\0') && frame.total > protocol::kUnnamedTextMax);
-      has_enough = !is_kept && frame.here.size() >= kSniffBytes;
+      wanted = is_kept ? frame.total : kSniffBytes;
       break;
     }
-    case 'Q': has_enough = frame.here.size() >= kSniffBytes; break;
-    case 'B': has_enough = frame.here.size() > protocol::kNameBytesMax || protocol::ReadBindHead(frame.body()).has_value(); break;
+    case 'Q': wanted = kSniffBytes; break;
+    case 'B':
+      if (!protocol::ReadBindHead(frame.body()).has_value()) wanted = protocol::kNameBytesMax + 1;
+      break;
     case 'D':
-    case 'C': has_enough = false; break;
+    case 'C': wanted = frame.total; break;
     default: break;
   }
-  if (has_enough) return Refill::kEnough;
-  wanted_bytes_ = frame.total;
+  if (frame.here.size() >= wanted) return Refill::kEnough;
+  wanted_bytes_ = std::min(frame.total, wanted);
   return Refill::kMore;
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 using namespace test_support;
 
-constexpr size_t kMemoryGrowthMax = 32 << 20;
+constexpr size_t kMemoryGrowthMax = 32 << 20;  // a sanitizer keeps some of what was freed
 
 class HostileClientTest : public testing::Test {
  protected:
@@ -114,7 +114,7 @@ TEST_F(HostileClientTest, AHugeMessageOfAUnitThatNeverEnds) {
   client.set_patience(Milliseconds(100));
   const std::string part(1 << 20, 'x');
   client.Send("Q" + Int32Bytes(0x3ffffff0));
-  for (int i = 0; i < 30; ++i) {
+  for (int i = 0; i < 100; ++i) {  // three times what may be kept
     try {
       if (!client.Send(part)) break;
     } catch (const TimedOut&) {
