@@ -29,6 +29,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "protocol/result_shape.h"
 #include "protocol/sql_sniffer.h"
 
 namespace protocol {
@@ -48,8 +49,15 @@ struct Statement {
   std::string settings;   // what the text was read under
   SqlFlags flags = 0;
   std::vector<SqlStatement> details;  // only when flags concern the session
-  // Raised when a server said that its plan does not fit any more: servers that prepared it before do so again.
+  // Raised when a server said that its plan does not fit any more, or described it otherwise than before: servers that prepared
+  // it before do so again, and clients that rely on what they were told are told.
   mutable std::atomic<uint32_t> generation{0};
+  // As a server described it last (ResultShape), 0 = not known.
+  mutable std::atomic<uint64_t> parameters{0}, columns{0};
+  void OnDescribed(const ResultShape& shape) const;
+  void OnOutdated() const;
+  // Somebody may rely on a description: whoever parses it anew looks whether it still holds.
+  bool IsDescribed() const { return columns.load(std::memory_order_relaxed) != 0 || generation.load(std::memory_order_relaxed) != 0; }
 
   std::string_view text() const { return std::string_view(body).substr(0, body.find('\0')); }
   size_t bytes() const { return sizeof *this + server_name.capacity() + body.capacity() + settings.capacity(); }
@@ -71,6 +79,7 @@ struct ClientStatement {
   Language language = Language::kProtocol;
   uint32_t generation = 0;  // of the statement when this client got to know its result type
   uint64_t batch = 0;       // the batch of its Parse while that is pending, else 0
+  bool told = false;        // it was described to this client, which may rely on that
 };
 
 class ClientStatements {
@@ -128,6 +137,9 @@ class ServerStatements {
   void EndClose(const StatementRef& statement);
   void UndoClose(const StatementRef& statement);
   void MarkAllStale();
+  // It was parsed here, or found to fit, when its statement had this generation.
+  uint32_t GenerationOf(uint64_t id) const;
+  void Renew(uint64_t id);  // to that of its statement now
   StatementRef Oldest() const { return order_.empty() ? nullptr : order_.back().statement; }
   size_t size() const { return order_.size(); }
 
@@ -177,6 +189,7 @@ struct StatementChange {
     kNamedParse,    // `name` made at the server
     kNamedClose,    // `name` gone at the server
     kWrongName,     // must fail with 42P05 or 26000, about `name`
+    kDescribe,      // tells what `statement` gives; to the client under `name`, or, when that is empty, only to us
     kOutdated,      // must fail: the client knows an older result type of `statement` than its servers have
     kChannel,       // SET in the place of LISTEN or UNLISTEN: `name` is the tag that the client gets
     kRefuse,        // must fail; `name` is the whole message that the client hears instead

@@ -215,7 +215,11 @@ class Client final : public SocketHandler {
   Lookup LookUp(std::string_view name, protocol::ClientStatement*& entry);
   enum class Ensured : uint8_t { kYes, kLater };  // kLater: only known when everything that was sent has been answered
   Ensured EnsureUnnamed(Parts& parts);
-  Ensured EnsureOnServer(const protocol::StatementRef& statement, Parts& parts);
+  // Whether a server that parses it anew is asked what it gives, and whether that must be known before anything follows.
+  enum class Look : uint8_t { kNo, kPipelined, kAwaited };
+  Ensured EnsureOnServer(const protocol::StatementRef& statement, Look look, Parts& parts);
+  void DescribeHidden(std::string_view name, const protocol::StatementRef& statement, Parts& parts);
+  Edit DescribePortal(std::string_view portal);
   void EnsureUnknown(std::string_view name, Parts& parts);
   void SendSetConfig(const std::vector<protocol::Setting>& settings, protocol::ReplyTracker::Action action, Parts& parts);
   void CloseNamed(const std::string& name, protocol::ReplyTracker::Action action, Parts& parts);
@@ -321,6 +325,7 @@ class Client final : public SocketHandler {
   size_t wanted_bytes_ = 0;  // the message at the front of input_ is needed up to here
   uint64_t last_unnamed_ = 0;
   protocol::Batches batches_;
+  uint64_t begun_batch_ = 0;  // the last of which something has been sent
   Timeout timeout_, transaction_timeout_;
   pool::TimePoint unit_start_{}, transaction_start_{}, linked_at_{};
   uint64_t login_us_ = 0, queued_us_ = 0, held_us_ = 0;  // for the line at its end

@@ -115,6 +115,7 @@ size_t Client::Relay(std::string_view chunk) {
       const Edit edit = EditMessage(frame, parts);
       if (edit.kind < Edit::Kind::kWait && server_->retry().state() != Retry::State::kOff) server_->retry().Record(frame);
       if (edit.kind != Edit::Kind::kAgain) is_fresh_ = false;
+      if (edit.kind < Edit::Kind::kWait) begun_batch_ = batches_.current;
       if (edit.kind == Edit::Kind::kEnded) return chunk.size();
       if (edit.kind == Edit::Kind::kWait) break;
       if (edit.kind == Edit::Kind::kAgain) continue;
@@ -452,12 +453,13 @@ void Client::OnAnswerForwarded(Answered answered) {
     FlushNotifications();
     if (state_ == ClientState::kClosing) return;
   }
-  if (waits_ && server_->tracker().owed() == 0 && !ready_withheld_) Resettle();
+  if (waits_ && server_->tracker().owed() == 0 && !server_->is_mid_message() && !ready_withheld_) Resettle();
 }
 
 void Client::Repeat(std::string_view batch) {
   state_ = ClientState::kActive;
-  Relay(batch);
+  const size_t used = Relay(batch);
+  if (state_ == ClientState::kActive) input_.insert(0, batch.substr(used));  // it waits for an answer
   if (state_ == ClientState::kActive || state_ == ClientState::kIdle) RunPending();
 }
 

@@ -67,6 +67,9 @@ struct Session {
   Restoring restoring = Restoring::kNo;           // after a simple query
   bool restores_query = false, restores_bound = false;  // the query, or the last Bind, resets something
   std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
+  // What the last Bind has bound, when nobody has told this client yet what that gives.
+  protocol::StatementRef bound;
+  std::string bound_name, bound_portal;
   // PREPARE and DEALLOCATE of names that have been sent and not been answered; behind them everything about names waits.
   struct SqlName {
     protocol::SqlKind kind;

@@ -61,13 +61,14 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
   if (!KeepsNames() && frame.type != 'Q' && NamesStatement(frame)) return {};
   // The server ignores everything up to the next Sync: nothing of it means anything.
   if (server_->tracker().skipping()) return {};
-  batch_is_first_ = server_->tracker().owed() == 0;
-  if (batch_is_first_) {
+  const bool nothing_owed = server_->tracker().owed() == 0;
+  batch_is_first_ = nothing_owed && begun_batch_ != batches_.current;
+  if (nothing_owed) {
     batches_.answered = batches_.current - 1;
     barrier_ = false;
   }
   // What was reset must be the client's own again before anything else sees it.
-  if (session_ && session_->restoring == Restoring::kDue && !batch_is_first_) return Wait(parts);
+  if (session_ && session_->restoring == Restoring::kDue && !nothing_owed) return Wait(parts);
   switch (frame.type) {
     case 'Q': return EditQuery(frame, parts);
     case 'P': return EditParse(frame, parts);
@@ -181,6 +182,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   server.Add(statement, batches_.current);
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
+  if (statement->IsDescribed()) DescribeHidden(name, statement, parts);
   return {.kind = Edit::Kind::kEaten};
 }
 
@@ -292,7 +294,7 @@ bool Client::MayFakeParse() const {
   return tracker.status() != 'E' && tracker.units_owed() == 0;
 }
 
-Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, Parts& parts) {
+Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, Look look, Parts& parts) {
   auto& server = server_->statements();
   const auto has = server.Use(statement, batches_);
   if (has == protocol::ServerStatements::Has::kYes) return Ensured::kYes;
@@ -311,7 +313,16 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   SendSetConfig(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), Action::kSkip, parts);
-  return Ensured::kYes;
+  if (look == Look::kNo || !statement->IsDescribed()) return Ensured::kYes;
+  DescribeHidden({}, statement, parts);
+  return look == Look::kAwaited ? Ensured::kLater : Ensured::kYes;
+}
+
+// The client hears nothing of it, but when it has a `name` for the statement it gets what the statement gives now.
+void Client::DescribeHidden(std::string_view name, const protocol::StatementRef& statement, Parts& parts) {
+  server_->tracker().OnSent('D', Action::kSkip, Note::kNoted);
+  server_->log().Add({Kind::kDescribe, std::string(name), statement, {}});
+  protocol::WriteDescribe(parts.BeginOwn(), statement->server_name), parts.EndOwn();
 }
 
 // Inside of what the client sends, under names of our own.
@@ -366,6 +377,7 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
   const auto head = protocol::ReadBindHead(frame.body());
   if (!head) return {};  // malformed: the server says so
   pool_->counters(worker_.number()).binds.Add(1);
+  if (session_) session_->bound.reset();
   if (head->statement.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
     if (!session_) return {};
@@ -391,15 +403,19 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
         EnsureNamed(head->statement, Action::kSkip, parts);
         return {};
       }
-      if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
+      if (EnsureOnServer(entry->statement, entry->told ? Look::kAwaited : Look::kPipelined, parts) == Ensured::kLater) return Wait(parts);
       if (auto edit = NoteBind(entry->statement->flags, entry->statement->details, entry->statement->text(), frame, parts)) return *edit;
       BeginRetry(head->statement, entry->statement);
       name = entry->statement->server_name;
-      if (entry->generation != entry->statement->generation.load(std::memory_order_relaxed)) {
+      if (entry->generation != entry->statement->generation.load(std::memory_order_relaxed) && server_->tracker().status() != 'E') {
         // It would be told rows of another type than it was told before.
         server_->log().Add({Kind::kOutdated, {}, entry->statement, {}});
         note = Note::kNoted;
         name = protocol::kUnknownName;
+      } else if (!entry->told || !entry->statement->IsDescribed()) {
+        session_->bound = entry->statement;
+        session_->bound_name = head->statement;
+        session_->bound_portal = head->portal;
       }
       break;
   }
@@ -460,8 +476,10 @@ std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<p
 
 Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
   const std::string_view body = frame.body();
-  if (body.size() < 2 || body[0] != 'S') return {};
+  if (body.size() < 2) return {};
   std::string_view name = body.substr(1, body.find('\0', 1) - 1);
+  if (body[0] == 'P') return DescribePortal(name);
+  if (body[0] != 'S') return {};
   if (name.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
     return {};
@@ -481,15 +499,29 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
         EnsureNamed(name, Action::kSkip, parts);
         return {};
       }
-      if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
+      if (EnsureOnServer(entry->statement, Look::kNo, parts) == Ensured::kLater) return Wait(parts);
       BeginRetry(name, entry->statement);
       entry->generation = entry->statement->generation.load(std::memory_order_relaxed);
+      entry->told = true;
+      server_->log().Add({Kind::kDescribe, std::string(name), entry->statement, {}});
+      note = Note::kNoted;
       name = entry->statement->server_name;
       break;
   }
   server_->tracker().OnSent('D', Action::kForward, note);
   protocol::WriteDescribe(parts.BeginOwn(), name), parts.EndOwn();
   return {.kind = Edit::Kind::kEaten};
+}
+
+// What a portal gives is what its statement gives: noted until this client has been told once.
+Client::Edit Client::DescribePortal(std::string_view portal) {
+  if (!session_ || !session_->bound || session_->bound_portal != portal) return {};
+  const protocol::StatementRef statement = std::exchange(session_->bound, nullptr);
+  ClientStatement* entry = session_->statements.Find(session_->bound_name);
+  if (entry == nullptr || entry->statement != statement) return {};
+  entry->told = true;
+  server_->log().Add({Kind::kDescribe, session_->bound_name, statement, {}});
+  return {.note = Note::kNoted};
 }
 
 Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {

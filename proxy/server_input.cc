@@ -58,6 +58,7 @@ void Server::Relay(std::string_view chunk) {
     pos = std::min(stream_left_, chunk.size());
     stream_left_ -= pos;
     if (!stream_forward_) run = pos;
+    if (stream_describes_) EatDescription(chunk.substr(0, pos), stream_left_ == 0);
   }
   Verdict verdict = Verdict::kForward;
   while (pos < chunk.size()) {
@@ -153,6 +154,7 @@ void Server::Learn(const protocol::ReplyTracker::Answer& answer) {
 Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size_t total, Parts& parts) {
   const bool is_whole = body.size() + protocol::kFrameHeaderBytes == total;
   const bool can_be_whole = total <= kWholeBytesMax;
+  stream_describes_ = false;
   switch (type) {
     case 'Z': {
       if (!is_whole) return total == 6 ? Verdict::kNeedMore : Verdict::kBroken;
@@ -187,6 +189,9 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
       return JudgeError(is_whole ? body : std::string_view(), parts);
     case 'N': return tracker_.HeadIsOwn() ? Verdict::kHide : Verdict::kForward;
     case 'A': return Verdict::kForward;
+    case 't':
+    case 'T':
+    case 'n': BeginDescription(type, body, total, parts); break;
     case 'K':
     case 'R':
     case 'v': return Verdict::kBroken;
@@ -194,9 +199,33 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
   }
   const Verdict verdict = Take(tracker_.OnReply(type), parts);
   if (verdict == Verdict::kForward) retry_.OnAnswer(type);
-  if (type != 't' || healing_ != Healing::kHidesDescription) return verdict;
+  if (type != 't' || verdict != Verdict::kForward || healing_ != Healing::kHidesDescription) return verdict;
   healing_ = Healing::kNo;  // the client has got it from the first try
-  return verdict == Verdict::kForward ? Verdict::kHide : verdict;
+  return Verdict::kHide;
+}
+
+// What a server says of a statement is compared with what was said of it before (protocol/result_shape.h).
+void Server::BeginDescription(char type, std::string_view body, size_t total, Parts& parts) {
+  if (tracker_.head_action() == protocol::ReplyTracker::Action::kFake) Take(tracker_.TakeFakes(), parts);  // they belong before it
+  const protocol::StatementChange* change = tracker_.HeadIsNoted() ? log_.Front() : nullptr;
+  if (change == nullptr || change->kind != protocol::StatementChange::Kind::kDescribe) return;
+  if (type == 't' || described_ != change->statement) shape_.Reset();
+  described_ = change->statement;
+  described_name_ = change->name;
+  stream_describes_ = true;
+  shape_.Begin(type);
+  EatDescription(body, body.size() + protocol::kFrameHeaderBytes == total);
+}
+
+void Server::EatDescription(std::string_view part, bool is_end) {
+  shape_.Eat(part);
+  if (!is_end) return;
+  stream_describes_ = false;
+  if (shape_.columns() == 0) return;  // its columns follow
+  described_->OnDescribed(shape_);
+  statements_.Renew(described_->id);
+  if (!described_name_.empty()) client_->OnResultTypeTold(described_name_);
+  described_.reset();
 }
 
 Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
@@ -260,7 +289,7 @@ bool Server::TryHeal(const protocol::StatementChange* change) {
     return false;
   }
   for (const Retry::Use& use : retry_.uses()) {
-    if (!is_told_by_us) use.statement->generation.fetch_add(1, std::memory_order_relaxed);
+    if (!is_told_by_us) use.statement->OnOutdated();
     // A transaction that changed the table itself may be rolled back: then the columns of before are right again.
     if (!is_told_by_us && tracker_.status() != 'I') client_->OnResultTypeTold(use.name);
   }
