@@ -226,7 +226,8 @@ void StatementLog::UndoOne(const StatementChange& change, ServerStatements& serv
       return;
     case Kind::kServerParse: return server.Remove(change.statement->id);
     case Kind::kServerClose: return server.UndoClose(change.statement);
-    case Kind::kNamedParse: return server.EraseNamed(change.name);
+    case Kind::kNamedParse:
+    case Kind::kNamedExecute: return server.EraseNamed(change.name);
     case Kind::kNamedClose:
       // It is still there, in nobody's view: whoever names it closes it first.
       return server.PutNamed(change.name, {0, nullptr});

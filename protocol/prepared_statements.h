@@ -31,11 +31,11 @@
 
 #include "protocol/result_shape.h"
 #include "protocol/sql_sniffer.h"
+#include "protocol/unnamed_statement.h"
 
 namespace protocol {
 
 inline constexpr size_t kStatementTextMax = 16 * 1024 * 1024;
-inline constexpr size_t kUnnamedTextMax = 64 * 1024;  // a longer unnamed statement can only be used until its transaction ends
 inline constexpr size_t kStatementNameBytes = 63;  // PostgreSQL tells names apart by so many bytes (NAMEDATALEN - 1)
 inline constexpr size_t kClientStatementsMax = 10'000;
 inline constexpr std::string_view kServerNamePrefix = "pgweir_";
@@ -97,17 +97,9 @@ class ClientStatements {
   // For error texts: the client's name of a statement, or empty.
   std::string_view NameOf(std::string_view server_name) const;
   size_t size() const { return names_.size(); }
-  size_t bytes() const { return bytes_ + unnamed.body.capacity() + previous_unnamed.body.capacity(); }
+  size_t bytes() const { return bytes_ + unnamed.bytes(); }
 
-  // The unnamed statement as this client last parsed it. serial 0: none, or one that only the server still has, if any.
-  struct Unnamed {
-    std::string body;  // as in Statement
-    uint64_t serial = 0;
-    uint64_t batch = 0;  // of its Parse
-    SqlFlags flags = 0;
-  };
-  Unnamed unnamed;
-  Unnamed previous_unnamed;  // comes back when the Parse that replaced it is skipped
+  UnnamedStatement unnamed;
 
  private:
   struct Hash {
@@ -157,11 +149,10 @@ class ServerStatements {
 
   void Clear();  // DEALLOCATE ALL, DISCARD ALL
 
-  // The unnamed statement: whose, and which of its client's; serial 0: what is there, if anything, is that client's.
+  // The unnamed statement: whose, and which of its versions (0: none); no client: not known.
   struct Unnamed {
     uint64_t client = 0, serial = 0;
-    uint64_t batch = 0;         // of its Parse
-    bool replaces_own = false;  // what was there before it was that client's too
+    uint64_t batch = 0;  // of what put it there
   };
   Unnamed unnamed;
 
@@ -187,6 +178,7 @@ struct StatementChange {
     kServerParse,   // statement at the server
     kServerClose,   // statement gone at the server
     kNamedParse,    // `name` made at the server
+    kNamedExecute,  // the same for an EXECUTE whose Bind follows: should it fail, that would have been bound
     kNamedClose,    // `name` gone at the server
     kWrongName,     // must fail with 42P05 or 26000, about `name`
     kDescribe,      // tells what `statement` gives; to the client under `name`, or, when that is empty, only to us

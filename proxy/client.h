@@ -96,8 +96,7 @@ class Client final : public SocketHandler {
   void OnResultTypeTold(std::string_view statement);
   // The client's statements, nullptr while it has none: the server tells them what was confirmed and undone.
   protocol::ClientStatements* statements() { return session_ ? &session_->statements : nullptr; }
-  enum class Undone : uint8_t { kFailed, kSkipped };
-  void OnParsesUndone(Undone undone);         // the unnamed statement may be among them
+  void OnBatchFailed();                       // the server skips what follows up to a Sync, if it is not a simple query
   void OnCommandTag(std::string_view tag);    // of its own statement
   // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
   const protocol::ErrorReport* timeout_report() const { return timeout_report_ ? &*timeout_report_ : nullptr; }
@@ -228,10 +227,11 @@ class Client final : public SocketHandler {
   bool KeepsNames() const { return pool_->max_prepared_statements() > 0; }
   // client_sql_statements.cc: PREPARE, EXECUTE and DEALLOCATE in SQL
   void PrepareNames(const std::vector<protocol::SqlStatement>& details, std::string_view sql, char type, Parts& parts);
-  void EnsureNamed(std::string_view name, protocol::ReplyTracker::Action action, Parts& parts);
+  enum class Named : uint8_t { kFits, kExecutes, kTaken };
+  void EnsureNamed(std::string_view name, Named wanted, protocol::ReplyTracker::Action action, Parts& parts);
   void OnSqlName(std::string_view tag);
   void WriteSqlPrepare(const protocol::StatementRef& statement, protocol::ReplyTracker::Action action, Parts& parts);
-  void PutUnnamed(uint64_t serial);
+  void PutUnnamed();
   void DropUnnamed();
   void MakeRoom(Parts& parts);
   protocol::StatementRef MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted);
@@ -323,7 +323,6 @@ class Client final : public SocketHandler {
   std::string input_;
   size_t stream_left_ = 0;
   size_t wanted_bytes_ = 0;  // the message at the front of input_ is needed up to here
-  uint64_t last_unnamed_ = 0;
   protocol::Batches batches_;
   uint64_t begun_batch_ = 0;  // the last of which something has been sent
   Timeout timeout_, transaction_timeout_;

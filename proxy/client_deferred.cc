@@ -53,7 +53,7 @@ size_t Client::Defer(std::string_view chunk, const Frame& frame) {
   if (frame.type == 'P') return DeferExtended(chunk, frame);
   if (frame.type != 'Q' || KindOf(TextOf(frame)) != SqlKind::kBegin) return 0;
   BeginDeferred(TextOf(frame));
-  session_->statements.unnamed.serial = 0;  // a simple query drops it
+  session_->statements.unnamed.Drop();  // a simple query does
   std::string bytes;
   protocol::WriteCommandComplete(bytes, TagOf(TextOf(frame)));
   protocol::WriteReadyForQuery(bytes, 'T');
@@ -92,8 +92,7 @@ size_t Client::DeferExtended(std::string_view chunk, const Frame& parse) {
     if (frame.type == 'E' && !frame.body().starts_with('\0')) return 0;
     used += frame.total;
   }
-  auto& unnamed = session().statements.unnamed;
-  unnamed = {std::string(head->body), ++last_unnamed_, batches_.answered, protocol::kSqlBegin};
+  session().statements.unnamed.Put(head->body, batches_.answered).flags = protocol::kSqlBegin;
   BeginDeferred(head->text);
   protocol::WriteCommandComplete(answer, TagOf(head->text));
   protocol::WriteReadyForQuery(answer, 'T');
@@ -107,7 +106,7 @@ size_t Client::AnswerDeferred(const Frame& frame) {
   const bool ends = kind == SqlKind::kCommit || kind == SqlKind::kRollback;
   const bool has_failed = deferred_ == Deferred::kFailed;
   if (!ends && !has_failed) return 0;
-  session_->statements.unnamed.serial = 0;
+  session_->statements.unnamed.Drop();
   std::string bytes;
   if (ends) {
     protocol::WriteCommandComplete(bytes, kind == SqlKind::kCommit && !has_failed ? "COMMIT" : "ROLLBACK");

@@ -517,7 +517,8 @@ void Client::OnServerLost(std::string_view cause, const std::string& fatal_body)
                         answered_ == Answered::kNothingOpen && units <= 1;
   const bool inside = server->is_mid_message();
   waits_ = barrier_ = ready_withheld_ = false;
-  if (session_ && session_->statements.unnamed.batch > batches_.answered) session_->statements.unnamed.serial = 0;
+  if (session_ && session_->statements.unnamed.newest().batch > batches_.answered) session_->statements.unnamed.Drop();
+  if (session_) session_->statements.unnamed.UndoAll();
   batches_.answered = batches_.current - 1;
   CountIdle(Between::kNo);
   const auto fields = protocol::ParseErrorFields(fatal_body);

@@ -62,11 +62,21 @@ struct ChannelChange {
 // RESET inside a transaction goes back to the server's defaults; the client's own are put in their place before it hears.
 enum class Restoring : uint8_t { kNo, kDue, kSent };
 
+// What a text resets, where it does not set it again behind that.
+struct Resets {
+  bool all = false;
+  std::vector<std::string> names, set_again;
+  bool Has(const std::string& name) const {
+    const auto is_in = [&name](const std::vector<std::string>& list) { return std::find(list.begin(), list.end(), name) != list.end(); };
+    return is_in(names) || (all && !is_in(set_again));
+  }
+};
+
 struct Session {
   protocol::ClientStatements statements;
   Restoring restoring = Restoring::kNo;           // after a simple query
-  bool restores_query = false, restores_bound = false;  // the query, or the last Bind, resets something
-  std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
+  Resets resets;                 // of the query, or of what the last Bind runs
+  bool restores_bound = false;   // its Execute is followed by what RestoreInBatch sends
   // What the last Bind has bound, when nobody has told this client yet what that gives.
   protocol::StatementRef bound;
   std::string bound_name, bound_portal;

@@ -66,9 +66,11 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   if ((flags & kUnreadNames) != 0) touched.every_setting = touched.unreadable = true;
   const bool named_before = !touched.names.empty() || touched.every_setting;
   const bool is_bound = frame.type == 'B';
-  session_->restores_bound = session_->restores_query = false;
+  session_->resets = {};
   for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body, is_bound ? Asked::kByBind : Asked::kByQuery);
-  if (session_->restores_query && !ResetValues().empty()) session_->restoring = Restoring::kDue;
+  const bool restores = !ResetValues().empty();
+  session_->restores_bound = restores && is_bound;
+  if (restores && !is_bound) session_->restoring = Restoring::kDue;
   SqlFlags state = flags & kStateFlags;
   if (session_->pins != 0) state |= flags & kUnpinFlags;
   // What the server reports needs no question.
@@ -89,8 +91,12 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
 void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked) {
   const bool is_bound = asked == Asked::kByBind;
   Touched& touched = session_->touched;
+  Resets& resets = session_->resets;
   const auto note = [&](std::string name) {
     MakeLower(name);  // names of settings are, however they are quoted
+    std::erase(resets.names, name);
+    (statement.kind == SqlKind::kReset ? resets.names : resets.set_again).push_back(name);
+    if (name == "session_authorization") touched.Add("role");  // which ends with it
     const std::string_view tracked = protocol::TrackedName(name);
     const bool is_reported = !tracked.empty() && server_->settings().Reported(tracked) != nullptr;
     if (name.starts_with("transaction_") || name == "seed") return;  // of the transaction alone; a seed cannot be read
@@ -106,10 +112,8 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
   }
   const bool resets_all = statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll;
   if (resets_all) touched.every_setting = true;
-  if (resets_all || statement.kind == SqlKind::kReset) {
-    touched.was_reset = true;
-    if (!startup_->values().empty()) (is_bound ? session_->restores_bound : session_->restores_query) = true;
-  }
+  if (resets_all) resets = {.all = true};
+  if (resets_all || statement.kind == SqlKind::kReset) touched.was_reset = true;
   for (const std::string& name : statement.set_config_names) note(name);
   // A custom setting of a name that was computed cannot be found again.
   if (statement.set_config_unknown) touched.every_setting = touched.unreadable = true;
@@ -157,13 +161,11 @@ bool Client::WithholdsReady() {
 
 // The client's own defaults of what was reset.
 std::vector<protocol::Setting> Client::ResetValues() const {
-  const Touched& touched = session_->touched;
   std::vector<protocol::Setting> values;
   for (const auto& setting : startup_->values()) {
     std::string name = setting.first;
     MakeLower(name);
-    const bool is_reset = touched.every_setting || std::find(touched.names.begin(), touched.names.end(), name) != touched.names.end();
-    if (is_reset) values.push_back(setting);
+    if (session_->resets.Has(name)) values.push_back(setting);
   }
   return values;
 }

@@ -62,6 +62,9 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
   // The server ignores everything up to the next Sync: nothing of it means anything.
   if (server_->tracker().skipping()) return {};
   const bool nothing_owed = server_->tracker().owed() == 0;
+  // What it waits for may have changed what it needs, so that it would not wait again: it is looked at when all is there.
+  if (waits_ && (!nothing_owed || server_->is_mid_message())) return {.kind = Edit::Kind::kWait};
+  waits_ = false;
   batch_is_first_ = nothing_owed && begun_batch_ != batches_.current;
   if (nothing_owed) {
     batches_.answered = batches_.current - 1;
@@ -102,7 +105,7 @@ Client::Edit Client::Wait(Parts& parts) {
 
 Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if (barrier_) return Wait(parts);
-  DropUnnamed();  // a simple query does
+  DropUnnamed();
   std::string_view sql = frame.body();
   if (frame.IsWhole() && sql.ends_with('\0')) sql.remove_suffix(1);
   SqlFlags flags = SniffText(sql, backslash());
@@ -125,9 +128,10 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   const auto head = protocol::ReadParse(frame.body());
   if (!head) {
     // Too long to be kept, or malformed, which the server will say.
-    const bool is_unnamed = !frame.body().empty() && frame.body()[0] == '\0';
-    if (is_unnamed) PutUnnamed(0);
-    return {};
+    if (!frame.body().starts_with('\0')) return {};
+    session().statements.unnamed.Push({}, batches_.current).flags = kEveryState;  // what is not here may say anything
+    PutUnnamed();
+    return {.note = Note::kUnnamed};
   }
   pool_->counters(worker_.number()).client_parses.Add(1);
   if (head->name.empty()) return ParseUnnamed(*head, parts);
@@ -202,40 +206,27 @@ protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, St
 }
 
 Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts) {
-  auto& unnamed = session().statements.unnamed;
-  const bool is_settled = unnamed.batch <= batches_.answered || unnamed.serial == 0;
-  if (is_settled) std::swap(unnamed, session_->statements.previous_unnamed);
+  auto& unnamed = session().statements.unnamed.Push(head.body, batches_.current);
   unnamed.flags = SniffText(head.text, backslash());
-  if ((unnamed.flags & ~protocol::kSqlHarmless) != 0) session_->unnamed_details = protocol::Examine(head.text, backslash());
-  if (head.body.size() <= protocol::kUnnamedTextMax) {
-    unnamed.body.assign(head.body);
-    unnamed.serial = ++last_unnamed_;
-  } else {
-    unnamed.serial = 0;
-  }
-  unnamed.batch = batches_.current;
-  PutUnnamed(unnamed.serial);
-  if (!IsChannelStatement(unnamed.flags, session_->unnamed_details)) return {};
+  if ((unnamed.flags & ~protocol::kSqlHarmless) != 0) unnamed.details = protocol::Examine(head.text, backslash());
+  PutUnnamed();
+  if (!IsChannelStatement(unnamed.flags, unnamed.details)) return {.note = Note::kUnnamed};
   unnamed.body = StandIn() + std::string(3, '\0');
   protocol::WriteParse(parts.BeginOwn(), "", unnamed.body), parts.EndOwn();
-  server_->tracker().OnSent('P');
+  server_->tracker().OnSent('P', Action::kForward, Note::kUnnamed);
   return {.kind = Edit::Kind::kEaten};
 }
 
-// The server gets an unnamed statement of this client.
-void Client::PutUnnamed(uint64_t serial) {
-  auto& here = server_->statements().unnamed;
-  const bool is_pending = here.client == id_ && batches_.IsUncertain(here.batch);
-  const bool replaces_own = is_pending ? here.replaces_own : here.client == id_;
-  here = {id_, serial, batches_.current, replaces_own};
+// The server gets, or loses, the unnamed statement as this client has it now.
+void Client::PutUnnamed() {
+  const uint64_t serial = session_ ? session_->statements.unnamed.newest().serial : 0;
+  server_->statements().unnamed = {id_, serial, batches_.current};
 }
 
-// What somebody else left there is then nobody's: it may be there still, if this message is never carried out.
+// A simple query does.
 void Client::DropUnnamed() {
-  if (session_) session_->statements.unnamed.serial = session_->statements.previous_unnamed.serial = 0;
-  auto& here = server_->statements().unnamed;
-  if (here.client == id_) here.serial = 0;
-  else here = {};
+  if (session_) session_->statements.unnamed.Drop();
+  PutUnnamed();
 }
 
 // 42P05: a name that certainly exists is parsed once more. Its text is the client's, as PostgreSQL looks at that first.
@@ -335,20 +326,21 @@ void Client::SendSetConfig(const std::vector<protocol::Setting>& settings, Actio
 
 Client::Ensured Client::EnsureUnnamed(Parts& parts) {
   const auto& here = server_->statements().unnamed;
+  const auto* newest = session_ ? &session_->statements.unnamed.newest() : nullptr;
   if (here.client == id_ && batches_.IsUncertain(here.batch)) return Ensured::kLater;
-  const uint64_t serial = session_ ? session_->statements.unnamed.serial : 0;
-  if (serial == 0) {
+  if (newest != nullptr && batches_.IsUncertain(newest->batch)) return Ensured::kLater;
+  const uint64_t serial = newest != nullptr ? newest->serial : 0;
+  if (here.client == id_ && here.serial == serial) return Ensured::kYes;
+  if (serial == 0 || newest->body.empty()) {
     // None of its own that could be brought here. What somebody else left must not be taken for it.
-    if (here.client == id_) return Ensured::kYes;
     server_->tracker().OnSent('C', Action::kSkip);
     protocol::WriteClose(parts.BeginOwn(), ""), parts.EndOwn();
   } else {
-    if (here.client == id_ && here.serial == serial) return Ensured::kYes;
     server_->tracker().OnSent('P', Action::kSkip);
     pool_->counters(worker_.number()).server_parses.Add(1);
-    protocol::WriteParse(parts.BeginOwn(), "", session_->statements.unnamed.body), parts.EndOwn();
+    protocol::WriteParse(parts.BeginOwn(), "", newest->body), parts.EndOwn();
   }
-  PutUnnamed(serial);
+  PutUnnamed();
   return Ensured::kYes;
 }
 
@@ -381,9 +373,8 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
   if (head->statement.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
     if (!session_) return {};
-    const auto& unnamed = session_->statements.unnamed;
-    const std::string_view sql = std::string_view(unnamed.body).substr(0, unnamed.body.find('\0'));
-    return NoteBind(unnamed.flags, session_->unnamed_details, sql, frame, parts).value_or(Edit{});
+    const auto& unnamed = session_->statements.unnamed.newest();
+    return NoteBind(unnamed.flags, unnamed.details, unnamed.text(), frame, parts).value_or(Edit{});
   }
   ClientStatement* entry = nullptr;
   Note note = Note::kNone;
@@ -400,7 +391,7 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
       if (entry->language == protocol::Language::kSql) {
         const auto statement = entry->statement;
         if (auto edit = NoteBind(statement->flags, statement->details, statement->text(), frame, parts)) return *edit;
-        EnsureNamed(head->statement, Action::kSkip, parts);
+        EnsureNamed(head->statement, Named::kFits, Action::kSkip, parts);
         return {};
       }
       if (EnsureOnServer(entry->statement, entry->told ? Look::kAwaited : Look::kPipelined, parts) == Ensured::kLater) return Wait(parts);
@@ -496,7 +487,7 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
       break;
     case Lookup::kFound:
       if (entry->language == protocol::Language::kSql) {
-        EnsureNamed(name, Action::kSkip, parts);
+        EnsureNamed(name, Named::kFits, Action::kSkip, parts);
         return {};
       }
       if (EnsureOnServer(entry->statement, Look::kNo, parts) == Ensured::kLater) return Wait(parts);
@@ -529,8 +520,9 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
   if (body.size() < 2 || body[0] != 'S') return {};
   const std::string_view name = body.substr(1, body.find('\0', 1) - 1);
   if (name.empty()) {
-    DropUnnamed();
-    return {};
+    if (session_) session_->statements.unnamed.PushNone(batches_.current);
+    PutUnnamed();
+    return {.note = session_ ? Note::kUnnamed : Note::kNone};
   }
   ClientStatement* entry = nullptr;
   switch (LookUp(name, entry)) {
@@ -547,23 +539,10 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
 
 // --- what the server said ------------------------------------------------------------------------------------------------
 
-// Those of the batch after the last that was answered.
-void Client::OnParsesUndone(Undone undone) {
-  const uint64_t failed = batches_.answered + 1;
-  if (session_ && session_->statements.unnamed.batch == failed) {
-    auto& statements = session_->statements;
-    statements.unnamed.serial = 0;
-    // A Parse that failed has dropped what was there before; one that was skipped has not.
-    if (undone == Undone::kSkipped) {
-      std::swap(statements.unnamed, statements.previous_unnamed);
-      const std::string& body = statements.unnamed.body;
-      session_->unnamed_details = protocol::Examine(std::string_view(body).substr(0, body.find('\0')), backslash());
-    }
-  }
+// What was sent to be the unnamed statement may have been skipped.
+void Client::OnBatchFailed() {
   auto& here = server_->statements().unnamed;
-  if (here.client != id_ || here.batch != failed) return;
-  here.serial = 0;
-  if (!here.replaces_own) here.client = 0;
+  if (here.client != id_ || here.batch > batches_.answered) here = {};
 }
 
 void Client::OnResultTypeTold(std::string_view name) {

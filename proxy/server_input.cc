@@ -9,6 +9,11 @@
 #include "proxy/worker.h"
 
 namespace proxy {
+namespace {
+
+constexpr std::string_view kBindComplete{"2\0\0\0\4", 5};
+
+}  // namespace
 
 void Server::OnReadable() {
   char* buffer = worker_->ReadBuffer();
@@ -140,7 +145,7 @@ Server::Verdict Server::Take(const protocol::ReplyTracker::Answer& answer, Parts
   if (!answer.before.empty()) parts.AddOwn(answer.before);
   if (!answer.behind.empty()) behind_ = answer.behind;
   retry_.OnFakes((answer.before.size() + answer.behind.size()) / protocol::kFrameHeaderBytes);
-  if ((answer.confirmed | answer.undone | answer.parses_undone) != 0) Learn(answer);
+  if ((answer.confirmed | answer.undone | answer.unnamed_confirmed | answer.unnamed_undone) != 0) Learn(answer);
   return answer.action == Tracker::Action::kForward ? Verdict::kForward : Verdict::kHide;
 }
 
@@ -148,7 +153,10 @@ void Server::Learn(const protocol::ReplyTracker::Answer& answer) {
   protocol::ClientStatements* statements = client_ != nullptr ? client_->statements() : nullptr;
   log_.Confirm(answer.confirmed, statements_, statements);
   log_.Undo(answer.undone, statements_, statements);
-  if (answer.parses_undone > 0 && client_ != nullptr) client_->OnParsesUndone(answer.parse_failed ? Client::Undone::kFailed : Client::Undone::kSkipped);
+  if (statements == nullptr) return;
+  using First = protocol::UnnamedStatement::First;
+  statements->unnamed.Confirm(answer.unnamed_confirmed);
+  statements->unnamed.Undo(answer.unnamed_undone, answer.unnamed_failed ? First::kFailed : First::kSkipped);
 }
 
 Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size_t total, Parts& parts) {
@@ -187,7 +195,10 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
     case 'E':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
       return JudgeError(is_whole ? body : std::string_view(), parts);
-    case 'N': return tracker_.HeadIsOwn() ? Verdict::kHide : Verdict::kForward;
+    case 'N':
+      // What the client's text made it say was heard when the client sent it.
+      if (tracker_.head_action() == protocol::ReplyTracker::Action::kFake) Take(tracker_.TakeFakes(), parts);
+      return tracker_.head_action() == protocol::ReplyTracker::Action::kForward ? Verdict::kForward : Verdict::kHide;
     case 'A': return Verdict::kForward;
     case 't':
     case 'T':
@@ -242,6 +253,7 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   std::string own;
   const protocol::StatementChange* change = tracker_.HeadIsNoted() ? log_.Front() : nullptr;
   const bool is_outdated = change != nullptr && change->kind == Kind::kOutdated;
+  const bool makes_executed = change != nullptr && change->kind == Kind::kNamedExecute;
   const bool is_stale = is_outdated || (fields.sqlstate == "0A000" && fields.routine == protocol::kStalePlanRoutine);
   const bool is_our_timeout = client_->timeout_report() != nullptr && fields.sqlstate == "57014";
   if (is_our_timeout) protocol::WriteError(own, *client_->timeout_report());
@@ -252,6 +264,7 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   else WriteRenamedError(own, body, fields);
   const bool heals = is_stale && TryHeal(change);
   const auto answer = tracker_.OnReply('E');
+  if (answer.action != protocol::ReplyTracker::Action::kOwn) client_->OnBatchFailed();
   if (Take(answer, parts) == Verdict::kBroken) return Verdict::kBroken;
   if (heals) {
     healing_ = Healing::kUntilReady;
@@ -276,6 +289,7 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
     return Verdict::kHide;
   }
   // What failed may be a message of ours that the client's own message needed: then the error is the client's.
+  if (makes_executed) parts.AddOwn(kBindComplete);
   if (own.empty()) return Verdict::kForward;
   parts.AddOwn(own);
   return Verdict::kHide;
