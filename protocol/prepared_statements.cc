@@ -101,10 +101,20 @@ ServerStatements::Has ServerStatements::Use(const StatementRef& statement, Batch
   return item.generation == statement->generation.load(std::memory_order_relaxed) ? Has::kYes : Has::kStale;
 }
 
-void ServerStatements::Add(const StatementRef& statement, uint64_t batch) {
+void ServerStatements::Add(const StatementRef& statement, uint64_t batch, uint64_t view) {
   Remove(statement->id);
-  order_.push_front({statement, statement->generation.load(std::memory_order_relaxed), batch});
+  order_.push_front({statement, statement->generation.load(std::memory_order_relaxed), batch, view});
   index_[statement->id] = order_.begin();
+}
+
+bool ServerStatements::WasParsedUnder(uint64_t id, uint64_t view) const {
+  const auto found = index_.find(id);
+  return found != index_.end() && found->second->view == view;
+}
+
+void ServerStatements::NoteParsedUnder(uint64_t id, uint64_t view) {
+  const auto found = index_.find(id);
+  if (found != index_.end()) found->second->view = view;
 }
 
 void ServerStatements::Confirm(uint64_t id) {
@@ -197,6 +207,7 @@ void StatementLog::Confirm(uint32_t count, ServerStatements& server, ClientState
     const bool is_client_parse = change.kind == Kind::kClientParse || change.kind == Kind::kParse;
     if (change.kind == Kind::kServerClose) server.EndClose(change.statement);
     if (change.kind == Kind::kClientClose && client != nullptr) client->EndClose(change.name);
+    if (change.kind == Kind::kClientParse && change.view != 0) server.NoteParsedUnder(change.statement->id, change.view);
     if (change.kind == Kind::kServerParse || change.kind == Kind::kParse) server.Confirm(change.statement->id);
     if (is_client_parse && client != nullptr) {
       ClientStatement* entry = client->Find(change.name);

@@ -121,7 +121,10 @@ class ServerStatements {
   // `now` fails.
   enum class Has : uint8_t { kNo, kYes, kStale, kPending };
   Has Use(const StatementRef& statement, Batches now);
-  void Add(const StatementRef& statement, uint64_t batch);
+  // `view`: a number for the catalogue as its client sees it (0: not known); another view may refuse the text.
+  void Add(const StatementRef& statement, uint64_t batch, uint64_t view = 0);
+  bool WasParsedUnder(uint64_t id, uint64_t view) const;
+  void NoteParsedUnder(uint64_t id, uint64_t view);
   void Confirm(uint64_t id);
   void Remove(uint64_t id);
   // A Close is sent; it is carried out, or not.
@@ -161,6 +164,7 @@ class ServerStatements {
     StatementRef statement;
     uint32_t generation = 0;
     uint64_t batch = 0;  // of its Parse while that is pending, else 0
+    uint64_t view = 0;   // under which it was parsed last
   };
   std::list<Item> order_;  // most recently used first
   std::unordered_map<uint64_t, std::list<Item>::iterator> index_;
@@ -189,6 +193,7 @@ struct StatementChange {
   std::string name;
   StatementRef statement;
   std::optional<ClientStatement> old;
+  uint64_t view = 0;  // of kClientParse, when the server has been asked about the text
 };
 
 class StatementLog {

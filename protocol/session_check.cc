@@ -55,7 +55,7 @@ bool IsDefault(std::string_view name, const Row& row, std::string_view session_u
 
 bool IsPlainName(std::string_view setting) {
   return !setting.empty() && std::all_of(setting.begin(), setting.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '$';
+    return c >= ' ' && c <= '~' && !(c >= 'A' && c <= 'Z') && std::string_view("\"'\\").find(c) == std::string_view::npos;
   });
 }
 

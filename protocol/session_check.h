@@ -3,7 +3,8 @@
 // What: the words of a statement only hint (sql_sniffer); this asks PostgreSQL what is true now: which settings the session has
 // beyond its defaults, and whether it has temp objects, WITH HOLD cursors, advisory locks or channels. Asked between
 // transactions, by one simple query, its rows hidden from the client.
-// Threads: pure. Limits: names of settings are asked for only when they are plain ASCII words (IsPlainName).
+// Threads: pure. Limits: names of settings are asked for only when they are plain (IsPlainName): lower-case printable ASCII
+// that ends neither a literal nor a quoted element of an array. PostgreSQL 14 and later allow still less.
 // Source: PostgreSQL documentation, pg_settings, pg_locks, pg_cursors, current_setting.
 #pragma once
 

@@ -34,6 +34,7 @@ class UnnamedStatement {
   // What a Bind that is sent now will find, if nothing before it fails.
   const Version& newest() const { return versions_[count_ - 1]; }
   Version& newest() { return versions_[count_ - 1]; }
+  const Version& settled() const { return versions_[0]; }
   // A Parse is sent: `body` as in Statement.
   Version& Push(std::string_view body, uint64_t batch);
   // A Close is sent.

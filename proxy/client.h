@@ -224,6 +224,7 @@ class Client final : public SocketHandler {
   void CloseNamed(const std::string& name, protocol::ReplyTracker::Action action, Parts& parts);
   protocol::ReplyTracker::Note NoteWrongName(std::string_view name);
   bool MayFakeParse() const;
+  uint64_t SchemaView() const;
   bool KeepsNames() const { return pool_->max_prepared_statements() > 0; }
   // client_sql_statements.cc: PREPARE, EXECUTE and DEALLOCATE in SQL
   void PrepareNames(const std::vector<protocol::SqlStatement>& details, std::string_view sql, char type, Parts& parts);
@@ -304,6 +305,7 @@ class Client final : public SocketHandler {
   bool leaving_ = false;  // sent Terminate behind work that is still to be answered
   bool counted_ = false;
   bool transaction_sets_ = false;  // something in this transaction has changed a setting
+  bool transaction_defines_ = false;  // it has DDL
   bool tracks_ = false;   // the server is not the client's own: statements and state are looked after
   Deferred deferred_ = Deferred::kNo;
   bool channel_bound_ = false;  // the next Execute stands for a LISTEN or UNLISTEN

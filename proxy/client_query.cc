@@ -437,6 +437,7 @@ void Client::OnUnitAnswered(char status, pool::TimePoint now) {
     counters.transaction.Observe(transaction);
     transaction_timeout_.Disarm();
     transaction_start_ = now;
+    if (std::exchange(transaction_defines_, false)) worker_.shared().schema_epoch.fetch_add(1, std::memory_order_relaxed);
   }
   if (unit_open_) SetClock(Clock::kQuery, pool_->query_timeout());
   else if (in_transaction_) SetClock(Clock::kIdleInTransaction, pool_->idle_transaction_timeout());

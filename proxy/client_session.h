@@ -39,6 +39,7 @@ struct Touched {
   bool every_setting = false;  // names are not known, or everything was reset
   bool every_value = false;    // all are read anew, although nothing was reset
   bool was_reset = false;      // RESET, RESET ALL or DISCARD ALL: PostgreSQL leaves custom settings empty then
+  bool restored = false;       // and the client's own were put in the place of what was reset, in the same transaction
   bool unreadable = false;     // a name that cannot be asked for
   void Add(const std::string& name) {
     if (std::find(names.begin(), names.end(), name) != names.end()) return;

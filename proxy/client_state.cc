@@ -172,6 +172,7 @@ std::vector<protocol::Setting> Client::ResetValues() const {
 
 // After the Execute of a RESET: part of the client's own batch, and of its transaction.
 void Client::RestoreInBatch(Parts& parts) {
+  session_->touched.restored = true;
   SendSetConfig(ResetValues(), Action::kSkip, parts);
 }
 
@@ -181,6 +182,7 @@ void Client::Restore() {
   wanted.set = ResetValues();
   session_->restoring = wanted.set.empty() ? Restoring::kNo : Restoring::kSent;
   if (wanted.set.empty()) return OnRestored();
+  session_->touched.restored = true;
   server_->SendOwn(wanted);
 }
 
@@ -276,10 +278,14 @@ void Client::FinishSettle() {
 void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& to_client) {
   auto& server = server_->settings();
   protocol::SettingsRef now = settings_;
+  const Touched& touched = session_->touched;
+  const auto was_left_empty = [&touched](const std::string& name) {
+    return touched.was_reset && !touched.restored && name.find('.') != std::string::npos;
+  };
   for (const auto& [name, value] : finding.set) {
     server.OnFound(name, value);
     if (name.starts_with(kChannelSetting)) continue;  // ours
-    if (const std::string* own_default = startup_->Find(name); own_default != nullptr && value.empty() && session_->touched.was_reset) {
+    if (const std::string* own_default = startup_->Find(name); own_default != nullptr && value.empty() && was_left_empty(name)) {
       now = now->With(name, *own_default);
       continue;
     }
@@ -291,7 +297,7 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
     const std::string_view tracked = protocol::TrackedName(name);
     const std::string_view key = tracked.empty() ? std::string_view(name) : tracked;
     const std::string* own_default = startup_->Find(key);
-    if (own_default != nullptr && !session_->touched.was_reset) {
+    if (own_default != nullptr && !touched.was_reset) {
       // Only who the session is has a default that can be set by its value.
       if (name == "role") now = now->With(key, "none");
       if (name == "session_authorization") now = now->With(key, pool_->key().user);

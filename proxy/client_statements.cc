@@ -162,20 +162,23 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   auto& server = server_->statements();
   const auto has = server.Use(statement, batches_);
   if (has == protocol::ServerStatements::Has::kPending) return Wait(parts);
+  const uint64_t view = SchemaView();
+  uint64_t asked_view = 0;
   statements.Put(name, {statement, protocol::Language::kProtocol, statement->generation.load(std::memory_order_relaxed), batches_.current});
   switch (has) {
     case protocol::ServerStatements::Has::kPending:
     case protocol::ServerStatements::Has::kYes:
-      if (MayFakeParse()) {
+      if (MayFakeParse() && server.WasParsedUnder(statement->id, view)) {
         tracker.OnSent('P', Action::kFake, Note::kNoted);
       } else {
-        // Its transaction may be aborted: PostgreSQL is asked what it thinks of the text, under another name.
+        // Its transaction may be aborted, or a table gone: PostgreSQL is asked what it thinks of the text, under another name.
+        asked_view = view;
         protocol::WriteClose(parts.BeginOwn(), protocol::kDuplicateName), parts.EndOwn();
         tracker.OnSent('C', Action::kSkip);
         protocol::WriteParse(parts.BeginOwn(), protocol::kDuplicateName, head->body), parts.EndOwn();
         tracker.OnSent('P', Action::kForward, Note::kNoted);
       }
-      server_->log().Add({Kind::kClientParse, name, statement, {}});
+      server_->log().Add({Kind::kClientParse, name, statement, {}, asked_view});
       BeginRetry(name, statement);
       return {.kind = Edit::Kind::kEaten};
     case protocol::ServerStatements::Has::kStale: CloseOnServer(statement, parts); break;
@@ -183,7 +186,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   }
   tracker.OnSent('P', Action::kForward, Note::kNoted);
   server_->log().Add({Kind::kParse, name, statement, {}});
-  server.Add(statement, batches_.current);
+  server.Add(statement, batches_.current, view);
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   if (statement->IsDescribed()) DescribeHidden(name, statement, parts);
@@ -285,6 +288,17 @@ bool Client::MayFakeParse() const {
   return tracker.status() != 'E' && tracker.units_owed() == 0;
 }
 
+// What decides, beside its text, whether a statement can be parsed: names are looked up along search_path, in a catalogue that
+// DDL changes, as far as pgweir has seen it go by.
+uint64_t Client::SchemaView() const {
+  uint64_t view = worker_.shared().schema_epoch.load(std::memory_order_relaxed);
+  for (const std::string_view name : {"search_path", "role", "session_authorization"}) {
+    const std::string* value = settings_->Find(name);
+    view = view * 31 + (value != nullptr ? std::hash<std::string>()(*value) : 0);
+  }
+  return view | 1;
+}
+
 Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, Look look, Parts& parts) {
   auto& server = server_->statements();
   const auto has = server.Use(statement, batches_);
@@ -300,7 +314,7 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   SendSetConfig(may_set ? settings.DifferenceOfReading(statement->settings, now) : std::vector<protocol::Setting>(), Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
   server_->log().Add({Kind::kServerParse, {}, statement, {}});
-  server.Add(statement, batches_.current);
+  server.Add(statement, batches_.current, SchemaView());
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   SendSetConfig(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), Action::kSkip, parts);
@@ -419,6 +433,8 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
 SqlFlags Client::FlagsOfPlace(SqlFlags flags) {
   if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
   if ((flags & protocol::kSqlDdl) == 0) return 0;
+  transaction_defines_ = true;
+  worker_.shared().schema_epoch.fetch_add(1, std::memory_order_relaxed);
   const std::string* path = settings_->Find("search_path");
   const bool may_be_temp = transaction_sets_ || (path != nullptr && path->find("pg_temp") != std::string::npos);
   return may_be_temp ? SqlFlags{protocol::kSqlTemp} : SqlFlags{0};

@@ -156,6 +156,8 @@ void Server::Learn(const protocol::ReplyTracker::Answer& answer) {
   if (statements == nullptr) return;
   using First = protocol::UnnamedStatement::First;
   statements->unnamed.Confirm(answer.unnamed_confirmed);
+  auto& here = statements_.unnamed;
+  if (answer.unnamed_confirmed > 0 && here.client == client_->id() && here.serial == statements->unnamed.settled().serial) here.batch = 0;
   statements->unnamed.Undo(answer.unnamed_undone, answer.unnamed_failed ? First::kFailed : First::kSkipped);
 }
 

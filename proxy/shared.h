@@ -64,6 +64,8 @@ struct Shared {
   std::string process_secret;      // for mock authentication
   std::atomic<int> clients{0};     // logged in or logging in, the console's not counted
   std::atomic<uint64_t> next_id{1};
+  // Raised when a client has sent DDL, and when that was committed: what was parsed before may not be any more.
+  std::atomic<uint64_t> schema_epoch{1};
   std::atomic<RunState> run_state{RunState::kActive};
 
   uint64_t NextId() { return next_id.fetch_add(1, std::memory_order_relaxed); }

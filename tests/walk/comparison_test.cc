@@ -73,5 +73,25 @@ TEST(ComparisonTest, AnErrorAboutTheNumberOfValuesMayBeAnotherError) {
   EXPECT_EQ(CompareAnswers(direct, answer("error V=ERROR C=42P01 M=relation", "E")).verdict, Verdict::kDifferent);
 }
 
+TEST(ComparisonTest, TheSameErrorMayComeBeforeTheDescription) {
+  Observation direct, through;
+  direct.lines = {"parsed", "bound", "columns a:0.0:25", "error V=ERROR C=42P01 M=relation", "ready I"};
+  through.lines = {"parsed", "bound", "error V=ERROR C=42P01 M=relation", "ready I"};
+  EXPECT_EQ(CompareAnswers(direct, through).verdict, Verdict::kAllowed);
+  EXPECT_EQ(CompareAnswers(through, direct).verdict, Verdict::kDifferent);
+  through.lines[2] = "error V=ERROR C=42601 M=other";
+  EXPECT_EQ(CompareAnswers(direct, through).verdict, Verdict::kDifferent);
+}
+
+TEST(ComparisonTest, AnAbortedTransactionMayBeToldThatItIs) {
+  Observation direct, through;
+  direct.lines = {"closed", "parameters", "no data", "ready E"};
+  through.lines = {"closed", "error V=ERROR C=25P02 M=current transaction is aborted", "ready E"};
+  EXPECT_EQ(CompareAnswers(direct, through).verdict, Verdict::kAllowed);
+  EXPECT_EQ(CompareAnswers(through, direct).verdict, Verdict::kDifferent);
+  direct.lines.back() = "ready T";
+  EXPECT_EQ(CompareAnswers(direct, through).verdict, Verdict::kDifferent);
+}
+
 }  // namespace
 }  // namespace walk

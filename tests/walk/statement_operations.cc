@@ -34,7 +34,7 @@ const std::vector<Text>& Texts() {
       {"SELECT $1", 1},
       {"SHOW TimeZone", 0},
       {"SET work_mem = '31MB'", 0},
-      {"SELECT set_config('app.x', $1, false)", 1},
+      {"SELECT set_config('app.x', coalesce($1, ''), false)", 1},
       {"BEGIN", 0},
       {"COMMIT", 0},
       {"ROLLBACK", 0},
