@@ -112,11 +112,6 @@ bool ServerStatements::WasParsedUnder(uint64_t id, uint64_t view) const {
   return found != index_.end() && found->second->view == view;
 }
 
-void ServerStatements::NoteParsedUnder(uint64_t id, uint64_t view) {
-  const auto found = index_.find(id);
-  if (found != index_.end()) found->second->view = view;
-}
-
 void ServerStatements::Confirm(uint64_t id) {
   const auto found = index_.find(id);
   if (found != index_.end()) found->second->batch = 0;
@@ -207,7 +202,6 @@ void StatementLog::Confirm(uint32_t count, ServerStatements& server, ClientState
     const bool is_client_parse = change.kind == Kind::kClientParse || change.kind == Kind::kParse;
     if (change.kind == Kind::kServerClose) server.EndClose(change.statement);
     if (change.kind == Kind::kClientClose && client != nullptr) client->EndClose(change.name);
-    if (change.kind == Kind::kClientParse && change.view != 0) server.NoteParsedUnder(change.statement->id, change.view);
     if (change.kind == Kind::kServerParse || change.kind == Kind::kParse) server.Confirm(change.statement->id);
     if (is_client_parse && client != nullptr) {
       ClientStatement* entry = client->Find(change.name);

@@ -124,7 +124,6 @@ class ServerStatements {
   // `view`: a number for the catalogue as its client sees it (0: not known); another view may refuse the text.
   void Add(const StatementRef& statement, uint64_t batch, uint64_t view = 0);
   bool WasParsedUnder(uint64_t id, uint64_t view) const;
-  void NoteParsedUnder(uint64_t id, uint64_t view);
   void Confirm(uint64_t id);
   void Remove(uint64_t id);
   // A Close is sent; it is carried out, or not.
@@ -193,7 +192,6 @@ struct StatementChange {
   std::string name;
   StatementRef statement;
   std::optional<ClientStatement> old;
-  uint64_t view = 0;  // of kClientParse, when the server has been asked about the text
 };
 
 class StatementLog {

@@ -228,6 +228,7 @@ class Client final : public SocketHandler {
   bool KeepsNames() const { return pool_->max_prepared_statements() > 0; }
   // client_sql_statements.cc: PREPARE, EXECUTE and DEALLOCATE in SQL
   void PrepareNames(const std::vector<protocol::SqlStatement>& details, std::string_view sql, char type, Parts& parts);
+  void EnsureExecuted(const std::vector<protocol::SqlStatement>& details, Parts& parts);
   enum class Named : uint8_t { kFits, kExecutes, kTaken };
   void EnsureNamed(std::string_view name, Named wanted, protocol::ReplyTracker::Action action, Parts& parts);
   void OnSqlName(std::string_view tag);

@@ -87,6 +87,13 @@ void Client::EnsureNamed(std::string_view name, Named wanted, Action action, Par
   pool_->counters(worker_.number()).server_parses.Add(1);
 }
 
+// What an EXECUTE gives is what the statement that it names gives.
+void Client::EnsureExecuted(const std::vector<protocol::SqlStatement>& details, Parts& parts) {
+  for (const protocol::SqlStatement& statement : details) {
+    if (statement.kind == SqlKind::kExecute && !statement.names.empty()) EnsureNamed(statement.names.front(), Named::kFits, Action::kSkip, parts);
+  }
+}
+
 void Client::WriteSqlPrepare(const protocol::StatementRef& statement, Action action, Parts& parts) {
   std::string& own = parts.BeginOwn();
   protocol::WriteClose(own, kOwnName);

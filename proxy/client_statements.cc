@@ -160,25 +160,27 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   const std::string name(head->name);
   auto& tracker = server_->tracker();
   auto& server = server_->statements();
-  const auto has = server.Use(statement, batches_);
+  auto has = server.Use(statement, batches_);
   if (has == protocol::ServerStatements::Has::kPending) return Wait(parts);
   const uint64_t view = SchemaView();
-  uint64_t asked_view = 0;
+  // A table may be gone, or another one be meant: PostgreSQL is asked anew.
+  if (has == protocol::ServerStatements::Has::kYes && MayFakeParse() && !server.WasParsedUnder(statement->id, view)) {
+    has = protocol::ServerStatements::Has::kStale;
+  }
   statements.Put(name, {statement, protocol::Language::kProtocol, statement->generation.load(std::memory_order_relaxed), batches_.current});
   switch (has) {
     case protocol::ServerStatements::Has::kPending:
     case protocol::ServerStatements::Has::kYes:
-      if (MayFakeParse() && server.WasParsedUnder(statement->id, view)) {
+      if (MayFakeParse()) {
         tracker.OnSent('P', Action::kFake, Note::kNoted);
       } else {
-        // Its transaction may be aborted, or a table gone: PostgreSQL is asked what it thinks of the text, under another name.
-        asked_view = view;
+        // Its transaction may be aborted: PostgreSQL is asked what it thinks of the text, under another name.
         protocol::WriteClose(parts.BeginOwn(), protocol::kDuplicateName), parts.EndOwn();
         tracker.OnSent('C', Action::kSkip);
         protocol::WriteParse(parts.BeginOwn(), protocol::kDuplicateName, head->body), parts.EndOwn();
         tracker.OnSent('P', Action::kForward, Note::kNoted);
       }
-      server_->log().Add({Kind::kClientParse, name, statement, {}, asked_view});
+      server_->log().Add({Kind::kClientParse, name, statement, {}});
       BeginRetry(name, statement);
       return {.kind = Edit::Kind::kEaten};
     case protocol::ServerStatements::Has::kStale: CloseOnServer(statement, parts); break;
@@ -489,6 +491,12 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
   if (body[0] != 'S') return {};
   if (name.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
+    if (!session_ || !KeepsNames()) return {};
+    const auto& unnamed = session_->statements.unnamed.newest();
+    if ((unnamed.flags & protocol::kSqlExecute) != 0) {
+      if (barrier_) return Wait(parts);
+      EnsureExecuted(unnamed.details, parts);
+    }
     return {};
   }
   ClientStatement* entry = nullptr;
@@ -507,6 +515,7 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
         return {};
       }
       if (EnsureOnServer(entry->statement, Look::kNo, parts) == Ensured::kLater) return Wait(parts);
+      EnsureExecuted(entry->statement->details, parts);
       BeginRetry(name, entry->statement);
       entry->generation = entry->statement->generation.load(std::memory_order_relaxed);
       entry->told = true;

@@ -122,12 +122,13 @@ TEST_F(ReloadTest, AChangedHostLetsTheTransactionEnd) {
 }
 
 TEST_F(ReloadTest, ARemovedDatabaseIsUnknownAndServesAgainWhenItIsBack) {
-  const PgweirConfig both = With(DatabaseSection("app") + DatabaseSection("second"));
+  const std::string kept = DatabaseSection("app", "pool_size = 1\n");  // so that its server is known
+  const PgweirConfig both = With(kept + DatabaseSection("second"));
   StartPgweir(both);
   Connection goes = Connect("app", "second"), stays = Connect("app", "app");
   EXPECT_EQ(goes.Value("SELECT 1"), "1");
   const std::string pid = stays.Value("SELECT pg_backend_pid()");
-  ReloadNow(With(DatabaseSection("app")));
+  ReloadNow(With(kept));
   EXPECT_TRUE(goes.WaitClosed());
   WireClient refused(pgweir().port());
   EXPECT_FALSE(refused.Login({{"user", "app"}, {"database", "second"}}));

@@ -39,9 +39,12 @@ bool IsToldOfItsAbort(const std::vector<std::string>& direct, const std::vector<
 
 bool IsRefusedEarlier(std::vector<std::string> direct, const std::vector<std::string>& through) {
   for (size_t i = 0; i + 1 < direct.size(); ++i) {
-    const bool is_description = direct[i].starts_with("columns ") || direct[i] == "no data";
-    if (!is_description || !IsError(direct[i + 1])) continue;
-    direct.erase(direct.begin() + static_cast<std::ptrdiff_t>(i));
+    const auto is_description = [&direct](size_t at) {
+      return direct[at].starts_with("columns ") || direct[at].starts_with("parameters") || direct[at] == "no data";
+    };
+    if (!is_description(i) || !IsError(direct[i + 1])) continue;
+    const size_t first = i > 0 && is_description(i - 1) ? i - 1 : i;
+    direct.erase(direct.begin() + static_cast<std::ptrdiff_t>(first), direct.begin() + static_cast<std::ptrdiff_t>(i + 1));
     return direct == through;
   }
   return false;
