@@ -205,6 +205,9 @@ class IniApplier {
   }
 
   void ApplyUser(const IniEntry& entry) {
+    if (entry.key == "*") {
+      return draft_.Add(At(entry), "there is no user *; what is for every user stands in [pgbouncer]");
+    }
     const auto pairs = PairsOf(entry, "user", kLongestUser);
     if (!pairs) return;
     if (draft_.config.users.contains(entry.key)) Note(At(entry), "user " + Quoted(entry.key) + std::string(kTwice));

@@ -61,6 +61,10 @@ class Reader {
     if (path.empty() || !IsBlank(rest.front())) {
       return Add(file, line, "the only line that begins with % is: %include PATH");
     }
+    // the path is part of every message about that file
+    if (std::any_of(path.begin(), path.end(), [](char each) { return static_cast<unsigned char>(each) < 0x20 || each == 0x7f; })) {
+      return Add(file, line, "%include: the path must not hold control characters");
+    }
     if (depth >= kMaxIncludeDepth) {
       return Add(file, line, "%include is nested more than " + std::to_string(kMaxIncludeDepth) +
                                  " deep; does a file include itself?");
