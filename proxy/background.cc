@@ -23,15 +23,15 @@ tl::expected<void, std::string> BecomeUser(const std::string& user) {
   errno = 0;
   const passwd* entry = getpwnam(user.c_str());
   if (entry == nullptr) {
-    return tl::unexpected("user " + user + " cannot be become: " +
+    return tl::unexpected("cannot run as user " + user + ": " +
                           (errno == 0 ? "there is no such user of the system" : std::strerror(errno)));
   }
   if (entry->pw_uid == geteuid() && entry->pw_uid == getuid()) return {};
   if (geteuid() != 0) {
-    return tl::unexpected("user " + user + " cannot be become: only root can; start pgweir as root or as " + user);
+    return tl::unexpected("cannot run as user " + user + ": only root can change the user; start pgweir as root or as " + user);
   }
   if (initgroups(user.c_str(), entry->pw_gid) != 0 || setgid(entry->pw_gid) != 0 || setuid(entry->pw_uid) != 0) {
-    return Failure("user " + user + " cannot be become");
+    return Failure("cannot run as user " + user);
   }
   return {};
 }
