@@ -89,7 +89,8 @@ class IniApplier {
     for (const IniEntry& entry : section.entries) {
       const IniKey* key = FindIniKey(IniGlobalKeys(), entry.key);
       if (key == nullptr) {
-        draft_.Add(At(entry), "unknown key " + Quoted(entry.key) + " in [pgbouncer]" + Advice(entry.key, IniGlobalKeys()));
+        const std::string advice = Advice(entry.key, IniGlobalKeys());
+        draft_.Add(At(entry), "unknown key " + Quoted(entry.key) + " in [pgbouncer]" + advice);
         continue;
       }
       if (draft_.IsGiven({"", "", std::string(key->Target())})) Note(At(entry), entry.key + std::string(kTwice));
@@ -136,11 +137,11 @@ class IniApplier {
     std::string_view before;
     for (const IniPair& pair : pairs) {
       const IniKey* key = FindIniKey(ini_keys, pair.key);
-      if (key == nullptr) {
-        // behind an unquoted password the "key" may be the rest of it
-        draft_.Add(At(entry), before == "password" ? "unknown key behind password" + place +
-                                                         "; a password with blanks stands in '...'"
-                                                   : "unknown key " + Quoted(pair.key) + place + Advice(pair.key, ini_keys));
+      if (key == nullptr && before == "password") {
+        // it may be the rest of the password
+        draft_.Add(At(entry), "unknown key behind password" + place + "; a password with blanks stands in '...'");
+      } else if (key == nullptr) {
+        draft_.Add(At(entry), "unknown key " + Quoted(pair.key) + place + Advice(pair.key, ini_keys));
       } else {
         if (!seen.insert(key->Target()).second) Note(At(entry), pair.key + place + std::string(kTwice));
         if (!IsAboutHosts(pair)) ApplyKey(keys, *key, pair.value, target, section, At(entry));

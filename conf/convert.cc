@@ -92,7 +92,7 @@ std::string Comments(const Config& config) {
   std::string text = "# " + Quoted(config.file) + " as pgweir reads it, written by pgweir convert.\n";
   text += "# Differences that no key shows:\n";
   text += "#   SIGTERM lets clients go on for shutdown_timeout (1min), then ends them; PgBouncer waits for ever.\n";
-  text += "#   A user of the system who is called pgbouncer is no admin of the console; admin_users are.\n";
+  text += "#   The user pgbouncer on the Unix socket is no admin without a password; admin_users are, with theirs.\n";
   if (!config.notes.empty()) text += "# Not carried over, or not as it looks:\n";
   for (const std::string& note : config.notes) text += "#   " + note + "\n";
   return text + "\n";

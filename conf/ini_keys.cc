@@ -8,19 +8,21 @@ namespace {
 using enum IniFate;
 using enum IniReading;
 
-constexpr std::string_view kNoLookup =
-    "pgweir has no auth_query yet; list the users and their secrets in auth_file";
+constexpr std::string_view kNoLookup = "pgweir has no auth_query yet; list the users and their secrets in auth_file";
 constexpr std::string_view kOwnBuffers = "pgweir sizes its buffers by itself";
 constexpr std::string_view kOneProcess = "one pgweir process uses every CPU: start one, not several on one port";
 constexpr std::string_view kOwnNames = "pgweir keeps an address for 15 s, and asks anew at RECONNECT and RELOAD";
-constexpr std::string_view kNoSyslog = "pgweir has no syslog; under systemd its stderr goes to the journal, else set logfile";
+constexpr std::string_view kNoSyslog =
+    "pgweir has no syslog; under systemd its stderr goes to the journal, else set logfile";
 constexpr std::string_view kLastStops = "pgweir closes pools that nobody uses by itself";
-constexpr std::string_view kNoPeers = "pgweir has no peering; one process uses every CPU, so that a cancel always finds its query";
+constexpr std::string_view kNoPeers =
+    "pgweir has no peering; one process uses every CPU, so that a cancel always finds its query";
 
 std::vector<IniKey> GlobalTable() {
   return {
       // process and log
-      {"logfile", kMapped, kText, "", "PgBouncer also writes to stderr; pgweir writes to stderr only when there is no logfile"},
+      {"logfile", kMapped, kText, "",
+       "PgBouncer also writes to stderr; pgweir writes to stderr only when there is no logfile"},
       {"pidfile", kMapped},
       {"user", kMapped},
       {"syslog", kRefused, kText, "0", kNoSyslog},
@@ -44,7 +46,8 @@ std::vector<IniKey> GlobalTable() {
       {"unix_socket_group", kMapped},
       {"so_reuseport", kNoted, kText, "0", kOneProcess},
       // TCP and buffers
-      {"tcp_defer_accept", kNoted, kText, "1", "a silent connection costs pgweir about a kilobyte until client_login_timeout"},
+      {"tcp_defer_accept", kNoted, kText, "1",
+       "a silent connection costs pgweir about a kilobyte until client_login_timeout"},
       {"tcp_keepalive", kMapped, kSwitch, "1"},
       {"tcp_keepcnt", kMapped, kInteger, "0"},
       {"tcp_keepidle", kMapped, kInteger, "0"},
@@ -53,7 +56,8 @@ std::vector<IniKey> GlobalTable() {
       {"tcp_socket_buffer", kNoted, kText, "0", kOwnBuffers},
       {"pkt_buf", kNoted, kText, "4096", kOwnBuffers},
       {"sbuf_loopcnt", kNoted, kText, "5", "pgweir shares its turns between sockets by itself"},
-      {"max_packet_size", kNoted, kText, "2147483647", "pgweir streams messages and bounds those that it keeps whole by itself"},
+      {"max_packet_size", kNoted, kText, "2147483647",
+       "pgweir streams messages and bounds those that it keeps whole by itself"},
       // pooling
       {"pool_mode", kMapped, kText, "session",
        "in transaction mode prepared statements, SET, LISTEN, temp tables and advisory locks work too (session_state)"},
@@ -61,7 +65,8 @@ std::vector<IniKey> GlobalTable() {
       {"min_pool_size", kMapped, kInteger, "0"},
       {"reserve_pool_size", kMapped, kInteger, "0"},
       {"reserve_pool_timeout", kMapped, kSeconds, "5"},
-      {"server_round_robin", kRefused, kText, "0", "pgweir always takes the server that was used last; remove the line"},
+      {"server_round_robin", kRefused, kText, "0",
+       "pgweir always takes the server that was used last; remove the line"},
       {"max_prepared_statements", kMapped, kInteger, "200"},
       {"disable_pqexec", kNoted, kText, "0", "pgweir does NOT refuse simple queries: the application has to"},
       // limits
@@ -80,10 +85,13 @@ std::vector<IniKey> GlobalTable() {
       {"server_reset_query", kMapped, kText, "DISCARD ALL"},
       {"server_reset_query_always", kRefused, kText, "0",
        "in transaction mode pgweir itself keeps one client's state from the next; remove the line"},
-      {"server_fast_close", kRefused, kText, "0", "pgweir closes a server when its client is done; remove the line, use KILL where it is urgent"},
+      {"server_fast_close", kRefused, kText, "0",
+       "pgweir closes a server when its client is done; remove the line, use KILL where it is urgent"},
       // timeouts
-      {"query_wait_timeout", kMapped, kSeconds, "120", "between transactions it is an error, and the client stays connected"},
-      {"query_wait_notify", kNoted, kText, "5", "a waiting client gets no NOTICE; SHOW POOLS and the metrics show who waits"},
+      {"query_wait_timeout", kMapped, kSeconds, "120",
+       "between transactions it is an error, and the client stays connected"},
+      {"query_wait_notify", kNoted, kText, "5",
+       "a waiting client gets no NOTICE; SHOW POOLS and the metrics show who waits"},
       {"client_login_timeout", kMapped, kSeconds, "60"},
       {"client_idle_timeout", kMapped, kSeconds, "0"},
       {"query_timeout", kMapped, kSeconds, "0", "it cancels the query and keeps the server connection"},
@@ -97,11 +105,13 @@ std::vector<IniKey> GlobalTable() {
       // authentication
       {"auth_type", kMapped, kAuthType, "md5"},
       {"auth_file", kMapped},
-      {"auth_hba_file", kRefused, kText, "", "pgweir has no HBA file yet; use auth_type, reject_users and reject_addresses (pgweir convert, then TOML)"},
+      {"auth_hba_file", kRefused, kText, "",
+       "pgweir has no HBA file yet; use auth_type, and -s reject_users=... or -s reject_addresses=... for what it rejects"},
       {"auth_ident_file", kRefused, kText, "", "pgweir has no ident maps yet; name the users as PostgreSQL does"},
       {"auth_user", kRefused, kText, "", kNoLookup},
       {"auth_dbname", kRefused, kText, "", kNoLookup},
-      {"auth_ldap_options", kRefused, kText, "", "pgweir has no LDAP logins yet; list the users and their secrets in auth_file"},
+      {"auth_ldap_options", kRefused, kText, "",
+       "pgweir has no LDAP logins yet; list the users and their secrets in auth_file"},
       {"auth_query", kRefused, kText,
        "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM pg_authid WHERE rolname=$1 AND "
        "rolcanlogin",
@@ -112,7 +122,8 @@ std::vector<IniKey> GlobalTable() {
       // parameters
       {"ignore_startup_parameters", kMapped},
       {"track_extra_parameters", kNoted, kText, "IntervalStyle", "every setting follows its client"},
-      {"application_name_add_host", kRefused, kText, "0", "pgweir passes application_name unchanged; SHOW CLIENTS has the addresses"},
+      {"application_name_add_host", kRefused, kText, "0",
+       "pgweir passes application_name unchanged; SHOW CLIENTS has the addresses"},
       // TLS
       {"client_tls_sslmode", kMapped, kText, "disable"},
       {"client_tls_key_file", kMapped},
@@ -133,7 +144,8 @@ std::vector<IniKey> GlobalTable() {
       // names and peers
       {"dns_max_ttl", kNoted, kText, "15", kOwnNames},
       {"dns_nxdomain_ttl", kNoted, kText, "15", kOwnNames},
-      {"dns_zone_check_period", kRefused, kText, "0", "pgweir does not watch DNS zones; remove the line and use RECONNECT after a change"},
+      {"dns_zone_check_period", kRefused, kText, "0",
+       "pgweir does not watch DNS zones; remove the line and use RECONNECT after a change"},
       {"resolv_conf", kRefused, kText, "", "pgweir uses the system's resolver; configure that one"},
       {"peer_id", kRefused, kText, "0", kNoPeers},
   };
@@ -159,7 +171,8 @@ std::vector<IniKey> DatabaseTable() {
       {"query_wait_timeout", kMapped, kSeconds},
       {"pool_mode", kMapped},
       {"load_balance_hosts", kMapped, kHostOrder},
-      {"connect_query", kRefused, kText, "", "pgweir runs no query at connect; use ALTER ROLE ... SET or ALTER DATABASE ... SET in PostgreSQL"},
+      {"connect_query", kRefused, kText, "",
+       "pgweir runs no query at connect; use ALTER ROLE ... SET or ALTER DATABASE ... SET in PostgreSQL"},
       {"client_encoding", kMapped},
       {"datestyle", kMapped},
       {"timezone", kMapped},

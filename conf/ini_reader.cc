@@ -62,7 +62,8 @@ class Reader {
       return Add(file, line, "the only line that begins with % is: %include PATH");
     }
     // the path is part of every message about that file
-    if (std::any_of(path.begin(), path.end(), [](char each) { return static_cast<unsigned char>(each) < 0x20 || each == 0x7f; })) {
+    const auto is_control = [](char each) { return static_cast<unsigned char>(each) < 0x20 || each == 0x7f; };
+    if (std::any_of(path.begin(), path.end(), is_control)) {
       return Add(file, line, "%include: the path must not hold control characters");
     }
     if (depth >= kMaxIncludeDepth) {
