@@ -57,7 +57,7 @@ class IniApplier {
     draft_.config.notes.push_back(origin.ToText() + ": " + text);
   }
 
-  // What one key of PgBouncer does to a section; `where` is for messages.
+  // What one key of PgBouncer does to a section.
   template <typename Target>
   void ApplyKey(const std::vector<Key<Target>>& keys, const IniKey& key, const std::string& value, Target& target,
                 const Address& section, const Origin& origin) {

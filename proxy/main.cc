@@ -55,8 +55,8 @@ int main(int argc, char** argv) {
   app.add_option("FILE", file,
                  "configuration: pgbouncer.ini, or TOML; without it the environment alone: PGWEIR_<KEY>, DATABASE_URL");
   app.add_option("-s,--set", settings, "KEY=VALUE of [pgweir], before file and environment")->type_name("KEY=VALUE");
-  app.add_flag("-d,--daemon", in_background, "go into the background once started; needs logfile and pidfile");
-  app.add_flag("-q,--quiet", is_quiet, "no log on stderr when there is no logfile");
+  CLI::Option* daemon = app.add_flag("-d,--daemon", in_background, "go into the background once started; needs logfile and pidfile");
+  CLI::Option* quiet = app.add_flag("-q,--quiet", is_quiet, "no log on stderr when there is no logfile");
   app.add_flag("-v,--verbose", verbosity, "log_level=debug; given again it changes nothing more");
   app.add_option("-u,--user", user, "run as this user of the system when started by root");
   app.add_flag("-R,--reboot", is_reboot, "refused: pgweir takes over from no running process");
@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
   convert->add_option("FILE", file, "pgbouncer.ini")->required();
   CLI::App* health = app.add_subcommand("health", "ask the running pgweir whether it is ready; exit status 0 = yes");
   health->add_option("FILE", file, "configuration: pgbouncer.ini or TOML");
+  for (CLI::App* command : {check, convert, health}) command->excludes(daemon)->excludes(quiet);  // they run no proxy
   CLI11_PARSE(app, argc, argv);
   if (is_reboot) {
     return Complain("-R is not supported: SIGTERM lets the running pgweir end its clients in order while a new one starts "
