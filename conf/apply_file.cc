@@ -9,8 +9,6 @@
 namespace conf {
 namespace {
 
-constexpr size_t kLongestDatabase = 63;
-
 std::string Header(const Section& section) {
   return section.name.empty() ? "[" + section.group + "]" : "[" + section.group + "." + section.name + "]";
 }
@@ -103,12 +101,7 @@ class FileApplier {
 
   bool CheckName(const Section& section, size_t longest) {
     const std::string what = section.group == "users" ? "user" : "database";
-    std::string reason;
-    if (section.name.empty()) reason = "must not be empty";
-    if (section.name.size() > longest) reason = "must not be longer than " + std::to_string(longest) + " bytes";
-    for (const char character : section.name) {
-      if (static_cast<unsigned char>(character) < 0x20 || character == 0x7f) reason = "must not hold control characters";
-    }
+    const std::string reason = NameFault(section.name, longest);
     if (reason.empty()) return true;
     draft_.Add(At(section.line), "the name of " + what + " " + Quoted(section.name) + " " + reason);
     return false;

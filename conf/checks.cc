@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include "conf/apply_ini.h"
 #include "conf/draft.h"
 #include "conf/units.h"
 
@@ -31,7 +32,9 @@ class Checker {
     CheckListening();
     if (config_.databases.empty() && !draft_.WasRefused(kSomeDatabase)) {
       draft_.Add(draft_.OriginOf({"databases", "", ""}),
-                 "no database: add a section such as [databases.shop] with host = \"...\", or set DATABASE_URL");
+                 IsIniFile(draft_.options().file)
+                     ? "no database: add a line such as shop = host=10.0.0.5 under [databases], or set DATABASE_URL"
+                     : "no database: add a section such as [databases.shop] with host = \"...\", or set DATABASE_URL");
     }
   }
 
@@ -167,8 +170,9 @@ class Checker {
     if (any_secret) return;
     draft_.Add(draft_.OriginOf(GlobalKey("auth_type")),
                "nobody could log in: auth_type = \"" + std::string(Name(config_.global.auth_type)) +
-                   "\" needs secrets; set auth_file, or password in a section such as [users.app], or a password in "
-                   "DATABASE_URL");
+                   "\" needs secrets; set auth_file, " +
+                   (IsIniFile(draft_.options().file) ? "" : "or password in a section such as [users.app], ") +
+                   "or a password in DATABASE_URL");
   }
 
   void CheckListening() {

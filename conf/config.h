@@ -135,6 +135,7 @@ struct Global {
   // process and logs
   std::string logfile;  // empty = stderr
   std::string pidfile;
+  std::string user;  // of the system, to run as; empty = who started it
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
   bool log_connections = true;
@@ -226,6 +227,8 @@ struct Config {
   std::map<std::string, Database, std::less<>> databases;
   std::map<std::string, User, std::less<>> users;
   UserList user_list;         // auth_file, merged with the passwords of [users.X] (those win)
+  // What the file says that is accepted and has no effect, with file and line: lines for the log. From pgbouncer.ini only.
+  std::vector<std::string> notes;
   std::vector<KeyRow> rows;   // sorted by key: every [pgweir] key with value in force, default, source
 
   // The section for a name: exact, else "*", else nullptr.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iterator>
 
+#include "conf/apply_ini.h"
 #include "conf/units.h"
 
 namespace conf {
@@ -20,7 +21,8 @@ std::string Origin::ToText() const {
 
 Draft::Draft(const LoadOptions& options) : options_(options) {
   config.file = options.file;
-  config.global = DefaultGlobal();
+  defaults = DefaultGlobal();
+  config.global = defaults;
 }
 
 Parsed<std::string> Draft::Read(const std::string& path) const {
@@ -54,6 +56,12 @@ Origin Draft::OriginOf(const Address& address) const {
   return {.source = Source::kEnvironment, .place = "environment"};
 }
 
+void Draft::ForgetOrigins(const std::string& group, const std::string& name) {
+  std::erase_if(origins_, [&](const auto& origin) {
+    return std::get<0>(origin.first) == group && std::get<1>(origin.first) == name;
+  });
+}
+
 bool Draft::UseFiles(std::string_view key, FileUse use, Value& value, const Origin& origin) {
   if (use == FileUse::kNone) return true;
   std::string path;
@@ -67,7 +75,9 @@ bool Draft::UseFiles(std::string_view key, FileUse use, Value& value, const Orig
     return false;
   }
   if (origin.source == Source::kFile && path.front() != '/') {
-    path = (std::filesystem::path(options_.file).parent_path() / path).string();
+    std::error_code no_working_folder;
+    path = IsIniFile(options_.file) ? std::filesystem::absolute(path, no_working_folder).string()
+                                    : (std::filesystem::path(options_.file).parent_path() / path).string();
   }
   if (use != FileUse::kPath) {
     auto content = Read(path);
@@ -79,6 +89,15 @@ bool Draft::UseFiles(std::string_view key, FileUse use, Value& value, const Orig
   }
   value = PlainText{std::move(path)};
   return true;
+}
+
+std::string NameFault(std::string_view name, size_t longest) {
+  if (name.empty()) return "must not be empty";
+  if (name.size() > longest) return "must not be longer than " + std::to_string(longest) + " bytes";
+  const bool has_controls = std::any_of(name.begin(), name.end(), [](char character) {
+    return static_cast<unsigned char>(character) < 0x20 || character == 0x7f;
+  });
+  return has_controls ? "must not hold control characters" : "";
 }
 
 }  // namespace conf

@@ -35,6 +35,7 @@ class Draft {
   explicit Draft(const LoadOptions& options);
 
   Config config;
+  Global defaults;  // of the file's format: what SHOW CONFIG calls the default
 
   const LoadOptions& options() const { return options_; }
   Parsed<std::string> Read(const std::string& path) const;
@@ -48,6 +49,7 @@ class Draft {
   // Of the key, else of its section's header, else of the file as a whole.
   Origin OriginOf(const Address& address) const;
   bool IsGiven(const Address& address) const { return origins_.contains(address); }
+  void ForgetOrigins(const std::string& group, const std::string& name);  // of a section that starts again
 
   // Gives `value` to `key` of `section`: files resolved and read, then the key's own check.
   template <typename Section>
@@ -70,8 +72,8 @@ class Draft {
   std::string url_user;  // of DATABASE_URL; known to the user list even without a password (auth_type trust)
 
  private:
-  // Makes a relative path of the file absolute to its folder, checks that it can be read, or replaces it by the
-  // content.
+  // Makes a relative path of the file absolute (in TOML to its folder, in an ini to the working folder), checks that it
+  // can be read, or replaces it by the content.
   bool UseFiles(std::string_view key, FileUse use, Value& value, const Origin& origin);
 
   const LoadOptions& options_;
@@ -83,6 +85,11 @@ class Draft {
 // Marked as refused when the file cannot be read or parsed, or a whole section or DATABASE_URL is wrong.
 inline constexpr std::string_view kWholeFile = "(file)";
 inline constexpr std::string_view kSomeDatabase = "(database)";
+
+inline constexpr size_t kLongestDatabase = 63;  // PostgreSQL's limit for a name
+
+// Why a database or user cannot be called so: "must not ..."; empty = it can.
+std::string NameFault(std::string_view name, size_t longest);
 
 // [pgweir], [databases.X] and [users.X] of the file.
 void ApplyFile(Draft& draft, std::string_view text);

@@ -85,6 +85,8 @@ class GlobalTable {
         "file of the process id; empty = none");
     pidfile.file_use = FileUse::kPath;
     pidfile.change = Change::kRestart;
+    Add("user", TextCodec{.allowed = "a user"}, &Global::user,
+        "user of the system to run as when started by root; empty = who started it").change = Change::kRestart;
     Add("log_format", WordCodec<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
         &Global::log_format,
         "text for people, json for collectors");

@@ -1,5 +1,6 @@
 #include "conf/loader.h"
 
+#include "conf/apply_ini.h"
 #include "conf/draft.h"
 #include "conf/units.h"
 
@@ -12,7 +13,7 @@ std::vector<KeyRow> MakeRows(const Draft& draft) {
     const Address address{"", "", std::string(key.name)};
     rows.push_back({.key = std::string(key.name),
                     .value = key.get(draft.config.global).value_or(""),
-                    .default_value = key.get(DefaultGlobal()).value_or(""),
+                    .default_value = key.get(draft.defaults).value_or(""),
                     .changeable = key.change == Change::kReload,
                     .source = draft.IsGiven(address) ? draft.OriginOf(address).ToText()
                         : std::string(Name(Source::kDefault))});
@@ -40,7 +41,7 @@ std::string Mistake::ToString() const {
 
 LoadResult LoadText(std::string_view text, const LoadOptions& options) {
   Draft draft(options);
-  ApplyFile(draft, text);
+  IsIniFile(options.file) ? ApplyIni(draft, text) : ApplyFile(draft, text);
   return Finish(std::move(draft));
 }
 

@@ -1,4 +1,4 @@
-// Reads a Config from TOML, the environment and the command line, and reports every mistake at once.
+// Reads a Config from TOML or pgbouncer.ini, the environment and the command line, and reports every mistake at once.
 //
 // Threads: none of its own; called at start, on reload and by `pgweir check`, never by a worker (it reads files).
 // Order: defaults < file < PGWEIR_<KEY> (and PGWEIR_<KEY>_FILE for a value kept in a file) < command line.
@@ -11,7 +11,8 @@
 // admin_users, so that a container without any file has a console. PGWEIR_CONFIG belongs to the command line (main).
 // Names that Kubernetes sets by itself for a service called pgweir (PGWEIR_SERVICE_HOST, PGWEIR_PORT=tcp://...) are
 // passed over.
-// Paths in the file are relative to its folder, paths in the environment and on the command line to the working folder.
+// A file whose name ends in .ini is PgBouncer's (apply_ini.h), any other is TOML.
+// Paths in a TOML file are relative to its folder; paths in an ini, the environment and on the command line to the working folder.
 #pragma once
 
 #include <functional>

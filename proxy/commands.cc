@@ -11,6 +11,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "conf/apply_ini.h"
+#include "conf/convert.h"
 #include "protocol/message_writer.h"
 #include "protocol/scram.h"
 #include "proxy/control_connection.h"
@@ -136,16 +138,19 @@ std::string Setting(const conf::LoadOptions& options, const char* variable, cons
   return value != nullptr && *value != '\0' ? value : otherwise;
 }
 
+int PrintMistakes(const std::vector<conf::Mistake>& mistakes) {
+  for (const auto& mistake : mistakes) std::fprintf(stderr, "%s\n", mistake.ToString().c_str());
+  std::fprintf(stderr, "%zu mistake%s\n", mistakes.size(), mistakes.size() == 1 ? "" : "s");
+  return 1;
+}
+
 }  // namespace
 
 int RunCheck(const conf::LoadOptions& options, CheckDepth depth) {
   const auto loaded = conf::Load(options);
-  if (!loaded) {
-    for (const auto& mistake : loaded.error()) std::fprintf(stderr, "%s\n", mistake.ToString().c_str());
-    std::fprintf(stderr, "%zu mistake%s\n", loaded.error().size(), loaded.error().size() == 1 ? "" : "s");
-    return 1;
-  }
+  if (!loaded) return PrintMistakes(loaded.error());
   const conf::Config& config = **loaded;
+  for (const std::string& note : config.notes) std::printf("%s\n", note.c_str());
   bool good = true;
   const auto report = [&good](const auto& made) {
     if (made) return;
@@ -162,6 +167,24 @@ int RunCheck(const conf::LoadOptions& options, CheckDepth depth) {
   if (!good) return 1;
   std::printf("%s: good: %zu databases, %zu users\n", config.file.empty() ? "environment" : config.file.c_str(),
               config.databases.size(), config.user_list.size());
+  return 0;
+}
+
+int RunConvert(const std::string& file) {
+  if (!conf::IsIniFile(file)) {
+    std::fprintf(stderr, "convert reads PgBouncer's format, from a file whose name ends in .ini\n");
+    return 1;
+  }
+  conf::LoadOptions options;
+  options.file = file;
+  const auto loaded = conf::Load(options);
+  if (!loaded) return PrintMistakes(loaded.error());
+  const auto toml = conf::ToToml(**loaded, options);
+  if (!toml) {
+    std::fprintf(stderr, "%s: %s\n", file.c_str(), toml.error().c_str());
+    return 1;
+  }
+  std::fputs(toml->c_str(), stdout);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <spdlog/async.h>
 #include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@ struct State {
   std::shared_ptr<spdlog::async_logger> logger;  // replaced only by OpenLog; read with std::atomic_load
   std::atomic<Level> level{Level::kInfo};
   std::atomic<bool> json{false};
+  bool is_console_silent = false;
 };
 
 State& TheState() {
@@ -99,7 +101,9 @@ bool OpenLog(const conf::Global& global, std::string& error) {
   std::lock_guard lock(state.mutex);
   try {
     spdlog::sink_ptr sink;
-    if (global.logfile.empty()) {
+    if (global.logfile.empty() && state.is_console_silent) {
+      sink = std::make_shared<spdlog::sinks::null_sink_mt>();
+    } else if (global.logfile.empty()) {
       sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
     } else {
       sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(global.logfile);
@@ -119,6 +123,12 @@ bool OpenLog(const conf::Global& global, std::string& error) {
     return false;
   }
   return true;
+}
+
+void SilenceConsole() {
+  State& state = TheState();
+  std::lock_guard lock(state.mutex);
+  state.is_console_silent = true;
 }
 
 void CloseLog() {

@@ -37,6 +37,8 @@ using LogFields = std::initializer_list<std::pair<std::string_view, LogValue>>;
 
 // Opens (or opens again, after a rotation) the log. False: `error` says which file and why; the old log stays.
 bool OpenLog(const conf::Global& global, std::string& error);
+// From the next OpenLog on nothing goes to stderr: without a logfile there is no log. PgBouncer's -q.
+void SilenceConsole();
 void CloseLog();  // writes what is queued
 bool WouldLog(Level level);
 void Log(Level level, std::string_view event, LogFields fields);

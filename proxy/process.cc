@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "proxy/background.h"
 #include "proxy/cpu_count.h"
 #include "proxy/log.h"
 #include "proxy/notification_hub.h"
@@ -69,7 +70,15 @@ bool Process::Prepare() {
     for (const auto& mistake : mistakes) std::fprintf(stderr, "pgweir: %s\n", mistake.ToString().c_str());
     return false;
   };
-  const auto loaded = conf::Load(options_);
+  auto loaded = conf::Load(options_);
+  if (loaded && !(*loaded)->global.user.empty()) {
+    if (const auto become = BecomeUser((*loaded)->global.user); !become) {
+      std::fprintf(stderr, "pgweir: %s\n", become.error().c_str());
+      return false;
+    }
+    // again, so that a file which only root may read is told now and not at the first RELOAD
+    loaded = conf::Load(options_);
+  }
   if (!loaded) return print(loaded.error());
   auto runtime = MakeRuntime(*loaded);
   if (!runtime) return print(runtime.error());
@@ -149,6 +158,7 @@ bool Process::Start() {
   Log(Level::kInfo, "started",
       {{"version", PGWEIR_VERSION}, {"pid", getpid()}, {"workers", shared_->workers.size()}, {"listen_port", global.listen_port},
        {"config", runtime_->config->file.empty() ? "environment" : runtime_->config->file}});
+  LogNotes();
   sd_notify(0, "READY=1");
   return true;
 }
@@ -230,6 +240,10 @@ void Process::LogStats() {
   stats_before_ = totals;
 }
 
+void Process::LogNotes() const {
+  for (const std::string& note : runtime_->config->notes) Log(Level::kWarning, "config_note", {{"note", note}});
+}
+
 // --- reload --------------------------------------------------------------------------------------------------------------
 
 void Process::OnSignalReload() {
@@ -285,6 +299,7 @@ tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Process::Relo
     Log(Level::kWarning, "reload_needs_restart", {{"key", key}});
     changes.push_back(key + ": takes effect after a restart");
   }
+  LogNotes();
   Log(Level::kInfo, "reloaded", {{"changes", changes.size()}});
   sd_notify(0, "READY=1");
   return changes;

@@ -29,7 +29,7 @@ class Process final : public Control {
   explicit Process(conf::LoadOptions options);
   ~Process() override;
 
-  // Loads, checks limits, opens the log, builds TLS. Mistakes are printed to stderr.
+  // Loads, becomes the configured user, checks limits, opens the log, builds TLS. Mistakes are printed to stderr.
   bool Prepare();
   void SetConsole(ConsolePort& console) { shared_->console = &console; }
   bool Start();  // workers and listeners; the log says why not
@@ -58,6 +58,7 @@ class Process final : public Control {
   void Prewarm();  // pools that are known without a client: a forced user and min_pool_size
   void Housekeeping();
   void LogStats();
+  void LogNotes() const;  // what the configuration says without effect
   void OnSignalReload();
   void BeginDrain();
   void DrainStep();

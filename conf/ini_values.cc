@@ -1,0 +1,122 @@
+// PgBouncer's spellings of values, and its defaults.
+#include <charconv>
+#include <cmath>
+
+#include "conf/ini_keys.h"
+#include "conf/keys.h"
+#include "conf/nearest.h"
+
+namespace conf {
+namespace {
+
+std::string_view ReasonAgainst(std::string_view auth_type) {
+  if (auth_type == "any") return "pgweir never ignores the name; use trust with an auth_file that lists the users";
+  if (auth_type == "cert") return "pgweir has no logins by certificate yet; use scram-sha-256 and auth_file";
+  if (auth_type == "hba") return "pgweir has no HBA file yet; use the strictest of its methods for everybody";
+  if (auth_type == "pam") return "pgweir has no PAM logins yet; use scram-sha-256 and auth_file";
+  if (auth_type == "ldap") return "pgweir has no LDAP logins yet; use scram-sha-256 and auth_file";
+  return "";
+}
+
+Parsed<Value> ReadAuthType(std::string_view text) {
+  if (const std::string_view reason = ReasonAgainst(text); !reason.empty()) {
+    return Refuse("= " + std::string(text) + " is not supported: " + std::string(reason));
+  }
+  if (text == "password") return Refuse("must be written plain, as PgBouncer has it in auth_type");
+  return PlainText{text == "plain" ? "password" : std::string(text)};
+}
+
+// 0x1f, 017 and 15 are numbers to PgBouncer's strtol.
+Parsed<int64_t> ReadInteger(std::string_view text) {
+  const Parsed<int64_t> refusal = Refuse("must be a whole number, not " + Quoted(text));
+  std::string_view digits = text;
+  const bool is_negative = digits.starts_with('-');
+  if (is_negative || digits.starts_with('+')) digits.remove_prefix(1);
+  int base = 10;
+  if (digits.starts_with("0x") || digits.starts_with("0X")) {
+    base = 16;
+    digits.remove_prefix(2);
+  } else if (digits.size() > 1 && digits.front() == '0') {
+    base = 8;
+    digits.remove_prefix(1);
+  }
+  uint32_t number = 0;  // no key takes more
+  const char* last = digits.data() + digits.size();
+  const auto [end, error] = std::from_chars(digits.data(), last, number, base);
+  if (digits.empty() || error != std::errc() || end != last) return refusal;
+  return is_negative ? -static_cast<int64_t>(number) : static_cast<int64_t>(number);
+}
+
+Parsed<Value> ReadSwitch(std::string_view text) {
+  if (text == "0") return false;
+  if (text == "1") return true;
+  return Refuse("must be 0 or 1, not " + Quoted(text));
+}
+
+Parsed<Value> ReadSeconds(std::string_view text) {
+  double seconds = 0;
+  const char* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, seconds);
+  if (error != std::errc() || end != last || text.empty() || !std::isfinite(seconds)) {
+    return Refuse("must be a number of seconds without a unit, not " + Quoted(text));
+  }
+  return seconds;
+}
+
+Parsed<Value> ReadMilliseconds(std::string_view text) {
+  return ReadInteger(text).map([](int64_t number) -> Value { return PlainText{std::to_string(number) + "ms"}; });
+}
+
+Parsed<Value> ReadOctalMode(std::string_view text) {
+  const auto mode = ReadInteger(text);
+  if (!mode) return Refuse(mode.error());
+  if (*mode < 0 || *mode > 0777) {
+    return Refuse("must be permission bits up to 0777, not " + Quoted(text) + "; octal needs a 0 in front");
+  }
+  return PlainText{FormatOctalMode(static_cast<int>(*mode))};
+}
+
+Parsed<Value> ReadVerbosity(std::string_view text) {
+  const auto verbosity = ReadInteger(text);
+  if (!verbosity || *verbosity < 0 || *verbosity > 3) return Refuse("must be 0 to 3, not " + Quoted(text));
+  return PlainText{*verbosity == 0 ? "info" : "debug"};
+}
+
+Parsed<Value> ReadHostOrder(std::string_view text) {
+  if (text == "disable" || text == "round-robin") return PlainText{std::string(text)};
+  return Refuse("must be disable or round-robin, not " + Quoted(text) + DidYouMean(text, {"disable", "round-robin"}));
+}
+
+}  // namespace
+
+Parsed<Value> ReadIniValue(IniReading reading, std::string_view text) {
+  switch (reading) {
+    case IniReading::kText: break;
+    case IniReading::kInteger: return ReadInteger(text).map([](int64_t number) -> Value { return number; });
+    case IniReading::kSwitch: return ReadSwitch(text);
+    case IniReading::kSeconds: return ReadSeconds(text);
+    case IniReading::kMilliseconds: return ReadMilliseconds(text);
+    case IniReading::kOctalMode: return ReadOctalMode(text);
+    case IniReading::kVerbosity: return ReadVerbosity(text);
+    case IniReading::kAuthType: return ReadAuthType(text);
+    case IniReading::kTlsProtocols: return PlainText{text == "legacy" ? "all" : std::string(text)};
+    case IniReading::kHostOrder: return ReadHostOrder(text);
+  }
+  return PlainText{std::string(text)};
+}
+
+const Global& IniDefaults() {
+  static const Global global = [] {
+    Global defaults = DefaultGlobal();
+    for (const IniKey& key : IniGlobalKeys()) {
+      if (key.fate != IniFate::kMapped) continue;
+      // both tables are constant, and a test walks them
+      (void)FindKey(GlobalKeys(), key.Target())->set(defaults, *ReadIniValue(key.reading, key.default_value));
+    }
+    defaults.keys.max_waiting = defaults.max_client_conn;
+    return defaults;
+  }();
+  return global;
+}
+
+}  // namespace conf
