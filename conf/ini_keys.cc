@@ -68,7 +68,8 @@ std::vector<IniKey> GlobalTable() {
       {"server_round_robin", kRefused, kText, "0",
        "pgweir always takes the server that was used last; remove the line"},
       {"max_prepared_statements", kMapped, kInteger, "200"},
-      {"disable_pqexec", kNoted, kText, "0", "pgweir does NOT refuse simple queries: the application has to"},
+      {"disable_pqexec", kRefused, kText, "0",
+       "pgweir passes simple queries on: whoever relies on their being refused would be less safe; remove the line"},
       // limits
       {"max_client_conn", kMapped, kInteger, "100"},
       {"max_db_connections", kMapped, kInteger, "0"},

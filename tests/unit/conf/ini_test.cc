@@ -190,7 +190,7 @@ TEST(IniNotes, InnerKeysAreAcceptedAndTold) {
   for (size_t i = 0; i < names.size(); ++i) {
     EXPECT_THAT(config->notes[i], HasSubstr("pgbouncer.ini:" + std::to_string(line++) + ": " + names[i] + " has no effect: "));
   }
-  EXPECT_THAT(names, testing::IsSupersetOf({"pkt_buf", "sbuf_loopcnt", "tcp_defer_accept", "so_reuseport", "disable_pqexec"}));
+  EXPECT_THAT(names, testing::IsSupersetOf({"pkt_buf", "sbuf_loopcnt", "tcp_defer_accept", "so_reuseport"}));
 }
 
 TEST(IniNotes, WhatIsGivenTwiceCountsAsLast) {
