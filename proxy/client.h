@@ -249,8 +249,6 @@ class Client final : public SocketHandler {
   // client_deferred.cc: a BEGIN takes no server
   enum class Deferred : uint8_t { kNo, kOpen, kFailed };
   size_t Defer(std::string_view chunk, const protocol::Frame& frame);
-  size_t DeferExtended(std::string_view chunk, const protocol::Frame& parse);
-  size_t AnswerDeferred(const protocol::Frame& frame);
   void BeginDeferred(std::string_view sql);
   void SendDeferredBegin(Parts& parts);
   char unlinked_status() const { return deferred_ == Deferred::kNo ? 'I' : deferred_ == Deferred::kOpen ? 'T' : 'E'; }

@@ -219,6 +219,8 @@ size_t Client::AnswerRefused(const Frame& frame) {
   worker_.CountError(report.code);
   report.severity = protocol::Severity::kError;  // the session lives on
   if (deferred_ != Deferred::kNo) deferred_ = Deferred::kFailed;  // as every error does
+  if (deferred_ == Deferred::kNo) SetClock(Clock::kIdle, client_idle_timeout_);
+  else SetClock(Clock::kIdleInTransaction, pool_->idle_transaction_timeout());
   std::string bytes;
   protocol::WriteError(bytes, report);
   const bool simple = frame.type == 'Q' || frame.type == 'F';
