@@ -127,7 +127,8 @@ TEST_F(DeferredBeginTest, SeveralStatementsInOneString) {
        {"BEGIN; SELECT 1", "BEGIN; COMMIT", "BEGIN; ROLLBACK; SELECT 1", "BEGIN; BEGIN", "COMMIT; BEGIN",
         "COMMIT; SELECT 1", "BEGIN; SELECT 1/0; COMMIT", "BEGIN FOO", "BEGIN FOO; SELECT 1", "BEGIN ISOLATION LEVEL",
         "BEGIN READ ONLY,", "START", "START TRANSACTION WORK", "BEGIN AND CHAIN", "BEGIN \xff", "BEGIN -- \xc3\xa4",
-        "BEGIN /* \xff */", "BEGIN /* not closed"}) {
+        "BEGIN /* \xff */", "BEGIN /* not closed",
+        "COMMIT /* /* not closed */", "ROLLBACK -- \xc3\xa4", "COMMIT \xff"}) {
     SCOPED_TRACE(sql);
     Compare({{Query(sql)}, {Query("SELECT 1")}, {Query("ROLLBACK")}});
     Compare({{Query("BEGIN")}, {Query(sql)}, {Query("SELECT 1")}, {Query("ROLLBACK")}, {Query("SELECT 2")}});
