@@ -262,7 +262,6 @@ class Client final : public SocketHandler {
   bool MustSettle() const;
   void Restore();
   void RestoreInBatch(Parts& parts);
-  std::vector<protocol::Setting> ResetValues() const;
   void Settle();
   void TakeFinding(const protocol::SessionFinding& finding, std::string& to_client);
   void SetPins(uint32_t pins);

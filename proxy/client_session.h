@@ -15,6 +15,7 @@
 
 #include "conf/session_state.h"
 #include "protocol/prepared_statements.h"
+#include "protocol/session_settings.h"
 
 namespace proxy {
 
@@ -66,6 +67,7 @@ struct Session {
   protocol::ClientStatements statements;
   Restoring restoring = Restoring::kNo;           // after a simple query
   bool restores_query = false, restores_bound = false;  // the query, or the last Bind, resets something
+  std::vector<protocol::Setting> own_defaults;    // which the client gave at startup, of what that has reset and not set again
   std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
   // PREPARE and DEALLOCATE of names that have been sent and not been answered; behind them everything about names waits.
   struct SqlName {

@@ -67,8 +67,9 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   const bool named_before = !touched.names.empty() || touched.every_setting;
   const bool is_bound = frame.type == 'B';
   session_->restores_bound = session_->restores_query = false;
+  session_->own_defaults.clear();
   for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body, is_bound ? Asked::kByBind : Asked::kByQuery);
-  if (session_->restores_query && !ResetValues().empty()) session_->restoring = Restoring::kDue;
+  if (session_->restores_query && !session_->own_defaults.empty()) session_->restoring = Restoring::kDue;
   SqlFlags state = flags & kStateFlags;
   if (session_->pins != 0) state |= flags & kUnpinFlags;
   // What the server reports needs no question.
@@ -89,12 +90,17 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
 void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked) {
   const bool is_bound = asked == Asked::kByBind;
   Touched& touched = session_->touched;
+  const bool resets = statement.kind == SqlKind::kReset;
+  auto& own_defaults = session_->own_defaults;
   const auto note = [&](std::string name) {
     MakeLower(name);  // names of settings are, however they are quoted
     const std::string_view tracked = protocol::TrackedName(name);
+    const std::string_view key = tracked.empty() ? std::string_view(name) : tracked;
+    std::erase_if(own_defaults, [key](const protocol::Setting& setting) { return setting.first == key; });
+    if (const std::string* own_default = resets ? startup_->Find(key) : nullptr) own_defaults.emplace_back(key, *own_default);
     const bool is_reported = !tracked.empty() && server_->settings().Reported(tracked) != nullptr;
     if (name.starts_with("transaction_") || name == "seed") return;  // of the transaction alone; a seed cannot be read
-    const bool has_own_default = statement.kind == SqlKind::kReset && startup_->Find(tracked) != nullptr;
+    const bool has_own_default = resets && startup_->Find(tracked) != nullptr;
     // The letters of all values are read anew in another encoding.
     if (name == "client_encoding") touched.every_value |= settings_->HasUnreported();
     if (is_reported && !has_own_default) return;
@@ -105,8 +111,11 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
     for (const std::string& name : statement.names) note(name);
   }
   const bool resets_all = statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll;
-  if (resets_all) touched.every_setting = true;
-  if (resets_all || statement.kind == SqlKind::kReset) {
+  if (resets_all) {
+    touched.every_setting = true;
+    own_defaults = startup_->values();
+  }
+  if (resets_all || resets) {
     touched.was_reset = true;
     if (!startup_->values().empty()) (is_bound ? session_->restores_bound : session_->restores_query) = true;
   }
@@ -150,33 +159,22 @@ bool Client::MustSettle() const {
 
 bool Client::WithholdsReady() {
   const auto& tracker = server_->tracker();
+  // What failed has reset nothing.
+  if (session_ && session_->restoring == Restoring::kDue && tracker.status() == 'E' && tracker.owes_nothing()) session_->restoring = Restoring::kNo;
   const bool restores = session_ && session_->restoring == Restoring::kDue && tracker.status() == 'T';
   ready_withheld_ = tracker.owes_nothing() && (restores || (MustSettle() && tracker.status() == 'I'));
   return ready_withheld_;
 }
 
-// The client's own defaults of what was reset.
-std::vector<protocol::Setting> Client::ResetValues() const {
-  const Touched& touched = session_->touched;
-  std::vector<protocol::Setting> values;
-  for (const auto& setting : startup_->values()) {
-    std::string name = setting.first;
-    MakeLower(name);
-    const bool is_reset = touched.every_setting || std::find(touched.names.begin(), touched.names.end(), name) != touched.names.end();
-    if (is_reset) values.push_back(setting);
-  }
-  return values;
-}
-
 // After the Execute of a RESET: part of the client's own batch, and of its transaction.
 void Client::RestoreInBatch(Parts& parts) {
-  SendSetConfig(ResetValues(), Action::kSkip, parts);
+  SendSetConfig(session_->own_defaults, Action::kSkip, parts);
 }
 
 // After a query that did, inside a transaction: an exchange of which only its ParameterStatus is heard.
 void Client::Restore() {
   protocol::SettingsDifference wanted;
-  wanted.set = ResetValues();
+  wanted.set = session_->own_defaults;
   session_->restoring = wanted.set.empty() ? Restoring::kNo : Restoring::kSent;
   if (wanted.set.empty()) return OnRestored();
   server_->SendOwn(wanted);
@@ -277,8 +275,10 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
   for (const auto& [name, value] : finding.set) {
     server.OnFound(name, value);
     if (name.starts_with(kChannelSetting)) continue;  // ours
-    if (const std::string* own_default = startup_->Find(name); own_default != nullptr && value.empty() && session_->touched.was_reset) {
-      now = now->With(name, *own_default);
+    const auto& own = session_->own_defaults;
+    const auto reset = std::find_if(own.begin(), own.end(), [&name](const protocol::Setting& setting) { return setting.first == name; });
+    if (value.empty() && reset != own.end()) {
+      now = now->With(name, reset->second);
       continue;
     }
     const std::string* has = now->Find(protocol::TrackedName(name).empty() ? std::string_view(name) : protocol::TrackedName(name));

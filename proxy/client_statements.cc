@@ -363,6 +363,7 @@ Note Client::NoteWrongName(std::string_view name) {
 // --- Bind, Describe, Close -----------------------------------------------------------------------------------------------
 
 Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
+  if (session_) session_->restores_bound = false;
   const auto head = protocol::ReadBindHead(frame.body());
   if (!head) return {};  // malformed: the server says so
   pool_->counters(worker_.number()).binds.Add(1);
