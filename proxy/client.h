@@ -198,6 +198,9 @@ class Client final : public SocketHandler {
   bool HasPins() const { return session_ && session_->pins != 0; }
   protocol::Backslash backslash() const;
   Edit EditMessage(const protocol::Frame& frame, Parts& parts);
+  Edit EditInSession(const protocol::Frame& frame, Parts& parts);
+  // A session of its own, too, has startup values that its server does not know for its defaults.
+  bool LooksIntoMessages() const { return tracks_ || !startup_->values().empty(); }
   Edit EditQuery(const protocol::Frame& frame, Parts& parts);
   Edit EditParse(const protocol::Frame& frame, Parts& parts);
   Edit EditBind(const protocol::Frame& frame, Parts& parts);
@@ -259,6 +262,7 @@ class Client final : public SocketHandler {
   Edit Refuse(const protocol::Frame& frame, const protocol::ErrorReport& report, Parts& parts);
   enum class Asked : uint8_t { kByQuery, kByBind };
   void NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked);
+  void NoteResets(const std::vector<protocol::SqlStatement>& details, Asked asked);
   bool MustSettle() const;
   void Restore();
   void RestoreInBatch(Parts& parts);

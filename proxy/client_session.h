@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -68,6 +69,7 @@ struct Session {
   Restoring restoring = Restoring::kNo;           // after a simple query
   bool restores_query = false, restores_bound = false;  // the query, or the last Bind, resets something
   std::vector<protocol::Setting> own_defaults;    // which the client gave at startup, of what that has reset and not set again
+  std::map<std::string, std::vector<protocol::SqlStatement>, std::less<>> resets;  // session mode: its statements that reset something
   std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
   // PREPARE and DEALLOCATE of names that have been sent and not been answered; behind them everything about names waits.
   struct SqlName {

@@ -87,6 +87,16 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   return std::nullopt;
 }
 
+// Session mode. Some of these reset something: what that goes back to is asked for when the transaction has ended.
+void Client::NoteResets(const std::vector<protocol::SqlStatement>& details, Asked asked) {
+  if (session_) session_->restores_bound = session_->restores_query = false;
+  if (details.empty()) return;
+  session().own_defaults.clear();
+  session_->touched.flags |= protocol::kSqlSet;
+  for (const protocol::SqlStatement& statement : details) NoteSettings(statement, {}, asked);
+  if (session_->restores_query && !session_->own_defaults.empty()) session_->restoring = Restoring::kDue;
+}
+
 void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked) {
   const bool is_bound = asked == Asked::kByBind;
   Touched& touched = session_->touched;

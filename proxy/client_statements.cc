@@ -2,6 +2,8 @@
 //
 // The rules are in protocol/prepared_statements.h. Errors about names are PostgreSQL's own: the server is given a message that
 // fails in the right place, and only the name in its words is put right (Server::JudgeError).
+#include <algorithm>
+
 #include "protocol/message_writer.h"
 #include "proxy/client.h"
 #include "proxy/worker.h"
@@ -44,6 +46,11 @@ bool NamesStatement(const Frame& frame) {
   }
 }
 
+bool Resets(const protocol::SqlStatement& statement) {
+  using protocol::SqlKind;
+  return statement.kind == SqlKind::kReset || statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll;
+}
+
 }  // namespace
 
 protocol::Backslash Client::backslash() const {
@@ -81,6 +88,42 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
       server_->log().Add({Kind::kChannel, {kind == protocol::SqlKind::kListen ? kTagListen : kTagUnlisten}, nullptr, {}});
       return {.note = Note::kNoted};
     }
+    default: return {};
+  }
+}
+
+// Session mode: nothing is changed, but what RESET leaves is put right (NoteResets). Most texts are only looked through.
+Client::Edit Client::EditInSession(const Frame& frame, Parts& parts) {
+  if (server_->tracker().skipping()) return {};
+  const bool is_first = server_->tracker().owed() == 0;
+  if (session_ && session_->restoring == Restoring::kDue && !is_first) return Wait(parts);
+  const auto resets_of = [this](std::string_view sql) {
+    constexpr SqlFlags kMayReset = protocol::kSqlSet | protocol::kSqlDiscard;
+    auto details = (protocol::Sniff(sql, backslash()) & kMayReset) != 0 ? protocol::Examine(sql, backslash()) : std::vector<protocol::SqlStatement>();
+    if (std::none_of(details.begin(), details.end(), Resets)) details.clear();
+    return details;
+  };
+  switch (frame.type) {
+    case 'Q': NoteResets(resets_of(frame.body().substr(0, frame.body().find('\0'))), Asked::kByQuery); return {};
+    case 'P': {
+      const auto head = protocol::ReadParse(frame.body());
+      if (!head) return {};
+      auto details = resets_of(head->text);
+      if (!details.empty()) session().resets.insert_or_assign(std::string(head->name), std::move(details));
+      else if (session_) session_->resets.erase(std::string(head->name));
+      return {};
+    }
+    case 'B': {
+      if (session_) session_->restores_bound = false;
+      if (!session_ || session_->resets.empty()) return {};
+      const auto head = protocol::ReadBindHead(frame.body());
+      const auto found = head ? session_->resets.find(head->statement) : session_->resets.end();
+      if (found != session_->resets.end()) NoteResets(found->second, Asked::kByBind);
+      return {};
+    }
+    case 'E':
+      if (session_ && std::exchange(session_->restores_bound, false)) return {.kind = Edit::Kind::kThenRestore};
+      return {};
     default: return {};
   }
 }
@@ -542,10 +585,10 @@ void Client::OnResultTypeTold(std::string_view name) {
 
 void Client::OnCommandTag(std::string_view tag) {
   if (!tracks_) {
-    // A session of its own: only what RESET goes back to is not the server's.
-    if ((tag != "RESET" && tag != "DISCARD ALL") || startup_->values().empty()) return;
-    Touched& touched = session().touched;
-    touched.every_setting = touched.was_reset = true;
+    if (tag == "DISCARD ALL" && session_) session_->resets.clear();
+    // In a text that was too long to be looked into; else it has been noted (EditInSession).
+    if ((tag != "RESET" && tag != "DISCARD ALL") || startup_->values().empty() || session().touched.flags != 0) return;
+    session_->touched.every_setting = session_->touched.was_reset = true;
     session_->touched.flags |= protocol::kSqlSet;
     return;
   }
