@@ -45,6 +45,16 @@ std::string_view TagOf(std::string_view sql) {
   return first == 's' || first == 'S' ? "START TRANSACTION" : "BEGIN";
 }
 
+// A standby refuses to write, and to be serializable. Whether a server is one, PostgreSQL says from 14 on.
+bool MayFail(std::string_view begin, const BackendPool& pool) {
+  std::string lower(begin);
+  std::transform(lower.begin(), lower.end(), lower.begin(), protocol::LowerAscii);
+  if (lower.find("serializable") == std::string::npos && lower.find("write") == std::string::npos) return false;
+  const auto welcome = pool.welcome();
+  const protocol::Setting primary{"in_hot_standby", "off"};
+  return !welcome || std::find(welcome->begin(), welcome->end(), primary) == welcome->end();
+}
+
 // PostgreSQL takes some statements in a failed transaction too: its ends, ROLLBACK TO, and what is none.
 bool IsRefusedInFailed(std::string_view sql) {
   const auto details = protocol::Examine(sql, protocol::Backslash::kLiteral);
@@ -96,7 +106,7 @@ size_t Client::Defer(std::string_view chunk, const Frame& frame) {
   const bool has_failed = deferred_ == Deferred::kFailed;
   const bool ends = deferred_ != Deferred::kNo && IsEnd(single.kind);
   std::string& bytes = single.answers;
-  if (deferred_ == Deferred::kNo && single.kind == SqlKind::kBegin) {
+  if (deferred_ == Deferred::kNo && single.kind == SqlKind::kBegin && !MayFail(single.text, *pool_)) {
     BeginDeferred(single.text);
     protocol::WriteCommandComplete(bytes, TagOf(single.text));
   } else if (ends) {

@@ -286,7 +286,7 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
     server.OnFound(name, value);
     if (name.starts_with(kChannelSetting)) continue;  // ours
     const auto& own = session_->own_defaults;
-    const auto reset = std::find_if(own.begin(), own.end(), [&name](const protocol::Setting& setting) { return setting.first == name; });
+    const auto reset = std::find_if(own.begin(), own.end(), [&wanted = name](const protocol::Setting& setting) { return setting.first == wanted; });
     if (value.empty() && reset != own.end()) {
       now = now->With(name, reset->second);
       continue;

@@ -28,7 +28,7 @@ const char* const kBegins[] = {
     "BEGIN READ ONLY, READ WRITE",
     "BEGIN ISOLATION LEVEL SERIALIZABLE, ISOLATION LEVEL REPEATABLE READ",
 };
-const char* const kEnds[] = {"COMMIT",       "END",        "ROLLBACK",      "ABORT",
+const char* const kEnds[] = {"COMMIT",       "END",        "ROLLBACK",             "ABORT",
                              "COMMIT WORK;", "end /* */;", "ROLLBACK TRANSACTION", "commit and no chain"};
 // What a client may say between BEGIN and its end, each a message.
 const char* const kFirsts[] = {
@@ -174,7 +174,8 @@ TEST_F(DeferredBeginTest, BatchesOfDrivers) {
   Compare({{begin + CloseStatement("") + Sync()}, rollback});
   // The unnamed statement is still that BEGIN; a simple query drops it.
   Compare({{begin + Sync()}, {Bind("", "") + Execute("") + Sync()}, commit, {Query("SELECT 1")}});
-  Compare({{begin + Sync()}, {Parse("", "COMMIT") + Bind("", "") + Execute("") + Sync()}, {Bind("", "") + Execute("") + Sync()}});
+  const std::string again = Bind("", "") + Execute("") + Sync();
+  Compare({{begin + Sync()}, {Parse("", "COMMIT") + again}, {again}});
   Compare({{Parse("", "SELECT 5") + Sync()}, {Query("BEGIN")}, {Bind("", "") + Execute("") + Sync()}, rollback});
   Compare({{begin + Sync()}, rollback, {Bind("", "") + Execute("") + Sync()}});
   Compare({{begin + Sync()}, {DescribeStatement("") + Sync()}, rollback});

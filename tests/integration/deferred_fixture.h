@@ -1,7 +1,8 @@
-// For tests of a BEGIN that takes no server: the same script direct and through pgweir, and a pool whose server is taken.
+// For tests of a BEGIN that takes no server: the same script direct and through pgweir, and a pool whose server is
+// taken.
 //
-// Not here: what is deferred and how (proxy/client_deferred.cc). Threads: the main thread of the test. Nothing waits but
-// Eventually: with the only server of the pool held, an answer that needed one never comes.
+// Not here: what is deferred and how (proxy/client_deferred.cc). Threads: the main thread of the test. Nothing waits
+// but Eventually: with the only server of the pool held, an answer that needed one never comes.
 #pragma once
 
 #include <string>

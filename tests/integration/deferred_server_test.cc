@@ -1,5 +1,5 @@
-// A BEGIN takes no server before its first statement: what that costs nobody, what becomes of it when there is no server,
-// and who may end it meanwhile.
+// A BEGIN takes no server before its first statement: what that costs nobody, what becomes of it when there is no
+// server, and who may end it meanwhile.
 #include <csignal>
 
 #include "tests/integration/deferred_fixture.h"
@@ -90,7 +90,7 @@ TEST_F(DeferredServerTest, ShowClientsSaysIdleAndNoLink) {
   EXPECT_EQ(ClientColumn(admin, "deferred", "state"), "idle");
 }
 
-// --- no server for the first statement -----------------------------------------------------------------------------------
+// --- no server for the first statement -----------------------------------------------------------------------------
 
 // What a client may say in the failed transaction; the last ends it.
 std::vector<Exchanges> InAFailedTransaction() {
@@ -107,9 +107,10 @@ std::vector<Exchanges> InAFailedTransaction() {
     scripts.push_back({{Query(sql)}, {Query("SHOW transaction_isolation")}, {Query("ROLLBACK")}});
     scripts.push_back({{Batch(sql)}, {Batch("SHOW transaction_isolation")}, {Batch("ROLLBACK")}});
   }
-  scripts.push_back({{Batch("SELEKT")}, {Query("COMMIT")}});  // by a simple query it would be 25P02: nobody has read it
+  scripts.push_back({{Batch("SELEKT")}, {Query("COMMIT")}});  // 25P02 by a simple query: nobody has read it
   scripts.push_back({{Sync()}, {Flush() + Sync()}, {Query("COMMIT")}});
-  scripts.push_back({{Bind("", "none") + Execute("") + Sync()}, {DescribeStatement("none") + Sync()}, {Query("COMMIT")}});
+  scripts.push_back(
+      {{Bind("", "none") + Execute("") + Sync()}, {DescribeStatement("none") + Sync()}, {Query("COMMIT")}});
   scripts.push_back({{Parse("s", "SELECT 1") + Sync()}, {Parse("", "SELECT 1") + Sync()}, {Query("COMMIT")}});
   scripts.push_back({{Parse("r", "ROLLBACK") + Bind("", "r") + Execute("") + Sync()}, {Query("SELECT 2")}});
   return scripts;
@@ -179,7 +180,23 @@ TEST_F(DeferredServerTest, ACancelWhileItsFirstStatementWaitsFailsTheTransaction
   EXPECT_EQ(client.Value("SELECT 'lives'"), "lives");
 }
 
-// --- who ends it ---------------------------------------------------------------------------------------------------------
+// What a standby refuses, it must be asked: a transaction that was only promised would run without one.
+TEST_F(DeferredServerTest, AStandbyIsAskedForWhatItRefuses) {
+  PostgresCluster standby({.settings = {"wal_level=replica"}});
+  MakeRolesAndDatabases(standby);
+  standby.BecomeStandby();
+  StartPgweir("deferred_begin = true\n", DatabaseSection("*", standby));
+  for (const char* begin : {"BEGIN", "BEGIN READ ONLY", "BEGIN READ WRITE", "BEGIN ISOLATION LEVEL SERIALIZABLE",
+                            "start transaction isolation level Serializable, read only"}) {
+    SCOPED_TRACE(begin);
+    const Exchange show{Query("SHOW transaction_isolation")};
+    Exchanges simple = {{Query(begin)}, show, {Query("COMMIT")}}, extended = {{Batch(begin)}, show, {Batch("COMMIT")}};
+    EXPECT_EQ(Said(Run(target_port(), simple)), Said(Run(standby.port(), simple)));
+    EXPECT_EQ(Said(Run(target_port(), extended)), Said(Run(standby.port(), extended)));
+  }
+}
+
+// --- who ends it ---------------------------------------------------------------------------------------------------
 
 TEST_F(DeferredServerTest, AClientThatLeavesCostsNothing) {
   StartDeferring();

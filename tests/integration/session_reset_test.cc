@@ -1,5 +1,5 @@
-// RESET and SET ... TO DEFAULT go back to what the client gave at its start, as PostgreSQL's do: the same scripts, direct
-// and through pgweir, whose servers know nothing of these values but by set_config.
+// RESET and SET ... TO DEFAULT go back to what the client gave at its start, as PostgreSQL's do: the same scripts,
+// direct and through pgweir, whose servers know nothing of these values but by set_config.
 #include <map>
 
 #include "tests/integration/state_fixture.h"
@@ -80,7 +80,9 @@ class SessionResetTest : public StateTest, public testing::WithParamInterface<co
     }
     return outcome;
   }
-  void Compare(const std::vector<Step>& steps) { EXPECT_EQ(Run(target_port(), steps), Run(SharedCluster().port(), steps)); }
+  void Compare(const std::vector<Step>& steps) {
+    EXPECT_EQ(Run(target_port(), steps), Run(SharedCluster().port(), steps));
+  }
   // The statements one by one: by simple queries, by batches, and each kind in one write.
   void CompareEach(const std::vector<std::string>& statements) {
     std::vector<Step> simple, extended;
@@ -134,7 +136,8 @@ TEST_P(SessionResetTest, AFailedResetResetsNothing) {
     const std::string reset = value.reset;
     Compare({set, begin, savepoint, {Query(reset + "; SELECT 1/0")}, back, show, end, show});
     Compare({set, begin, savepoint, {Query(reset + "; SELEKT")}, back, show, end, show});
-    Compare({set, {Parse("", reset) + Bind("", "") + Sync()}, {Parse("", "SELECT 1") + Bind("", "") + Execute("") + Sync()}, show});
+    const std::string run = Bind("", "") + Execute("") + Sync();
+    Compare({set, {Parse("", reset) + Bind("", "") + Sync()}, {Parse("", "SELECT 1") + run}, show});
     Compare({set, begin, {Parse("", reset) + Bind("", "", {"1"}) + Execute("") + Sync()}, {Query("ROLLBACK")}, show});
   }
 }
