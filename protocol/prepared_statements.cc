@@ -6,6 +6,25 @@
 
 namespace protocol {
 
+// --- a statement ---------------------------------------------------------------------------------------------------------
+
+void Statement::OnDescribed(const ResultShape& shape) const {
+  // Of two servers that see the same change at once only one raises the generation.
+  const auto differs = [](std::atomic<uint64_t>& known, uint64_t now) {
+    uint64_t before = known.load(std::memory_order_relaxed);
+    if (now == 0 || before == now || !known.compare_exchange_strong(before, now, std::memory_order_relaxed)) return false;
+    return before != 0;
+  };
+  const bool others = differs(parameters, shape.parameters());
+  if (differs(columns, shape.columns()) || others) generation.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Statement::OnOutdated() const {
+  parameters.store(0, std::memory_order_relaxed);
+  columns.store(0, std::memory_order_relaxed);
+  generation.fetch_add(1, std::memory_order_relaxed);
+}
+
 // --- one client ----------------------------------------------------------------------------------------------------------
 
 namespace {
@@ -115,6 +134,16 @@ void ServerStatements::MarkAllStale() {
   for (Item& item : order_) item.generation = kNeverFits;
 }
 
+uint32_t ServerStatements::GenerationOf(uint64_t id) const {
+  const auto found = index_.find(id);
+  return found == index_.end() ? kNeverFits : found->second->generation;
+}
+
+void ServerStatements::Renew(uint64_t id) {
+  const auto found = index_.find(id);
+  if (found != index_.end()) found->second->generation = found->second->statement->generation.load(std::memory_order_relaxed);
+}
+
 void ServerStatements::Remove(uint64_t id) {
   const auto found = index_.find(id);
   if (found == index_.end()) return;
@@ -197,12 +226,14 @@ void StatementLog::UndoOne(const StatementChange& change, ServerStatements& serv
       return;
     case Kind::kServerParse: return server.Remove(change.statement->id);
     case Kind::kServerClose: return server.UndoClose(change.statement);
-    case Kind::kNamedParse: return server.EraseNamed(change.name);
+    case Kind::kNamedParse:
+    case Kind::kNamedExecute: return server.EraseNamed(change.name);
     case Kind::kNamedClose:
       // It is still there, in nobody's view: whoever names it closes it first.
       return server.PutNamed(change.name, {0, nullptr});
     case Kind::kWrongName:
     case Kind::kOutdated:
+    case Kind::kDescribe:
     case Kind::kChannel:
     case Kind::kRefuse: return;
   }

@@ -29,12 +29,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "protocol/result_shape.h"
 #include "protocol/sql_sniffer.h"
+#include "protocol/unnamed_statement.h"
 
 namespace protocol {
 
 inline constexpr size_t kStatementTextMax = 16 * 1024 * 1024;
-inline constexpr size_t kUnnamedTextMax = 64 * 1024;  // a longer unnamed statement can only be used until its transaction ends
 inline constexpr size_t kStatementNameBytes = 63;  // PostgreSQL tells names apart by so many bytes (NAMEDATALEN - 1)
 inline constexpr size_t kClientStatementsMax = 10'000;
 inline constexpr std::string_view kServerNamePrefix = "pgweir_";
@@ -48,8 +49,15 @@ struct Statement {
   std::string settings;   // what the text was read under
   SqlFlags flags = 0;
   std::vector<SqlStatement> details;  // only when flags concern the session
-  // Raised when a server said that its plan does not fit any more: servers that prepared it before do so again.
+  // Raised when a server said that its plan does not fit any more, or described it otherwise than before: servers that prepared
+  // it before do so again, and clients that rely on what they were told are told.
   mutable std::atomic<uint32_t> generation{0};
+  // As a server described it last (ResultShape), 0 = not known.
+  mutable std::atomic<uint64_t> parameters{0}, columns{0};
+  void OnDescribed(const ResultShape& shape) const;
+  void OnOutdated() const;
+  // Somebody may rely on a description: whoever parses it anew looks whether it still holds.
+  bool IsDescribed() const { return columns.load(std::memory_order_relaxed) != 0 || generation.load(std::memory_order_relaxed) != 0; }
 
   std::string_view text() const { return std::string_view(body).substr(0, body.find('\0')); }
   size_t bytes() const { return sizeof *this + server_name.capacity() + body.capacity() + settings.capacity(); }
@@ -71,6 +79,7 @@ struct ClientStatement {
   Language language = Language::kProtocol;
   uint32_t generation = 0;  // of the statement when this client got to know its result type
   uint64_t batch = 0;       // the batch of its Parse while that is pending, else 0
+  bool told = false;        // it was described to this client, which may rely on that
 };
 
 class ClientStatements {
@@ -88,17 +97,9 @@ class ClientStatements {
   // For error texts: the client's name of a statement, or empty.
   std::string_view NameOf(std::string_view server_name) const;
   size_t size() const { return names_.size(); }
-  size_t bytes() const { return bytes_ + unnamed.body.capacity() + previous_unnamed.body.capacity(); }
+  size_t bytes() const { return bytes_ + unnamed.bytes(); }
 
-  // The unnamed statement as this client last parsed it. serial 0: none, or one that only the server still has, if any.
-  struct Unnamed {
-    std::string body;  // as in Statement
-    uint64_t serial = 0;
-    uint64_t batch = 0;  // of its Parse
-    SqlFlags flags = 0;
-  };
-  Unnamed unnamed;
-  Unnamed previous_unnamed;  // comes back when the Parse that replaced it is skipped
+  UnnamedStatement unnamed;
 
  private:
   struct Hash {
@@ -128,6 +129,9 @@ class ServerStatements {
   void EndClose(const StatementRef& statement);
   void UndoClose(const StatementRef& statement);
   void MarkAllStale();
+  // It was parsed here, or found to fit, when its statement had this generation.
+  uint32_t GenerationOf(uint64_t id) const;
+  void Renew(uint64_t id);  // to that of its statement now
   StatementRef Oldest() const { return order_.empty() ? nullptr : order_.back().statement; }
   size_t size() const { return order_.size(); }
 
@@ -145,11 +149,10 @@ class ServerStatements {
 
   void Clear();  // DEALLOCATE ALL, DISCARD ALL
 
-  // The unnamed statement: whose, and which of its client's; serial 0: what is there, if anything, is that client's.
+  // The unnamed statement: whose, and which of its versions (0: none); no client: not known.
   struct Unnamed {
     uint64_t client = 0, serial = 0;
-    uint64_t batch = 0;         // of its Parse
-    bool replaces_own = false;  // what was there before it was that client's too
+    uint64_t batch = 0;  // of what put it there
   };
   Unnamed unnamed;
 
@@ -175,8 +178,10 @@ struct StatementChange {
     kServerParse,   // statement at the server
     kServerClose,   // statement gone at the server
     kNamedParse,    // `name` made at the server
+    kNamedExecute,  // the same for an EXECUTE whose Bind follows: should it fail, that would have been bound
     kNamedClose,    // `name` gone at the server
     kWrongName,     // must fail with 42P05 or 26000, about `name`
+    kDescribe,      // tells what `statement` gives; to the client under `name`, or, when that is empty, only to us
     kOutdated,      // must fail: the client knows an older result type of `statement` than its servers have
     kChannel,       // SET in the place of LISTEN or UNLISTEN: `name` is the tag that the client gets
     kRefuse,        // must fail; `name` is the whole message that the client hears instead

@@ -27,6 +27,7 @@ void ReplyTracker::Drop() {
 
 void ReplyTracker::Pop(Answer& answer) {
   if (At(0).note == Note::kNoted) ++answer.confirmed;
+  if (At(0).note == Note::kUnnamed) ++answer.unnamed_confirmed;
   Drop();
   DropCopyEnds();
 }
@@ -178,10 +179,10 @@ void ReplyTracker::OnError(Answer& answer) {
     if (was_copy_in && count_ > 1) doubtful_ = true;
     return;
   }
-  answer.parse_failed = At(0).owed == Owed::kParse && At(0).note == Note::kNone;
+  answer.unnamed_failed = At(0).note == Note::kUnnamed;
   while (count_ > 0 && At(0).owed != Owed::kSync) {
     if (At(0).note == Note::kNoted) ++answer.undone;
-    else if (At(0).owed == Owed::kParse) ++answer.parses_undone;
+    if (At(0).note == Note::kUnnamed) ++answer.unnamed_undone;
     Drop();
   }
   skipping_ = count_ == 0;

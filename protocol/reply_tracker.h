@@ -48,7 +48,8 @@ inline constexpr size_t kOwedMax = 262'144;  // far above what a server buffers 
 class ReplyTracker {
  public:
   enum class Action : uint8_t { kForward, kSkip, kOwn, kFake };
-  enum class Note : uint8_t { kNone, kNoted };
+  // kUnnamed: a Parse or Close of the client's unnamed statement, which is counted apart.
+  enum class Note : uint8_t { kNone, kNoted, kUnnamed };
   // A frontend message by type: Q F P B D E C S, c f (end of copy), d H (no answer). False: the server will ignore it, because
   // it skips to a Sync (a noted message is then undone from the start).
   bool OnSent(char type, Action action = Action::kForward, Note note = Note::kNone);
@@ -63,8 +64,8 @@ class ReplyTracker {
     Action action = Action::kForward;  // of the message that it answers
     uint32_t confirmed = 0;            // noted messages that are now known to have been carried out
     uint32_t undone = 0;               // noted messages, next in order, that were not
-    uint32_t parses_undone = 0;        // Parse messages that were not, beside the noted ones
-    bool parse_failed = false;         // the first of these was carried out, and failed
+    uint32_t unnamed_confirmed = 0, unnamed_undone = 0;
+    bool unnamed_failed = false;       // the first of the undone was carried out, and failed
     // Fakes as whole messages, valid until the next call: those that belong before this answer, and behind it.
     std::string_view before, behind;
     friend bool operator==(const Answer&, const Answer&) = default;

@@ -96,8 +96,7 @@ class Client final : public SocketHandler {
   void OnResultTypeTold(std::string_view statement);
   // The client's statements, nullptr while it has none: the server tells them what was confirmed and undone.
   protocol::ClientStatements* statements() { return session_ ? &session_->statements : nullptr; }
-  enum class Undone : uint8_t { kFailed, kSkipped };
-  void OnParsesUndone(Undone undone);         // the unnamed statement may be among them
+  void OnBatchFailed();                       // the server skips what follows up to a Sync, if it is not a simple query
   void OnCommandTag(std::string_view tag);    // of its own statement
   // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
   const protocol::ErrorReport* timeout_report() const { return timeout_report_ ? &*timeout_report_ : nullptr; }
@@ -218,7 +217,11 @@ class Client final : public SocketHandler {
   Lookup LookUp(std::string_view name, protocol::ClientStatement*& entry);
   enum class Ensured : uint8_t { kYes, kLater };  // kLater: only known when everything that was sent has been answered
   Ensured EnsureUnnamed(Parts& parts);
-  Ensured EnsureOnServer(const protocol::StatementRef& statement, Parts& parts);
+  // Whether a server that parses it anew is asked what it gives, and whether that must be known before anything follows.
+  enum class Look : uint8_t { kNo, kPipelined, kAwaited };
+  Ensured EnsureOnServer(const protocol::StatementRef& statement, Look look, Parts& parts);
+  void DescribeHidden(std::string_view name, const protocol::StatementRef& statement, Parts& parts);
+  Edit DescribePortal(std::string_view portal);
   void EnsureUnknown(std::string_view name, Parts& parts);
   void SendSetConfig(const std::vector<protocol::Setting>& settings, protocol::ReplyTracker::Action action, Parts& parts);
   void CloseNamed(const std::string& name, protocol::ReplyTracker::Action action, Parts& parts);
@@ -227,10 +230,11 @@ class Client final : public SocketHandler {
   bool KeepsNames() const { return pool_->max_prepared_statements() > 0; }
   // client_sql_statements.cc: PREPARE, EXECUTE and DEALLOCATE in SQL
   void PrepareNames(const std::vector<protocol::SqlStatement>& details, std::string_view sql, char type, Parts& parts);
-  void EnsureNamed(std::string_view name, protocol::ReplyTracker::Action action, Parts& parts);
+  enum class Named : uint8_t { kFits, kExecutes, kTaken };
+  void EnsureNamed(std::string_view name, Named wanted, protocol::ReplyTracker::Action action, Parts& parts);
   void OnSqlName(std::string_view tag);
   void WriteSqlPrepare(const protocol::StatementRef& statement, protocol::ReplyTracker::Action action, Parts& parts);
-  void PutUnnamed(uint64_t serial);
+  void PutUnnamed();
   void DropUnnamed();
   void MakeRoom(Parts& parts);
   protocol::StatementRef MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted);
@@ -266,6 +270,7 @@ class Client final : public SocketHandler {
   bool MustSettle() const;
   void Restore();
   void RestoreInBatch(Parts& parts);
+  std::vector<protocol::Setting> ResetValues() const;
   void Settle();
   void TakeFinding(const protocol::SessionFinding& finding, std::string& to_client);
   void SetPins(uint32_t pins);
@@ -320,8 +325,8 @@ class Client final : public SocketHandler {
   std::string input_;
   size_t stream_left_ = 0;
   size_t wanted_bytes_ = 0;  // the message at the front of input_ is needed up to here
-  uint64_t last_unnamed_ = 0;
   protocol::Batches batches_;
+  uint64_t begun_batch_ = 0;  // the last of which something has been sent
   Timeout timeout_, transaction_timeout_;
   pool::TimePoint unit_start_{}, transaction_start_{}, linked_at_{};
   uint64_t login_us_ = 0, queued_us_ = 0, held_us_ = 0;  // for the line at its end

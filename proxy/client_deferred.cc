@@ -122,8 +122,8 @@ size_t Client::Defer(std::string_view chunk, const Frame& frame) {
     return 0;
   }
   auto& unnamed = session().statements.unnamed;
-  if (frame.type == 'Q') unnamed.serial = 0;  // a simple query drops it
-  else unnamed = {std::string(single.parse_body), ++last_unnamed_, batches_.answered, single.kind == SqlKind::kBegin ? protocol::kSqlBegin : protocol::kSqlEnd};
+  if (frame.type == 'Q') unnamed.Drop();  // a simple query does
+  else unnamed.Put(single.parse_body, batches_.answered).flags = single.kind == SqlKind::kBegin ? protocol::kSqlBegin : protocol::kSqlEnd;
   protocol::WriteReadyForQuery(bytes, unlinked_status());
   if (!SendFromServer(bytes)) return single.bytes;
   if (ends) FlushNotifications();

@@ -115,6 +115,7 @@ size_t Client::Relay(std::string_view chunk) {
       const Edit edit = tracks_ ? EditMessage(frame, parts) : EditInSession(frame, parts);
       if (edit.kind < Edit::Kind::kWait && server_->retry().state() != Retry::State::kOff) server_->retry().Record(frame);
       if (edit.kind != Edit::Kind::kAgain) is_fresh_ = false;
+      if (edit.kind < Edit::Kind::kWait) begun_batch_ = batches_.current;
       if (edit.kind == Edit::Kind::kEnded) return chunk.size();
       if (edit.kind == Edit::Kind::kWait) break;
       if (edit.kind == Edit::Kind::kAgain) continue;
@@ -454,12 +455,13 @@ void Client::OnAnswerForwarded(Answered answered) {
     FlushNotifications();
     if (state_ == ClientState::kClosing) return;
   }
-  if (waits_ && server_->tracker().owed() == 0 && !ready_withheld_) Resettle();
+  if (waits_ && server_->tracker().owed() == 0 && !server_->is_mid_message() && !ready_withheld_) Resettle();
 }
 
 void Client::Repeat(std::string_view batch) {
   state_ = ClientState::kActive;
-  Relay(batch);
+  const size_t used = Relay(batch);
+  if (state_ == ClientState::kActive) input_.insert(0, batch.substr(used));  // it waits for an answer
   if (state_ == ClientState::kActive || state_ == ClientState::kIdle) RunPending();
 }
 
@@ -517,7 +519,8 @@ void Client::OnServerLost(std::string_view cause, const std::string& fatal_body)
                         answered_ == Answered::kNothingOpen && units <= 1;
   const bool inside = server->is_mid_message();
   waits_ = barrier_ = ready_withheld_ = false;
-  if (session_ && session_->statements.unnamed.batch > batches_.answered) session_->statements.unnamed.serial = 0;
+  if (session_ && session_->statements.unnamed.newest().batch > batches_.answered) session_->statements.unnamed.Drop();
+  if (session_) session_->statements.unnamed.UndoAll();
   batches_.answered = batches_.current - 1;
   CountIdle(Between::kNo);
   const auto fields = protocol::ParseErrorFields(fatal_body);

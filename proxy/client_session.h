@@ -16,7 +16,6 @@
 
 #include "conf/session_state.h"
 #include "protocol/prepared_statements.h"
-#include "protocol/session_settings.h"
 
 namespace proxy {
 
@@ -64,13 +63,25 @@ struct ChannelChange {
 // RESET inside a transaction goes back to the server's defaults; the client's own are put in their place before it hears.
 enum class Restoring : uint8_t { kNo, kDue, kSent };
 
+// What a text resets, where it does not set it again behind that.
+struct Resets {
+  bool all = false;
+  std::vector<std::string> names, set_again;
+  bool Has(const std::string& name) const {
+    const auto is_in = [&name](const std::vector<std::string>& list) { return std::find(list.begin(), list.end(), name) != list.end(); };
+    return is_in(names) || (all && !is_in(set_again));
+  }
+};
+
 struct Session {
   protocol::ClientStatements statements;
   Restoring restoring = Restoring::kNo;           // after a simple query
-  bool restores_query = false, restores_bound = false;  // the query, or the last Bind, resets something
-  std::vector<protocol::Setting> own_defaults;    // which the client gave at startup, of what that has reset and not set again
-  std::map<std::string, std::vector<protocol::SqlStatement>, std::less<>> resets;  // session mode: its statements that reset something
-  std::vector<protocol::SqlStatement> unnamed_details;  // of the unnamed statement, when its flags concern the session
+  Resets resets;                 // of the query, or of what the last Bind runs
+  bool restores_bound = false;   // its Execute is followed by what RestoreInBatch sends
+  // What the last Bind has bound, when nobody has told this client yet what that gives.
+  protocol::StatementRef bound;
+  std::string bound_name, bound_portal;
+  std::map<std::string, std::vector<protocol::SqlStatement>, std::less<>> reset_statements;  // session mode: its own that reset something
   // PREPARE and DEALLOCATE of names that have been sent and not been answered; behind them everything about names waits.
   struct SqlName {
     protocol::SqlKind kind;

@@ -36,7 +36,8 @@ void Client::PrepareNames(const std::vector<protocol::SqlStatement>& details, st
     const bool names_one = statement.kind == SqlKind::kPrepare || statement.kind == SqlKind::kExecute || statement.kind == SqlKind::kDeallocate;
     if (!names_one) continue;
     const bool is_made_here = std::any_of(pending.begin(), pending.end(), [&](const auto& item) { return item.name == name; });
-    if (!is_made_here) EnsureNamed(name, action, parts);
+    const Named wanted = statement.kind != SqlKind::kExecute ? Named::kTaken : type == 'B' ? Named::kExecutes : Named::kFits;
+    if (!is_made_here) EnsureNamed(name, wanted, action, parts);
     if (statement.kind == SqlKind::kExecute) continue;
     protocol::StatementRef made;
     if (statement.kind == SqlKind::kPrepare) {
@@ -54,19 +55,23 @@ void Client::PrepareNames(const std::vector<protocol::SqlStatement>& details, st
   server_->tracker().OnSent('S', Action::kOwn);
 }
 
-// The server gets this client's view of `name`.
-void Client::EnsureNamed(std::string_view name, Action action, Parts& parts) {
+// The server gets this client's view of `name`: for PREPARE and DEALLOCATE it is enough that there is one, or none.
+void Client::EnsureNamed(std::string_view name, Named wanted, Action action, Parts& parts) {
   auto& server = server_->statements();
   auto& tracker = server_->tracker();
   const ClientStatement* entry = session_->statements.Find(name);
   const auto* here = server.FindNamed(name);
   if (entry != nullptr && here != nullptr && here->client == id_ && here->statement == entry->statement) return;
+  if (entry != nullptr && here != nullptr && wanted == Named::kTaken) return;
   if (here != nullptr) CloseNamed(std::string(name), action, parts);
   if (entry == nullptr) return;
   while (server.named_count() >= static_cast<size_t>(pool_->max_prepared_statements())) {
     CloseNamed(*server.AnyNamed(), action, parts);
   }
-  if (entry->language == protocol::Language::kSql) {
+  if (wanted == Named::kTaken) {
+    protocol::WriteParse(parts.BeginOwn(), name, {"\0\0\0", 3}), parts.EndOwn();
+    tracker.OnSent('P', action, Note::kNoted);
+  } else if (entry->language == protocol::Language::kSql) {
     const bool may_set = tracker.status() != 'E';
     const std::string& now = settings_->reading_key();
     const std::string& then = entry->statement->settings;
@@ -77,8 +82,8 @@ void Client::EnsureNamed(std::string_view name, Action action, Parts& parts) {
     protocol::WriteParse(parts.BeginOwn(), name, entry->statement->body), parts.EndOwn();
     tracker.OnSent('P', action, Note::kNoted);
   }
-  server_->log().Add({Kind::kNamedParse, std::string(name), entry->statement, {}});
-  server.PutNamed(name, {id_, entry->statement});
+  server_->log().Add({wanted == Named::kExecutes ? Kind::kNamedExecute : Kind::kNamedParse, std::string(name), entry->statement, {}});
+  server.PutNamed(name, {id_, wanted == Named::kTaken ? nullptr : entry->statement});
   pool_->counters(worker_.number()).server_parses.Add(1);
 }
 

@@ -66,10 +66,11 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   if ((flags & kUnreadNames) != 0) touched.every_setting = touched.unreadable = true;
   const bool named_before = !touched.names.empty() || touched.every_setting;
   const bool is_bound = frame.type == 'B';
-  session_->restores_bound = session_->restores_query = false;
-  session_->own_defaults.clear();
+  session_->resets = {};
   for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body, is_bound ? Asked::kByBind : Asked::kByQuery);
-  if (session_->restores_query && !session_->own_defaults.empty()) session_->restoring = Restoring::kDue;
+  const bool restores = !ResetValues().empty();
+  session_->restores_bound = restores && is_bound;
+  if (restores && !is_bound) session_->restoring = Restoring::kDue;
   SqlFlags state = flags & kStateFlags;
   if (session_->pins != 0) state |= flags & kUnpinFlags;
   // What the server reports needs no question.
@@ -89,28 +90,29 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
 
 // Session mode. Some of these reset something: what that goes back to is asked for when the transaction has ended.
 void Client::NoteResets(const std::vector<protocol::SqlStatement>& details, Asked asked) {
-  if (session_) session_->restores_bound = session_->restores_query = false;
+  if (session_) session_->restores_bound = false;
   if (details.empty()) return;
-  session().own_defaults.clear();
+  session().resets = {};
   session_->touched.flags |= protocol::kSqlSet;
   for (const protocol::SqlStatement& statement : details) NoteSettings(statement, {}, asked);
-  if (session_->restores_query && !session_->own_defaults.empty()) session_->restoring = Restoring::kDue;
+  const bool restores = !ResetValues().empty();
+  session_->restores_bound = restores && asked == Asked::kByBind;
+  if (restores && asked == Asked::kByQuery) session_->restoring = Restoring::kDue;
 }
 
 void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked) {
   const bool is_bound = asked == Asked::kByBind;
   Touched& touched = session_->touched;
-  const bool resets = statement.kind == SqlKind::kReset;
-  auto& own_defaults = session_->own_defaults;
+  Resets& resets = session_->resets;
   const auto note = [&](std::string name) {
     MakeLower(name);  // names of settings are, however they are quoted
+    std::erase(resets.names, name);
+    (statement.kind == SqlKind::kReset ? resets.names : resets.set_again).push_back(name);
+    if (name == "session_authorization") touched.Add("role");  // which ends with it
     const std::string_view tracked = protocol::TrackedName(name);
-    const std::string_view key = tracked.empty() ? std::string_view(name) : tracked;
-    std::erase_if(own_defaults, [key](const protocol::Setting& setting) { return setting.first == key; });
-    if (const std::string* own_default = resets ? startup_->Find(key) : nullptr) own_defaults.emplace_back(key, *own_default);
     const bool is_reported = !tracked.empty() && server_->settings().Reported(tracked) != nullptr;
     if (name.starts_with("transaction_") || name == "seed") return;  // of the transaction alone; a seed cannot be read
-    const bool has_own_default = resets && startup_->Find(tracked) != nullptr;
+    const bool has_own_default = statement.kind == SqlKind::kReset && startup_->Find(tracked) != nullptr;
     // The letters of all values are read anew in another encoding.
     if (name == "client_encoding") touched.every_value |= settings_->HasUnreported();
     if (is_reported && !has_own_default) return;
@@ -121,14 +123,9 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
     for (const std::string& name : statement.names) note(name);
   }
   const bool resets_all = statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll;
-  if (resets_all) {
-    touched.every_setting = true;
-    own_defaults = startup_->values();
-  }
-  if (resets_all || resets) {
-    touched.was_reset = true;
-    if (!startup_->values().empty()) (is_bound ? session_->restores_bound : session_->restores_query) = true;
-  }
+  if (resets_all) touched.every_setting = true;
+  if (resets_all) resets = {.all = true};
+  if (resets_all || statement.kind == SqlKind::kReset) touched.was_reset = true;
   for (const std::string& name : statement.set_config_names) note(name);
   // A custom setting of a name that was computed cannot be found again.
   if (statement.set_config_unknown) touched.every_setting = touched.unreadable = true;
@@ -176,15 +173,26 @@ bool Client::WithholdsReady() {
   return ready_withheld_;
 }
 
+// The client's own defaults of what was reset.
+std::vector<protocol::Setting> Client::ResetValues() const {
+  std::vector<protocol::Setting> values;
+  for (const auto& setting : startup_->values()) {
+    std::string name = setting.first;
+    MakeLower(name);
+    if (session_->resets.Has(name)) values.push_back(setting);
+  }
+  return values;
+}
+
 // After the Execute of a RESET: part of the client's own batch, and of its transaction.
 void Client::RestoreInBatch(Parts& parts) {
-  SendSetConfig(session_->own_defaults, Action::kSkip, parts);
+  SendSetConfig(ResetValues(), Action::kSkip, parts);
 }
 
 // After a query that did, inside a transaction: an exchange of which only its ParameterStatus is heard.
 void Client::Restore() {
   protocol::SettingsDifference wanted;
-  wanted.set = session_->own_defaults;
+  wanted.set = ResetValues();
   session_->restoring = wanted.set.empty() ? Restoring::kNo : Restoring::kSent;
   if (wanted.set.empty()) return OnRestored();
   server_->SendOwn(wanted);
@@ -285,10 +293,8 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
   for (const auto& [name, value] : finding.set) {
     server.OnFound(name, value);
     if (name.starts_with(kChannelSetting)) continue;  // ours
-    const auto& own = session_->own_defaults;
-    const auto reset = std::find_if(own.begin(), own.end(), [&wanted = name](const protocol::Setting& setting) { return setting.first == wanted; });
-    if (value.empty() && reset != own.end()) {
-      now = now->With(name, reset->second);
+    if (const std::string* own_default = startup_->Find(name); own_default != nullptr && value.empty() && session_->resets.Has(name)) {
+      now = now->With(name, *own_default);
       continue;
     }
     const std::string* has = now->Find(protocol::TrackedName(name).empty() ? std::string_view(name) : protocol::TrackedName(name));

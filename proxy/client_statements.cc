@@ -46,7 +46,7 @@ bool NamesStatement(const Frame& frame) {
   }
 }
 
-bool Resets(const protocol::SqlStatement& statement) {
+bool IsReset(const protocol::SqlStatement& statement) {
   using protocol::SqlKind;
   return statement.kind == SqlKind::kReset || statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll;
 }
@@ -68,13 +68,17 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
   if (!KeepsNames() && frame.type != 'Q' && NamesStatement(frame)) return {};
   // The server ignores everything up to the next Sync: nothing of it means anything.
   if (server_->tracker().skipping()) return {};
-  batch_is_first_ = server_->tracker().owed() == 0;
-  if (batch_is_first_) {
+  const bool nothing_owed = server_->tracker().owed() == 0;
+  // What it waits for may have changed what it needs, so that it would not wait again: it is looked at when all is there.
+  if (waits_ && (!nothing_owed || server_->is_mid_message())) return {.kind = Edit::Kind::kWait};
+  waits_ = false;
+  batch_is_first_ = nothing_owed && begun_batch_ != batches_.current;
+  if (nothing_owed) {
     batches_.answered = batches_.current - 1;
     barrier_ = false;
   }
   // What was reset must be the client's own again before anything else sees it.
-  if (session_ && session_->restoring == Restoring::kDue && !batch_is_first_) return Wait(parts);
+  if (session_ && session_->restoring == Restoring::kDue && !nothing_owed) return Wait(parts);
   switch (frame.type) {
     case 'Q': return EditQuery(frame, parts);
     case 'P': return EditParse(frame, parts);
@@ -100,7 +104,7 @@ Client::Edit Client::EditInSession(const Frame& frame, Parts& parts) {
   const auto resets_of = [this](std::string_view sql) {
     constexpr SqlFlags kMayReset = protocol::kSqlSet | protocol::kSqlDiscard;
     auto details = (protocol::Sniff(sql, backslash()) & kMayReset) != 0 ? protocol::Examine(sql, backslash()) : std::vector<protocol::SqlStatement>();
-    if (std::none_of(details.begin(), details.end(), Resets)) details.clear();
+    if (std::none_of(details.begin(), details.end(), IsReset)) details.clear();
     return details;
   };
   switch (frame.type) {
@@ -109,16 +113,16 @@ Client::Edit Client::EditInSession(const Frame& frame, Parts& parts) {
       const auto head = protocol::ReadParse(frame.body());
       if (!head) return {};
       auto details = resets_of(head->text);
-      if (!details.empty()) session().resets.insert_or_assign(std::string(head->name), std::move(details));
-      else if (session_) session_->resets.erase(std::string(head->name));
+      if (!details.empty()) session().reset_statements.insert_or_assign(std::string(head->name), std::move(details));
+      else if (session_) session_->reset_statements.erase(std::string(head->name));
       return {};
     }
     case 'B': {
       if (session_) session_->restores_bound = false;
-      if (!session_ || session_->resets.empty()) return {};
+      if (!session_ || session_->reset_statements.empty()) return {};
       const auto head = protocol::ReadBindHead(frame.body());
-      const auto found = head ? session_->resets.find(head->statement) : session_->resets.end();
-      if (found != session_->resets.end()) NoteResets(found->second, Asked::kByBind);
+      const auto found = head ? session_->reset_statements.find(head->statement) : session_->reset_statements.end();
+      if (found != session_->reset_statements.end()) NoteResets(found->second, Asked::kByBind);
       return {};
     }
     case 'E':
@@ -144,7 +148,7 @@ Client::Edit Client::Wait(Parts& parts) {
 
 Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if (barrier_) return Wait(parts);
-  DropUnnamed();  // a simple query does
+  DropUnnamed();
   std::string_view sql = frame.body();
   if (frame.IsWhole() && sql.ends_with('\0')) sql.remove_suffix(1);
   SqlFlags flags = SniffText(sql, backslash());
@@ -167,9 +171,10 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   const auto head = protocol::ReadParse(frame.body());
   if (!head) {
     // Too long to be kept, or malformed, which the server will say.
-    const bool is_unnamed = !frame.body().empty() && frame.body()[0] == '\0';
-    if (is_unnamed) PutUnnamed(0);
-    return {};
+    if (!frame.body().starts_with('\0')) return {};
+    session().statements.unnamed.Push({}, batches_.current).flags = kEveryState;  // what is not here may say anything
+    PutUnnamed();
+    return {.note = Note::kUnnamed};
   }
   pool_->counters(worker_.number()).client_parses.Add(1);
   if (head->name.empty()) return ParseUnnamed(*head, parts);
@@ -224,6 +229,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   server.Add(statement, batches_.current);
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
+  if (statement->IsDescribed()) DescribeHidden(name, statement, parts);
   return {.kind = Edit::Kind::kEaten};
 }
 
@@ -243,40 +249,27 @@ protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, St
 }
 
 Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts) {
-  auto& unnamed = session().statements.unnamed;
-  const bool is_settled = unnamed.batch <= batches_.answered || unnamed.serial == 0;
-  if (is_settled) std::swap(unnamed, session_->statements.previous_unnamed);
+  auto& unnamed = session().statements.unnamed.Push(head.body, batches_.current);
   unnamed.flags = SniffText(head.text, backslash());
-  if ((unnamed.flags & ~protocol::kSqlHarmless) != 0) session_->unnamed_details = protocol::Examine(head.text, backslash());
-  if (head.body.size() <= protocol::kUnnamedTextMax) {
-    unnamed.body.assign(head.body);
-    unnamed.serial = ++last_unnamed_;
-  } else {
-    unnamed.serial = 0;
-  }
-  unnamed.batch = batches_.current;
-  PutUnnamed(unnamed.serial);
-  if (!IsChannelStatement(unnamed.flags, session_->unnamed_details)) return {};
+  if ((unnamed.flags & ~protocol::kSqlHarmless) != 0) unnamed.details = protocol::Examine(head.text, backslash());
+  PutUnnamed();
+  if (!IsChannelStatement(unnamed.flags, unnamed.details)) return {.note = Note::kUnnamed};
   unnamed.body = StandIn() + std::string(3, '\0');
   protocol::WriteParse(parts.BeginOwn(), "", unnamed.body), parts.EndOwn();
-  server_->tracker().OnSent('P');
+  server_->tracker().OnSent('P', Action::kForward, Note::kUnnamed);
   return {.kind = Edit::Kind::kEaten};
 }
 
-// The server gets an unnamed statement of this client.
-void Client::PutUnnamed(uint64_t serial) {
-  auto& here = server_->statements().unnamed;
-  const bool is_pending = here.client == id_ && batches_.IsUncertain(here.batch);
-  const bool replaces_own = is_pending ? here.replaces_own : here.client == id_;
-  here = {id_, serial, batches_.current, replaces_own};
+// The server gets, or loses, the unnamed statement as this client has it now.
+void Client::PutUnnamed() {
+  const uint64_t serial = session_ ? session_->statements.unnamed.newest().serial : 0;
+  server_->statements().unnamed = {id_, serial, batches_.current};
 }
 
-// What somebody else left there is then nobody's: it may be there still, if this message is never carried out.
+// A simple query does.
 void Client::DropUnnamed() {
-  if (session_) session_->statements.unnamed.serial = session_->statements.previous_unnamed.serial = 0;
-  auto& here = server_->statements().unnamed;
-  if (here.client == id_) here.serial = 0;
-  else here = {};
+  if (session_) session_->statements.unnamed.Drop();
+  PutUnnamed();
 }
 
 // 42P05: a name that certainly exists is parsed once more. Its text is the client's, as PostgreSQL looks at that first.
@@ -335,7 +328,7 @@ bool Client::MayFakeParse() const {
   return tracker.status() != 'E' && tracker.units_owed() == 0;
 }
 
-Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, Parts& parts) {
+Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, Look look, Parts& parts) {
   auto& server = server_->statements();
   const auto has = server.Use(statement, batches_);
   if (has == protocol::ServerStatements::Has::kYes) return Ensured::kYes;
@@ -354,7 +347,16 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   SendSetConfig(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), Action::kSkip, parts);
-  return Ensured::kYes;
+  if (look == Look::kNo || !statement->IsDescribed()) return Ensured::kYes;
+  DescribeHidden({}, statement, parts);
+  return look == Look::kAwaited ? Ensured::kLater : Ensured::kYes;
+}
+
+// The client hears nothing of it, but when it has a `name` for the statement it gets what the statement gives now.
+void Client::DescribeHidden(std::string_view name, const protocol::StatementRef& statement, Parts& parts) {
+  server_->tracker().OnSent('D', Action::kSkip, Note::kNoted);
+  server_->log().Add({Kind::kDescribe, std::string(name), statement, {}});
+  protocol::WriteDescribe(parts.BeginOwn(), statement->server_name), parts.EndOwn();
 }
 
 // Inside of what the client sends, under names of our own.
@@ -367,20 +369,21 @@ void Client::SendSetConfig(const std::vector<protocol::Setting>& settings, Actio
 
 Client::Ensured Client::EnsureUnnamed(Parts& parts) {
   const auto& here = server_->statements().unnamed;
+  const auto* newest = session_ ? &session_->statements.unnamed.newest() : nullptr;
   if (here.client == id_ && batches_.IsUncertain(here.batch)) return Ensured::kLater;
-  const uint64_t serial = session_ ? session_->statements.unnamed.serial : 0;
-  if (serial == 0) {
+  if (newest != nullptr && batches_.IsUncertain(newest->batch)) return Ensured::kLater;
+  const uint64_t serial = newest != nullptr ? newest->serial : 0;
+  if (here.client == id_ && here.serial == serial) return Ensured::kYes;
+  if (serial == 0 || newest->body.empty()) {
     // None of its own that could be brought here. What somebody else left must not be taken for it.
-    if (here.client == id_) return Ensured::kYes;
     server_->tracker().OnSent('C', Action::kSkip);
     protocol::WriteClose(parts.BeginOwn(), ""), parts.EndOwn();
   } else {
-    if (here.client == id_ && here.serial == serial) return Ensured::kYes;
     server_->tracker().OnSent('P', Action::kSkip);
     pool_->counters(worker_.number()).server_parses.Add(1);
-    protocol::WriteParse(parts.BeginOwn(), "", session_->statements.unnamed.body), parts.EndOwn();
+    protocol::WriteParse(parts.BeginOwn(), "", newest->body), parts.EndOwn();
   }
-  PutUnnamed(serial);
+  PutUnnamed();
   return Ensured::kYes;
 }
 
@@ -410,12 +413,12 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
   const auto head = protocol::ReadBindHead(frame.body());
   if (!head) return {};  // malformed: the server says so
   pool_->counters(worker_.number()).binds.Add(1);
+  if (session_) session_->bound.reset();
   if (head->statement.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
     if (!session_) return {};
-    const auto& unnamed = session_->statements.unnamed;
-    const std::string_view sql = std::string_view(unnamed.body).substr(0, unnamed.body.find('\0'));
-    return NoteBind(unnamed.flags, session_->unnamed_details, sql, frame, parts).value_or(Edit{});
+    const auto& unnamed = session_->statements.unnamed.newest();
+    return NoteBind(unnamed.flags, unnamed.details, unnamed.text(), frame, parts).value_or(Edit{});
   }
   ClientStatement* entry = nullptr;
   Note note = Note::kNone;
@@ -432,18 +435,22 @@ Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
       if (entry->language == protocol::Language::kSql) {
         const auto statement = entry->statement;
         if (auto edit = NoteBind(statement->flags, statement->details, statement->text(), frame, parts)) return *edit;
-        EnsureNamed(head->statement, Action::kSkip, parts);
+        EnsureNamed(head->statement, Named::kFits, Action::kSkip, parts);
         return {};
       }
-      if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
+      if (EnsureOnServer(entry->statement, entry->told ? Look::kAwaited : Look::kPipelined, parts) == Ensured::kLater) return Wait(parts);
       if (auto edit = NoteBind(entry->statement->flags, entry->statement->details, entry->statement->text(), frame, parts)) return *edit;
       BeginRetry(head->statement, entry->statement);
       name = entry->statement->server_name;
-      if (entry->generation != entry->statement->generation.load(std::memory_order_relaxed)) {
+      if (entry->generation != entry->statement->generation.load(std::memory_order_relaxed) && server_->tracker().status() != 'E') {
         // It would be told rows of another type than it was told before.
         server_->log().Add({Kind::kOutdated, {}, entry->statement, {}});
         note = Note::kNoted;
         name = protocol::kUnknownName;
+      } else if (!entry->told || !entry->statement->IsDescribed()) {
+        session_->bound = entry->statement;
+        session_->bound_name = head->statement;
+        session_->bound_portal = head->portal;
       }
       break;
   }
@@ -504,8 +511,10 @@ std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<p
 
 Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
   const std::string_view body = frame.body();
-  if (body.size() < 2 || body[0] != 'S') return {};
+  if (body.size() < 2) return {};
   std::string_view name = body.substr(1, body.find('\0', 1) - 1);
+  if (body[0] == 'P') return DescribePortal(name);
+  if (body[0] != 'S') return {};
   if (name.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
     return {};
@@ -522,12 +531,15 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
       break;
     case Lookup::kFound:
       if (entry->language == protocol::Language::kSql) {
-        EnsureNamed(name, Action::kSkip, parts);
+        EnsureNamed(name, Named::kFits, Action::kSkip, parts);
         return {};
       }
-      if (EnsureOnServer(entry->statement, parts) == Ensured::kLater) return Wait(parts);
+      if (EnsureOnServer(entry->statement, Look::kNo, parts) == Ensured::kLater) return Wait(parts);
       BeginRetry(name, entry->statement);
       entry->generation = entry->statement->generation.load(std::memory_order_relaxed);
+      entry->told = true;
+      server_->log().Add({Kind::kDescribe, std::string(name), entry->statement, {}});
+      note = Note::kNoted;
       name = entry->statement->server_name;
       break;
   }
@@ -536,13 +548,25 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
   return {.kind = Edit::Kind::kEaten};
 }
 
+// What a portal gives is what its statement gives: noted until this client has been told once.
+Client::Edit Client::DescribePortal(std::string_view portal) {
+  if (!session_ || !session_->bound || session_->bound_portal != portal) return {};
+  const protocol::StatementRef statement = std::exchange(session_->bound, nullptr);
+  ClientStatement* entry = session_->statements.Find(session_->bound_name);
+  if (entry == nullptr || entry->statement != statement) return {};
+  entry->told = true;
+  server_->log().Add({Kind::kDescribe, session_->bound_name, statement, {}});
+  return {.note = Note::kNoted};
+}
+
 Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
   const std::string_view body = frame.body();
   if (body.size() < 2 || body[0] != 'S') return {};
   const std::string_view name = body.substr(1, body.find('\0', 1) - 1);
   if (name.empty()) {
-    DropUnnamed();
-    return {};
+    if (session_) session_->statements.unnamed.PushNone(batches_.current);
+    PutUnnamed();
+    return {.note = session_ ? Note::kUnnamed : Note::kNone};
   }
   ClientStatement* entry = nullptr;
   switch (LookUp(name, entry)) {
@@ -559,23 +583,10 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
 
 // --- what the server said ------------------------------------------------------------------------------------------------
 
-// Those of the batch after the last that was answered.
-void Client::OnParsesUndone(Undone undone) {
-  const uint64_t failed = batches_.answered + 1;
-  if (session_ && session_->statements.unnamed.batch == failed) {
-    auto& statements = session_->statements;
-    statements.unnamed.serial = 0;
-    // A Parse that failed has dropped what was there before; one that was skipped has not.
-    if (undone == Undone::kSkipped) {
-      std::swap(statements.unnamed, statements.previous_unnamed);
-      const std::string& body = statements.unnamed.body;
-      session_->unnamed_details = protocol::Examine(std::string_view(body).substr(0, body.find('\0')), backslash());
-    }
-  }
+// What was sent to be the unnamed statement may have been skipped.
+void Client::OnBatchFailed() {
   auto& here = server_->statements().unnamed;
-  if (here.client != id_ || here.batch != failed) return;
-  here.serial = 0;
-  if (!here.replaces_own) here.client = 0;
+  if (here.client != id_ || here.batch > batches_.answered) here = {};
 }
 
 void Client::OnResultTypeTold(std::string_view name) {
@@ -585,7 +596,7 @@ void Client::OnResultTypeTold(std::string_view name) {
 
 void Client::OnCommandTag(std::string_view tag) {
   if (!tracks_) {
-    if (tag == "DISCARD ALL" && session_) session_->resets.clear();
+    if (tag == "DISCARD ALL" && session_) session_->reset_statements.clear();
     // In a text that was too long to be looked into; else it has been noted (EditInSession).
     if ((tag != "RESET" && tag != "DISCARD ALL") || startup_->values().empty() || session().touched.flags != 0) return;
     session_->touched.every_setting = session_->touched.was_reset = true;

@@ -38,6 +38,8 @@ bool Server::Lend(Client& client, bool check_first) {
   reset_done_ = false;
   release_due_ = false;
   step_done_ = false;
+  stream_describes_ = false;
+  described_.reset();
   retry_.End();
   healing_ = Healing::kNo;
   repeats_ = false;

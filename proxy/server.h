@@ -130,6 +130,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   Verdict JudgeError(std::string_view body, Parts& parts);
   Verdict Take(const protocol::ReplyTracker::Answer& answer, Parts& parts);
   void Learn(const protocol::ReplyTracker::Answer& answer);
+  void BeginDescription(char type, std::string_view body, size_t total, Parts& parts);
+  void EatDescription(std::string_view part, bool is_end);
   bool TryHeal(const protocol::StatementChange* change);
   void Repeat();
   void WriteRenamedError(std::string& out, std::string_view body, const protocol::ErrorFields& fields);
@@ -173,6 +175,10 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   std::string input_;       // an unfinished header, or a message that must be whole
   size_t stream_left_ = 0;  // bytes of a message whose head has been dealt with
   bool stream_forward_ = false;
+  bool stream_describes_ = false;     // it is the description of described_
+  protocol::ResultShape shape_;       // as far as it is here
+  protocol::StatementRef described_;
+  std::string described_name_;        // the client's, or empty
 
   Own own_ = Own::kNone;
   int own_ready_left_ = 0;

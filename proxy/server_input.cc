@@ -9,6 +9,11 @@
 #include "proxy/worker.h"
 
 namespace proxy {
+namespace {
+
+constexpr std::string_view kBindComplete{"2\0\0\0\4", 5};
+
+}  // namespace
 
 void Server::OnReadable() {
   char* buffer = worker_->ReadBuffer();
@@ -58,6 +63,7 @@ void Server::Relay(std::string_view chunk) {
     pos = std::min(stream_left_, chunk.size());
     stream_left_ -= pos;
     if (!stream_forward_) run = pos;
+    if (stream_describes_) EatDescription(chunk.substr(0, pos), stream_left_ == 0);
   }
   Verdict verdict = Verdict::kForward;
   while (pos < chunk.size()) {
@@ -139,7 +145,7 @@ Server::Verdict Server::Take(const protocol::ReplyTracker::Answer& answer, Parts
   if (!answer.before.empty()) parts.AddOwn(answer.before);
   if (!answer.behind.empty()) behind_ = answer.behind;
   retry_.OnFakes((answer.before.size() + answer.behind.size()) / protocol::kFrameHeaderBytes);
-  if ((answer.confirmed | answer.undone | answer.parses_undone) != 0) Learn(answer);
+  if ((answer.confirmed | answer.undone | answer.unnamed_confirmed | answer.unnamed_undone) != 0) Learn(answer);
   return answer.action == Tracker::Action::kForward ? Verdict::kForward : Verdict::kHide;
 }
 
@@ -147,12 +153,16 @@ void Server::Learn(const protocol::ReplyTracker::Answer& answer) {
   protocol::ClientStatements* statements = client_ != nullptr ? client_->statements() : nullptr;
   log_.Confirm(answer.confirmed, statements_, statements);
   log_.Undo(answer.undone, statements_, statements);
-  if (answer.parses_undone > 0 && client_ != nullptr) client_->OnParsesUndone(answer.parse_failed ? Client::Undone::kFailed : Client::Undone::kSkipped);
+  if (statements == nullptr) return;
+  using First = protocol::UnnamedStatement::First;
+  statements->unnamed.Confirm(answer.unnamed_confirmed);
+  statements->unnamed.Undo(answer.unnamed_undone, answer.unnamed_failed ? First::kFailed : First::kSkipped);
 }
 
 Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size_t total, Parts& parts) {
   const bool is_whole = body.size() + protocol::kFrameHeaderBytes == total;
   const bool can_be_whole = total <= kWholeBytesMax;
+  stream_describes_ = false;
   switch (type) {
     case 'Z': {
       if (!is_whole) return total == 6 ? Verdict::kNeedMore : Verdict::kBroken;
@@ -185,8 +195,14 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
     case 'E':
       if (!is_whole && can_be_whole) return Verdict::kNeedMore;
       return JudgeError(is_whole ? body : std::string_view(), parts);
-    case 'N': return tracker_.HeadIsOwn() ? Verdict::kHide : Verdict::kForward;
+    case 'N':
+      // What the client's text made it say was heard when the client sent it.
+      if (tracker_.head_action() == protocol::ReplyTracker::Action::kFake) Take(tracker_.TakeFakes(), parts);
+      return tracker_.head_action() == protocol::ReplyTracker::Action::kForward ? Verdict::kForward : Verdict::kHide;
     case 'A': return Verdict::kForward;
+    case 't':
+    case 'T':
+    case 'n': BeginDescription(type, body, total, parts); break;
     case 'K':
     case 'R':
     case 'v': return Verdict::kBroken;
@@ -194,9 +210,33 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
   }
   const Verdict verdict = Take(tracker_.OnReply(type), parts);
   if (verdict == Verdict::kForward) retry_.OnAnswer(type);
-  if (type != 't' || healing_ != Healing::kHidesDescription) return verdict;
+  if (type != 't' || verdict != Verdict::kForward || healing_ != Healing::kHidesDescription) return verdict;
   healing_ = Healing::kNo;  // the client has got it from the first try
-  return verdict == Verdict::kForward ? Verdict::kHide : verdict;
+  return Verdict::kHide;
+}
+
+// What a server says of a statement is compared with what was said of it before (protocol/result_shape.h).
+void Server::BeginDescription(char type, std::string_view body, size_t total, Parts& parts) {
+  if (tracker_.head_action() == protocol::ReplyTracker::Action::kFake) Take(tracker_.TakeFakes(), parts);  // they belong before it
+  const protocol::StatementChange* change = tracker_.HeadIsNoted() ? log_.Front() : nullptr;
+  if (change == nullptr || change->kind != protocol::StatementChange::Kind::kDescribe) return;
+  if (type == 't' || described_ != change->statement) shape_.Reset();
+  described_ = change->statement;
+  described_name_ = change->name;
+  stream_describes_ = true;
+  shape_.Begin(type);
+  EatDescription(body, body.size() + protocol::kFrameHeaderBytes == total);
+}
+
+void Server::EatDescription(std::string_view part, bool is_end) {
+  shape_.Eat(part);
+  if (!is_end) return;
+  stream_describes_ = false;
+  if (shape_.columns() == 0) return;  // its columns follow
+  described_->OnDescribed(shape_);
+  statements_.Renew(described_->id);
+  if (!described_name_.empty()) client_->OnResultTypeTold(described_name_);
+  described_.reset();
 }
 
 Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
@@ -214,6 +254,7 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   const protocol::StatementChange* change = tracker_.HeadIsNoted() ? log_.Front() : nullptr;
   const bool is_outdated = change != nullptr && change->kind == Kind::kOutdated;
   const bool is_meant_to_fail = change != nullptr && change->kind == Kind::kRefuse;
+  const bool makes_executed = change != nullptr && change->kind == Kind::kNamedExecute;
   const bool is_stale = is_outdated || (fields.sqlstate == "0A000" && fields.routine == protocol::kStalePlanRoutine);
   const bool is_our_timeout = client_->timeout_report() != nullptr && fields.sqlstate == "57014";
   if (is_our_timeout) protocol::WriteError(own, *client_->timeout_report());
@@ -224,6 +265,7 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   else WriteRenamedError(own, body, fields);
   const bool heals = is_stale && TryHeal(change);
   const auto answer = tracker_.OnReply('E');
+  if (answer.action != protocol::ReplyTracker::Action::kOwn) client_->OnBatchFailed();
   if (Take(answer, parts) == Verdict::kBroken) return Verdict::kBroken;
   if (heals) {
     healing_ = Healing::kUntilReady;
@@ -248,6 +290,7 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
     return Verdict::kHide;
   }
   // What failed may be a message of ours that the client's own message needed: then the error is the client's.
+  if (makes_executed) parts.AddOwn(kBindComplete);
   if (own.empty()) return Verdict::kForward;
   parts.AddOwn(own);
   return Verdict::kHide;
@@ -261,7 +304,7 @@ bool Server::TryHeal(const protocol::StatementChange* change) {
     return false;
   }
   for (const Retry::Use& use : retry_.uses()) {
-    if (!is_told_by_us) use.statement->generation.fetch_add(1, std::memory_order_relaxed);
+    if (!is_told_by_us) use.statement->OnOutdated();
     // A transaction that changed the table itself may be rolled back: then the columns of before are right again.
     if (!is_told_by_us && tracker_.status() != 'I') client_->OnResultTypeTold(use.name);
   }

@@ -1,8 +1,9 @@
 // Whether both sides of a pair have seen the same, and where not.
 //
-// The one difference that is allowed: where the direct session is refused with 0A000 "cached plan must not change
-// result type", the other may succeed, because its statement may have been prepared anew on another server. Threads:
-// pure.
+// Two differences are allowed, both because the other side's statement may have been prepared anew on another server:
+// where the direct session is refused with 0A000 "cached plan must not change result type", it may succeed; and where the
+// direct session is refused for the number of values that it binds (08P01), it may be refused for what the text means now.
+// Threads: pure.
 #pragma once
 
 #include <string>

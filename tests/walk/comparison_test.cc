@@ -59,5 +59,19 @@ TEST(ComparisonTest, NotificationsCountInTheirOrder) {
   EXPECT_EQ(CompareNotifications({"a:1"}, {}).verdict, Verdict::kDifferent);
 }
 
+TEST(ComparisonTest, AnErrorAboutTheNumberOfValuesMayBeAnotherError) {
+  const auto answer = [](const std::string& error, const std::string& status) {
+    Observation observation;
+    observation.lines = {"closed", error, "ready " + status};
+    return observation;
+  };
+  const auto direct = answer("error V=ERROR C=08P01 M=bind message supplies 1 parameters, but", "I");
+  const auto other = answer("error V=ERROR C=42P01 M=relation", "I");
+  EXPECT_EQ(CompareAnswers(direct, other).verdict, Verdict::kAllowed);
+  EXPECT_EQ(CompareAnswers(other, direct).verdict, Verdict::kDifferent);
+  EXPECT_EQ(CompareAnswers(direct, answer("bound", "I")).verdict, Verdict::kDifferent);
+  EXPECT_EQ(CompareAnswers(direct, answer("error V=ERROR C=42P01 M=relation", "E")).verdict, Verdict::kDifferent);
+}
+
 }  // namespace
 }  // namespace walk

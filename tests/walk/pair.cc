@@ -3,7 +3,7 @@
 namespace walk {
 namespace {
 
-constexpr size_t kHistoryEntriesMax = 30;
+constexpr size_t kHistoryEntriesMax = 100;
 constexpr size_t kPrintedLinesMax = 24;
 constexpr size_t kPrintedActionBytesMax = 2000;
 constexpr size_t kPrintedLineBytesMax = 300;

@@ -218,7 +218,7 @@ void World::Differ(Pair& pair, const std::string& what) {
 
 std::string World::Summary() const {
   std::string text = "seed " + std::to_string(options_.seed) + ": " + std::to_string(step_) + " steps, " +
-                     std::to_string(forgiven_) + " stale plans forgiven, " + std::to_string(heard_) +
+                     std::to_string(forgiven_) + " stale plans and errors of Bind forgiven, " + std::to_string(heard_) +
                      " notifications; taken/refused:";
   for (const auto& [group, count] : counts_) {
     text += " " + group + " " + std::to_string(count.taken) + "/" + std::to_string(count.refused);

@@ -94,12 +94,12 @@ TEST(ClientStatementsTest, AStatementThatMovesToAnotherName) {
 TEST(ClientStatementsTest, ClearKeepsTheUnnamedOne) {
   ClientStatements client;
   client.Put("a", Entry(MakeStatement(1)));
-  client.unnamed.serial = 3;
+  client.unnamed.Put("text", 1);
   client.Clear();
   EXPECT_EQ(client.size(), 0u);
   EXPECT_EQ(client.Find("a"), nullptr);
   EXPECT_EQ(client.NameOf("pgweir_1"), "");
-  EXPECT_EQ(client.unnamed.serial, 3u) << "DEALLOCATE ALL leaves it to PostgreSQL";
+  EXPECT_EQ(client.unnamed.newest().serial, 1u) << "DEALLOCATE ALL leaves it to PostgreSQL";
 }
 
 TEST(ClientStatementsTest, BytesGrowWithNamesAndComeBackToNothing) {
@@ -262,7 +262,7 @@ TEST(ServerStatementsTest, ClearForgetsEverything) {
   server.Add(closing, 1);
   server.BeginClose(closing, 1);
   server.PutNamed("a", {1, kept});
-  server.unnamed = {1, 2, 3, true};
+  server.unnamed = {1, 2, 3};
   server.Clear();
   EXPECT_EQ(server.size(), 0u);
   EXPECT_EQ(server.named_count(), 0u);

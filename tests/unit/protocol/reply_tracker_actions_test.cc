@@ -246,14 +246,24 @@ TEST_F(ReplyTrackerActionsTest, AnErrorInAnExchangeOfOursStopsAtItsOwnSync) {
   EXPECT_EQ(Get('Z').action, Action::kForward);
 }
 
-TEST_F(ReplyTrackerActionsTest, ParsesThatNobodyNotedAreCountedWhenTheyAreSkipped) {
-  Send("PBPE");
+TEST_F(ReplyTrackerActionsTest, TheUnnamedStatementIsCountedByItself) {
+  Send("P", Action::kForward, Note::kUnnamed);
+  Send("B");
+  Send("C", Action::kForward, Note::kUnnamed);
   Send("P", Action::kSkip);
-  Send("SPS");
-  EXPECT_EQ(Get('1').parses_undone, 0u);
+  Send("P", Action::kForward, Note::kUnnamed);
+  Send("S");
+  Send("P", Action::kForward, Note::kUnnamed);
+  Send("S");
+  EXPECT_EQ(Get('1').unnamed_confirmed, 1u);
   const Answer failed = Get('E');
-  EXPECT_EQ(failed.parses_undone, 2u) << "and not the one behind the Sync";
+  EXPECT_EQ(failed.unnamed_undone, 2u) << "and not the one behind the Sync";
+  EXPECT_FALSE(failed.unnamed_failed) << "a Bind did";
   EXPECT_EQ(Counts(failed), "0 0");
+  Get('Z');
+  const Answer parse = Get('E');
+  EXPECT_EQ(parse.unnamed_undone, 1u);
+  EXPECT_TRUE(parse.unnamed_failed);
 }
 
 TEST_F(ReplyTrackerActionsTest, WhileSkippingNothingIsTakenOn) {
@@ -288,8 +298,7 @@ class Reference {
 
   void Take(const Message& message) {
     if (is_skipping_ && message.type != 'S') {
-      if (message.is_taken_on && message.note == Note::kNoted) verdicts += 'n';
-      if (message.is_taken_on) CountUndone(message);
+      if (message.is_taken_on) Count(message, 'n');
       return;
     }
     EXPECT_TRUE(message.is_taken_on) << "the tracker thinks that the server ignores this";
@@ -301,14 +310,13 @@ class Reference {
     } else {
       visible += message.type == 'P' ? '1' : '3';
     }
-    if (message.note == Note::kNoted) verdicts += 'y';
+    Count(message, 'y');
   }
 
   std::string replies;  // not yet given to the tracker
   std::string visible;  // all of it, and how much of it must be seen without a further message
   size_t must_be_seen = 0;
-  std::string verdicts;      // y: confirmed, n: undone
-  size_t parses_undone = 0;  // of those that are not noted
+  std::string verdicts, of_unnamed;  // of what is noted, y: confirmed, n: undone
 
  private:
   std::string_view AnswersTo(char type) {
@@ -338,15 +346,17 @@ class Reference {
     Say("E", message.action == Action::kSkip ? Action::kForward : message.action);
     if (ends_unit) return Say("Z", message.action);
     is_skipping_ = true;
-    if (message.note == Note::kNoted) verdicts += 'n';
-    CountUndone(message);
+    Count(message, 'n');
   }
   void Say(std::string_view types, Action action) {
     replies += types;
     if (action == Action::kForward) visible += types;
     MustBeSeen();
   }
-  void CountUndone(const Message& message) { parses_undone += message.type == 'P' && message.note == Note::kNone; }
+  void Count(const Message& message, char verdict) {
+    if (message.note == Note::kNoted) verdicts += verdict;
+    if (message.note == Note::kUnnamed) of_unnamed += verdict;
+  }
   void MustBeSeen() { must_be_seen = visible.size(); }
 
   std::mt19937& dice_;
@@ -369,6 +379,7 @@ class Conversation {
     Drain();
     EXPECT_EQ(seen_, reference_.visible) << history_;
     EXPECT_EQ(verdicts_, reference_.verdicts) << history_;
+    EXPECT_EQ(of_unnamed_, reference_.of_unnamed) << history_;
     EXPECT_TRUE(tracker_.IsFree()) << history_;
     EXPECT_EQ(tracker_.units_owed(), 0u) << history_;
   }
@@ -384,7 +395,7 @@ class Conversation {
     if (message.type == 'H') See(tracker_.TakeFakes(), '\0');
   }
   void SendSomething() {
-    const Note note = dice_() % 2 == 0 ? Note::kNoted : Note::kNone;
+    const Note note = dice_() % 2 == 0 ? Note::kNoted : dice_() % 2 == 0 ? Note::kUnnamed : Note::kNone;
     const char small = dice_() % 2 == 0 ? 'P' : 'C';
     switch (dice_() % 10) {
       case 0:
@@ -429,7 +440,7 @@ class Conversation {
     seen_ += behind;
     fakes_seen_ += before.size() + behind.size();
     verdicts_ += std::string(answer.confirmed, 'y') + std::string(answer.undone, 'n');
-    parses_undone_ += answer.parses_undone;
+    of_unnamed_ += std::string(answer.unnamed_confirmed, 'y') + std::string(answer.unnamed_undone, 'n');
   }
   void Drain() {
     while (!wire_.empty() || !reference_.replies.empty()) Turn();
@@ -439,7 +450,7 @@ class Conversation {
     EXPECT_GE(seen_.size(), reference_.must_be_seen) << history_;
     EXPECT_TRUE(reference_.visible.starts_with(seen_)) << history_ << ": " << seen_ << " of " << reference_.visible;
     EXPECT_TRUE(reference_.verdicts.starts_with(verdicts_)) << history_;
-    EXPECT_GE(parses_undone_, reference_.parses_undone) << history_;
+    EXPECT_TRUE(reference_.of_unnamed.starts_with(of_unnamed_)) << history_;
     EXPECT_EQ(tracker_.owed(), reference_.visible.size() - seen_.size()) << history_;
     EXPECT_EQ(tracker_.units_owed(), 0u) << history_;
   }
@@ -448,8 +459,8 @@ class Conversation {
   Reference reference_;
   ReplyTracker tracker_;
   std::deque<Reference::Message> wire_;
-  std::string seen_, verdicts_, history_;
-  size_t parses_undone_ = 0, fakes_seen_ = 0;
+  std::string seen_, verdicts_, of_unnamed_, history_;
+  size_t fakes_seen_ = 0;
 };
 
 TEST(ReplyTrackerReferenceTest, RandomConversationsShowTheClientWhatPostgresqlWouldHaveSaid) {
