@@ -46,7 +46,8 @@
 namespace proxy {
 
 inline constexpr size_t kPendingBytesMax = 64 * 1024;
-inline constexpr size_t kSniffBytes = 256 * 1024;  // of a text that is too long to be kept, so much is looked at
+// A text is read whole up to here. What is longer goes on unread: the client keeps its server from then on (pin `settings`).
+inline constexpr size_t kSniffBytes = 4 * 1024 * 1024;
 inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
 inline constexpr uint64_t kRetryAfterLeastMs = 100, kRetryAfterMostMs = 10'000;  // told in HINT when the pool is full
 
@@ -197,6 +198,9 @@ class Client final : public SocketHandler {
   bool HasPins() const { return session_ && session_->pins != 0; }
   protocol::Backslash backslash() const;
   Edit EditMessage(const protocol::Frame& frame, Parts& parts);
+  Edit EditInSession(const protocol::Frame& frame, Parts& parts);
+  // A session of its own, too, has startup values that its server does not know for its defaults.
+  bool LooksIntoMessages() const { return tracks_ || !startup_->values().empty(); }
   Edit EditQuery(const protocol::Frame& frame, Parts& parts);
   Edit EditParse(const protocol::Frame& frame, Parts& parts);
   Edit EditBind(const protocol::Frame& frame, Parts& parts);
@@ -255,8 +259,6 @@ class Client final : public SocketHandler {
   // client_deferred.cc: a BEGIN takes no server
   enum class Deferred : uint8_t { kNo, kOpen, kFailed };
   size_t Defer(std::string_view chunk, const protocol::Frame& frame);
-  size_t DeferExtended(std::string_view chunk, const protocol::Frame& parse);
-  size_t AnswerDeferred(const protocol::Frame& frame);
   void BeginDeferred(std::string_view sql);
   void SendDeferredBegin(Parts& parts);
   char unlinked_status() const { return deferred_ == Deferred::kNo ? 'I' : deferred_ == Deferred::kOpen ? 'T' : 'E'; }
@@ -267,6 +269,7 @@ class Client final : public SocketHandler {
   Edit Refuse(const protocol::Frame& frame, const protocol::ErrorReport& report, Parts& parts);
   enum class Asked : uint8_t { kByQuery, kByBind };
   void NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked);
+  void NoteResets(const std::vector<protocol::SqlStatement>& details, Asked asked);
   bool MustSettle() const;
   void Restore();
   void RestoreInBatch(Parts& parts);

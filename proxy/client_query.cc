@@ -79,7 +79,7 @@ size_t Client::Relay(std::string_view chunk) {
       Leave();
       return chunk.size();
     }
-    if (tracks_ && !frame.IsWhole() && WantsMore(frame) == Refill::kMore) break;
+    if (!frame.IsWhole() && LooksIntoMessages() && WantsMore(frame) == Refill::kMore) break;
     if (state_ == ClientState::kIdle) {
       size_t skipped = Defer(chunk.substr(pos), frame);
       if (skipped == 0) skipped = AnswerUnlinked(frame);
@@ -109,10 +109,10 @@ size_t Client::Relay(std::string_view chunk) {
     }
     auto note = protocol::ReplyTracker::Note::kNone;
     bool restores = false;
-    if (tracks_) {
+    if (LooksIntoMessages()) {
       parts.Add(chunk.substr(run, pos - run));
       run = pos;
-      const Edit edit = EditMessage(frame, parts);
+      const Edit edit = tracks_ ? EditMessage(frame, parts) : EditInSession(frame, parts);
       if (edit.kind < Edit::Kind::kWait && server_->retry().state() != Retry::State::kOff) server_->retry().Record(frame);
       if (edit.kind != Edit::Kind::kAgain) is_fresh_ = false;
       if (edit.kind < Edit::Kind::kWait) begun_batch_ = batches_.current;
@@ -220,6 +220,8 @@ size_t Client::AnswerRefused(const Frame& frame) {
   worker_.CountError(report.code);
   report.severity = protocol::Severity::kError;  // the session lives on
   if (deferred_ != Deferred::kNo) deferred_ = Deferred::kFailed;  // as every error does
+  if (deferred_ == Deferred::kNo) SetClock(Clock::kIdle, client_idle_timeout_);
+  else SetClock(Clock::kIdleInTransaction, pool_->idle_transaction_timeout());
   std::string bytes;
   protocol::WriteError(bytes, report);
   const bool simple = frame.type == 'Q' || frame.type == 'F';

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -81,6 +82,7 @@ struct Session {
   // What the last Bind has bound, when nobody has told this client yet what that gives.
   protocol::StatementRef bound;
   std::string bound_name, bound_portal;
+  std::map<std::string, std::vector<protocol::SqlStatement>, std::less<>> reset_statements;  // session mode: its own that reset something
   // PREPARE and DEALLOCATE of names that have been sent and not been answered; behind them everything about names waits.
   struct SqlName {
     protocol::SqlKind kind;

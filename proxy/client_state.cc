@@ -88,6 +88,18 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   return std::nullopt;
 }
 
+// Session mode. Some of these reset something: what that goes back to is asked for when the transaction has ended.
+void Client::NoteResets(const std::vector<protocol::SqlStatement>& details, Asked asked) {
+  if (session_) session_->restores_bound = false;
+  if (details.empty()) return;
+  session().resets = {};
+  session_->touched.flags |= protocol::kSqlSet;
+  for (const protocol::SqlStatement& statement : details) NoteSettings(statement, {}, asked);
+  const bool restores = !ResetValues().empty();
+  session_->restores_bound = restores && asked == Asked::kByBind;
+  if (restores && asked == Asked::kByQuery) session_->restoring = Restoring::kDue;
+}
+
 void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked) {
   const bool is_bound = asked == Asked::kByBind;
   Touched& touched = session_->touched;
@@ -154,6 +166,8 @@ bool Client::MustSettle() const {
 
 bool Client::WithholdsReady() {
   const auto& tracker = server_->tracker();
+  // What failed has reset nothing.
+  if (session_ && session_->restoring == Restoring::kDue && tracker.status() == 'E' && tracker.owes_nothing()) session_->restoring = Restoring::kNo;
   const bool restores = session_ && session_->restoring == Restoring::kDue && tracker.status() == 'T';
   ready_withheld_ = tracker.owes_nothing() && (restores || (MustSettle() && tracker.status() == 'I'));
   return ready_withheld_;
@@ -279,8 +293,8 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
   auto& server = server_->settings();
   protocol::SettingsRef now = settings_;
   const Touched& touched = session_->touched;
-  const auto was_left_empty = [&touched](const std::string& name) {
-    return touched.was_reset && !touched.restored && name.find('.') != std::string::npos;
+  const auto was_left_empty = [this, &touched](const std::string& name) {
+    return session_->resets.Has(name) && !touched.restored && name.find('.') != std::string::npos;
   };
   for (const auto& [name, value] : finding.set) {
     server.OnFound(name, value);

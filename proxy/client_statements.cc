@@ -2,6 +2,8 @@
 //
 // The rules are in protocol/prepared_statements.h. Errors about names are PostgreSQL's own: the server is given a message that
 // fails in the right place, and only the name in its words is put right (Server::JudgeError).
+#include <algorithm>
+
 #include "protocol/message_writer.h"
 #include "proxy/client.h"
 #include "proxy/worker.h"
@@ -42,6 +44,11 @@ bool NamesStatement(const Frame& frame) {
     }
     default: return false;
   }
+}
+
+bool IsReset(const protocol::SqlStatement& statement) {
+  using protocol::SqlKind;
+  return statement.kind == SqlKind::kReset || statement.kind == SqlKind::kResetAll || statement.kind == SqlKind::kDiscardAll;
 }
 
 }  // namespace
@@ -89,6 +96,42 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
   }
 }
 
+// Session mode: nothing is changed, but what RESET leaves is put right (NoteResets). Most texts are only looked through.
+Client::Edit Client::EditInSession(const Frame& frame, Parts& parts) {
+  if (server_->tracker().skipping()) return {};
+  const bool is_first = server_->tracker().owed() == 0;
+  if (session_ && session_->restoring == Restoring::kDue && !is_first) return Wait(parts);
+  const auto resets_of = [this](std::string_view sql) {
+    constexpr SqlFlags kMayReset = protocol::kSqlSet | protocol::kSqlDiscard;
+    auto details = (protocol::Sniff(sql, backslash()) & kMayReset) != 0 ? protocol::Examine(sql, backslash()) : std::vector<protocol::SqlStatement>();
+    if (std::none_of(details.begin(), details.end(), IsReset)) details.clear();
+    return details;
+  };
+  switch (frame.type) {
+    case 'Q': NoteResets(resets_of(frame.body().substr(0, frame.body().find('\0'))), Asked::kByQuery); return {};
+    case 'P': {
+      const auto head = protocol::ReadParse(frame.body());
+      if (!head) return {};
+      auto details = resets_of(head->text);
+      if (!details.empty()) session().reset_statements.insert_or_assign(std::string(head->name), std::move(details));
+      else if (session_) session_->reset_statements.erase(std::string(head->name));
+      return {};
+    }
+    case 'B': {
+      if (session_) session_->restores_bound = false;
+      if (!session_ || session_->reset_statements.empty()) return {};
+      const auto head = protocol::ReadBindHead(frame.body());
+      const auto found = head ? session_->reset_statements.find(head->statement) : session_->reset_statements.end();
+      if (found != session_->reset_statements.end()) NoteResets(found->second, Asked::kByBind);
+      return {};
+    }
+    case 'E':
+      if (session_ && std::exchange(session_->restores_bound, false)) return {.kind = Edit::Kind::kThenRestore};
+      return {};
+    default: return {};
+  }
+}
+
 // Everything that was sent must be answered first. A Flush makes the server answer a batch that no Sync has ended.
 Client::Edit Client::Wait(Parts& parts) {
   if (!waits_ && server_->tracker().NeedsSync()) {
@@ -109,7 +152,7 @@ Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   std::string_view sql = frame.body();
   if (frame.IsWhole() && sql.ends_with('\0')) sql.remove_suffix(1);
   SqlFlags flags = SniffText(sql, backslash());
-  if (!frame.IsWhole()) flags |= kEveryState;  // what is not here yet may say anything
+  if (!frame.IsWhole()) flags |= kEveryState | kUnreadNames;  // what is not here yet may say anything
   flags |= FlagsOfPlace(flags);
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return {};
   auto details = protocol::Examine(sql, backslash());
@@ -129,7 +172,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   if (!head) {
     // Too long to be kept, or malformed, which the server will say.
     if (!frame.body().starts_with('\0')) return {};
-    session().statements.unnamed.Push({}, batches_.current).flags = kEveryState;  // what is not here may say anything
+    session().statements.unnamed.Push({}, batches_.current).flags = kEveryState | kUnreadNames;  // what is not here may say anything
     PutUnnamed();
     return {.note = Note::kUnnamed};
   }
@@ -382,6 +425,7 @@ Note Client::NoteWrongName(std::string_view name) {
 // --- Bind, Describe, Close -----------------------------------------------------------------------------------------------
 
 Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
+  if (session_) session_->restores_bound = false;
   const auto head = protocol::ReadBindHead(frame.body());
   if (!head) return {};  // malformed: the server says so
   pool_->counters(worker_.number()).binds.Add(1);
@@ -577,10 +621,10 @@ void Client::OnResultTypeTold(std::string_view name) {
 
 void Client::OnCommandTag(std::string_view tag) {
   if (!tracks_) {
-    // A session of its own: only what RESET goes back to is not the server's.
-    if ((tag != "RESET" && tag != "DISCARD ALL") || startup_->values().empty()) return;
-    Touched& touched = session().touched;
-    touched.every_setting = touched.was_reset = true;
+    if (tag == "DISCARD ALL" && session_) session_->reset_statements.clear();
+    // In a text that was too long to be looked into; else it has been noted (EditInSession).
+    if ((tag != "RESET" && tag != "DISCARD ALL") || startup_->values().empty() || session().touched.flags != 0) return;
+    session_->touched.every_setting = session_->touched.was_reset = true;
     session_->touched.flags |= protocol::kSqlSet;
     return;
   }

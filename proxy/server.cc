@@ -109,11 +109,11 @@ Server::Synced Server::Resync() {
   return state_ == ServerState::kActive ? Synced::kNow : Synced::kLater;
 }
 
-void Server::SendOwnQuery(std::string_view sql) {
+void Server::SendOwnQuery(std::string_view sql, protocol::ReplyTracker::Note note) {
   std::string message;
   protocol::WriteQuery(message, sql);
   statements_.unnamed = {};
-  tracker_.OnSent('Q', protocol::ReplyTracker::Action::kOwn);
+  tracker_.OnSent('Q', protocol::ReplyTracker::Action::kOwn, note);
   Send(message);
 }
 

@@ -255,13 +255,14 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   std::string own;
   const protocol::StatementChange* change = tracker_.HeadIsNoted() ? log_.Front() : nullptr;
   const bool is_outdated = change != nullptr && change->kind == Kind::kOutdated;
+  const bool is_meant_to_fail = change != nullptr && change->kind == Kind::kRefuse;
   const bool makes_executed = change != nullptr && change->kind == Kind::kNamedExecute;
   const bool is_stale = is_outdated || (fields.sqlstate == "0A000" && fields.routine == protocol::kStalePlanRoutine);
   const bool is_our_timeout = client_->timeout_report() != nullptr && fields.sqlstate == "57014";
   if (is_our_timeout) protocol::WriteError(own, *client_->timeout_report());
   // A Bind that was made for the old columns does not fit the new ones: then the first error was the right one.
   else if (is_outdated || (repeats_ && fields.sqlstate == "08P01")) protocol::WriteStalePlanError(own);
-  else if (change != nullptr && change->kind == Kind::kRefuse) own = change->name;
+  else if (is_meant_to_fail) own = change->name;
   else if (!hidden_error_.empty() && fields.sqlstate == "26000") protocol::MessageWriter(own).Begin('E').Bytes(hidden_error_).End();
   else WriteRenamedError(own, body, fields);
   const bool heals = is_stale && TryHeal(change);
@@ -283,7 +284,7 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   }
   if (answer.action == protocol::ReplyTracker::Action::kOwn) {
     if (replay_units_ == 0) {  // it only made ready for the client's own query, which will fail too
-      hidden_error_.assign(body);
+      if (!is_meant_to_fail) hidden_error_.assign(body);
       return Verdict::kHide;
     }
     replay_failed_ = true;

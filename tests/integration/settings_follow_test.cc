@@ -360,7 +360,6 @@ TEST_P(OwnDefaultsTest, ResetGoesBackToTheStartupValues) {
               "\n");
   Connection other = Connect();
   for (const char* reset : {"RESET ALL", "DISCARD ALL", "each", "DEFAULT"}) {
-    if (is_session && reset == std::string("DEFAULT")) continue;  // README, honest limits
     SCOPED_TRACE(reset);
     Connection mine = Connect("app", "app",
                               "application_name=began options='-c work_mem=91MB -c DateStyle=German "
@@ -396,7 +395,6 @@ TEST_P(OwnDefaultsTest, ResetOfACustomSettingGoesBackToItsStartupValue) {
               "\n");
   Connection other = Connect();
   for (const char* reset : {"RESET app.own", "SET app.own TO DEFAULT", "RESET ALL", "DISCARD ALL"}) {
-    if (is_session && std::string(reset).ends_with("DEFAULT")) continue;
     SCOPED_TRACE(reset);
     Connection mine = Connect("app", "app", "options='-c app.own=began'");
     ASSERT_TRUE(mine.Query("SET app.own = 'changed'").ok());
@@ -410,7 +408,6 @@ TEST_P(OwnDefaultsTest, ResetOfACustomSettingGoesBackToItsStartupValue) {
 
 // Inside of the transaction, and behind it in the same text, the startup value is there at once.
 TEST_P(OwnDefaultsTest, ResetIsSeenInsideOfItsTransaction) {
-  if (std::string(GetParam()) == "session") GTEST_SKIP() << "README, honest limits";
   StartPgweir("pool_mode = \"" + std::string(GetParam()) + "\"\ndefault_pool_size = 1\n");
   Connection mine = Connect("app", "app", "options='-c work_mem=94MB -c DateStyle=German'");
   ASSERT_TRUE(mine.Query("SET work_mem = '95MB'; SET DateStyle = ISO").ok());

@@ -133,6 +133,13 @@ void PostgresCluster::Restart(StopMode mode) {
   Start();
 }
 
+void PostgresCluster::BecomeStandby() {
+  Stop(StopMode::kFast);
+  WriteFile(data_folder_ + "/standby.signal", "");
+  GiveToUnprivilegedUser(data_folder_ + "/standby.signal");
+  Start();
+}
+
 void PostgresCluster::Pause() {
   server_->Signal(SIGSTOP);  // first, so that it starts no further process
   paused_ = server_->Children();

@@ -32,6 +32,8 @@ class PostgresCluster {
   void Start();
   void Stop(StopMode mode);
   void Restart(StopMode mode);
+  // From here on it only reads, as a hot standby whose primary has gone.
+  void BecomeStandby();
   // SIGSTOP for the postmaster and all its processes: the kernel still accepts connections, nobody answers.
   void Pause();
   void Continue();
