@@ -34,12 +34,27 @@ inline constexpr protocol::SqlFlags kUnreadNames = 1u << 31;
 inline constexpr protocol::SqlFlags kUnpinFlags =
     protocol::kSqlDiscard | protocol::kSqlTempEnd | protocol::kSqlClose | protocol::kSqlAdvisoryUnlock | protocol::kSqlUnlisten;
 
+// What is reset, and not set again behind that.
+struct Resets {
+  bool all = false;
+  std::vector<std::string> names, set_again;
+  void Add(const Resets& later) {
+    if (later.all) *this = later;
+    else names.insert(names.end(), later.names.begin(), later.names.end());
+  }
+  bool Has(const std::string& name) const {
+    const auto is_in = [&name](const std::vector<std::string>& list) { return std::find(list.begin(), list.end(), name) != list.end(); };
+    return is_in(names) || (all && !is_in(set_again));
+  }
+};
+
 struct Touched {
   protocol::SqlFlags flags = 0;
   std::vector<std::string> names;
   bool every_setting = false;  // names are not known, or everything was reset
   bool every_value = false;    // all are read anew, although nothing was reset
   bool was_reset = false;      // RESET, RESET ALL or DISCARD ALL: PostgreSQL leaves custom settings empty then
+  Resets resets;               // of all its texts
   bool restored = false;       // and the client's own were put in the place of what was reset, in the same transaction
   bool unreadable = false;     // a name that cannot be asked for
   void Add(const std::string& name) {
@@ -63,16 +78,6 @@ struct ChannelChange {
 
 // RESET inside a transaction goes back to the server's defaults; the client's own are put in their place before it hears.
 enum class Restoring : uint8_t { kNo, kDue, kSent };
-
-// What a text resets, where it does not set it again behind that.
-struct Resets {
-  bool all = false;
-  std::vector<std::string> names, set_again;
-  bool Has(const std::string& name) const {
-    const auto is_in = [&name](const std::vector<std::string>& list) { return std::find(list.begin(), list.end(), name) != list.end(); };
-    return is_in(names) || (all && !is_in(set_again));
-  }
-};
 
 struct Session {
   protocol::ClientStatements statements;

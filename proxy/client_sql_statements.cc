@@ -87,8 +87,9 @@ void Client::EnsureNamed(std::string_view name, Named wanted, Action action, Par
   pool_->counters(worker_.number()).server_parses.Add(1);
 }
 
-// What an EXECUTE gives is what the statement that it names gives.
+// What an EXECUTE gives is what the statement that it names gives: PostgreSQL looks when it parses the EXECUTE.
 void Client::EnsureExecuted(const std::vector<protocol::SqlStatement>& details, Parts& parts) {
+  if (!session_ || !KeepsNames()) return;
   for (const protocol::SqlStatement& statement : details) {
     if (statement.kind == SqlKind::kExecute && !statement.names.empty()) EnsureNamed(statement.names.front(), Named::kFits, Action::kSkip, parts);
   }

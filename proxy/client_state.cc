@@ -68,6 +68,7 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   const bool is_bound = frame.type == 'B';
   session_->resets = {};
   for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body, is_bound ? Asked::kByBind : Asked::kByQuery);
+  touched.resets.Add(session_->resets);
   const bool restores = !ResetValues().empty();
   session_->restores_bound = restores && is_bound;
   if (restores && !is_bound) session_->restoring = Restoring::kDue;
@@ -95,6 +96,7 @@ void Client::NoteResets(const std::vector<protocol::SqlStatement>& details, Aske
   session().resets = {};
   session_->touched.flags |= protocol::kSqlSet;
   for (const protocol::SqlStatement& statement : details) NoteSettings(statement, {}, asked);
+  session_->touched.resets.Add(session_->resets);
   const bool restores = !ResetValues().empty();
   session_->restores_bound = restores && asked == Asked::kByBind;
   if (restores && asked == Asked::kByQuery) session_->restoring = Restoring::kDue;
@@ -293,8 +295,10 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
   auto& server = server_->settings();
   protocol::SettingsRef now = settings_;
   const Touched& touched = session_->touched;
-  const auto was_left_empty = [this, &touched](const std::string& name) {
-    return session_->resets.Has(name) && !touched.restored && name.find('.') != std::string::npos;
+  // PostgreSQL's own default is there, or an empty value of a setting that it does not know.
+  const auto was_reset = [&touched](const std::string& name) { return touched.resets.Has(name) && !touched.restored; };
+  const auto was_left_empty = [&was_reset](const std::string& name) {
+    return was_reset(name) && name.find('.') != std::string::npos;
   };
   for (const auto& [name, value] : finding.set) {
     server.OnFound(name, value);
@@ -311,7 +315,7 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
     const std::string_view tracked = protocol::TrackedName(name);
     const std::string_view key = tracked.empty() ? std::string_view(name) : tracked;
     const std::string* own_default = startup_->Find(key);
-    if (own_default != nullptr && !touched.was_reset) {
+    if (own_default != nullptr && !was_reset(name)) {
       // Only who the session is has a default that can be set by its value.
       if (name == "role") now = now->With(key, "none");
       if (name == "session_authorization") now = now->With(key, pool_->key().user);

@@ -229,6 +229,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
     case protocol::ServerStatements::Has::kStale: CloseOnServer(statement, parts); break;
     case protocol::ServerStatements::Has::kNo: MakeRoom(parts); break;
   }
+  EnsureExecuted(statement->details, parts);
   tracker.OnSent('P', Action::kForward, Note::kNoted);
   server_->log().Add({Kind::kParse, name, statement, {}});
   server.Add(statement, batches_.current, view);
@@ -254,9 +255,16 @@ protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, St
 }
 
 Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts) {
+  const SqlFlags flags = SniffText(head.text, backslash());
+  std::vector<protocol::SqlStatement> details;
+  if ((flags & ~protocol::kSqlHarmless) != 0) details = protocol::Examine(head.text, backslash());
+  if ((flags & protocol::kSqlExecute) != 0 && KeepsNames()) {
+    if (barrier_) return Wait(parts);
+    EnsureExecuted(details, parts);
+  }
   auto& unnamed = session().statements.unnamed.Push(head.body, batches_.current);
-  unnamed.flags = SniffText(head.text, backslash());
-  if ((unnamed.flags & ~protocol::kSqlHarmless) != 0) unnamed.details = protocol::Examine(head.text, backslash());
+  unnamed.flags = flags;
+  unnamed.details = std::move(details);
   PutUnnamed();
   if (!IsChannelStatement(unnamed.flags, unnamed.details)) return {.note = Note::kUnnamed};
   unnamed.body = StandIn() + std::string(3, '\0');
@@ -352,6 +360,7 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   auto& tracker = server_->tracker();
   if (has == protocol::ServerStatements::Has::kStale) CloseOnServer(statement, parts);
   else MakeRoom(parts);
+  EnsureExecuted(statement->details, parts);
   // A literal of a date means what the settings said when the client parsed it; it is read under those again.
   const std::string& now = settings_->reading_key();
   auto& settings = server_->settings();
@@ -390,11 +399,13 @@ Client::Ensured Client::EnsureUnnamed(Parts& parts) {
   if (newest != nullptr && batches_.IsUncertain(newest->batch)) return Ensured::kLater;
   const uint64_t serial = newest != nullptr ? newest->serial : 0;
   if (here.client == id_ && here.serial == serial) return Ensured::kYes;
+  if (serial != 0 && (newest->flags & protocol::kSqlExecute) != 0 && barrier_) return Ensured::kLater;
   if (serial == 0 || newest->body.empty()) {
     // None of its own that could be brought here. What somebody else left must not be taken for it.
     server_->tracker().OnSent('C', Action::kSkip);
     protocol::WriteClose(parts.BeginOwn(), ""), parts.EndOwn();
   } else {
+    EnsureExecuted(newest->details, parts);
     server_->tracker().OnSent('P', Action::kSkip);
     pool_->counters(worker_.number()).server_parses.Add(1);
     protocol::WriteParse(parts.BeginOwn(), "", newest->body), parts.EndOwn();
@@ -535,12 +546,6 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
   if (body[0] != 'S') return {};
   if (name.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
-    if (!session_ || !KeepsNames()) return {};
-    const auto& unnamed = session_->statements.unnamed.newest();
-    if ((unnamed.flags & protocol::kSqlExecute) != 0) {
-      if (barrier_) return Wait(parts);
-      EnsureExecuted(unnamed.details, parts);
-    }
     return {};
   }
   ClientStatement* entry = nullptr;
@@ -559,7 +564,6 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
         return {};
       }
       if (EnsureOnServer(entry->statement, Look::kNo, parts) == Ensured::kLater) return Wait(parts);
-      EnsureExecuted(entry->statement->details, parts);
       BeginRetry(name, entry->statement);
       entry->generation = entry->statement->generation.load(std::memory_order_relaxed);
       entry->told = true;
@@ -612,6 +616,7 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
 void Client::OnBatchFailed() {
   auto& here = server_->statements().unnamed;
   if (here.client != id_ || here.batch > batches_.answered) here = {};
+  if (session_) session_->touched.resets = {};  // they are undone
 }
 
 void Client::OnResultTypeTold(std::string_view name) {
@@ -624,7 +629,7 @@ void Client::OnCommandTag(std::string_view tag) {
     if (tag == "DISCARD ALL" && session_) session_->reset_statements.clear();
     // In a text that was too long to be looked into; else it has been noted (EditInSession).
     if ((tag != "RESET" && tag != "DISCARD ALL") || startup_->values().empty() || session().touched.flags != 0) return;
-    session_->touched.every_setting = session_->touched.was_reset = true;
+    session_->touched.every_setting = session_->touched.was_reset = session_->touched.resets.all = true;
     session_->touched.flags |= protocol::kSqlSet;
     return;
   }

@@ -31,6 +31,15 @@ bool IsRefusedOtherwise(const std::vector<std::string>& direct, const std::vecto
   return is_of_values && std::equal(at + 1, direct.end(), other + 1);
 }
 
+bool IsDescription(const std::string& line) {
+  return line.starts_with("columns ") || line.starts_with("parameters") || line == "no data";
+}
+
+bool IsOfWhatIsGone(const std::vector<std::string>& direct, const std::vector<std::string>& through) {
+  return through.size() == 2 && through[0].starts_with("error V=ERROR C=42P01") && through[1] == "ready I" && direct.size() > 1 &&
+         direct.back() == "ready I" && std::all_of(direct.begin(), direct.end() - 1, IsDescription);
+}
+
 bool IsToldOfItsAbort(const std::vector<std::string>& direct, const std::vector<std::string>& through) {
   if (direct.empty() || through.size() < 2 || direct.back() != "ready E" || through.back() != "ready E") return false;
   const auto [at, other] = std::mismatch(direct.begin(), direct.end(), through.begin(), through.end());
@@ -40,12 +49,15 @@ bool IsToldOfItsAbort(const std::vector<std::string>& direct, const std::vector<
 bool IsRefusedEarlier(std::vector<std::string> direct, const std::vector<std::string>& through) {
   for (size_t i = 0; i + 1 < direct.size(); ++i) {
     const auto is_description = [&direct](size_t at) {
-      return direct[at].starts_with("columns ") || direct[at].starts_with("parameters") || direct[at] == "no data";
+      const std::string& line = direct[at];
+      return IsDescription(line) || line == "bound" || line == "parsed";
     };
     if (!is_description(i) || !IsError(direct[i + 1])) continue;
-    const size_t first = i > 0 && is_description(i - 1) ? i - 1 : i;
-    direct.erase(direct.begin() + static_cast<std::ptrdiff_t>(first), direct.begin() + static_cast<std::ptrdiff_t>(i + 1));
-    return direct == through;
+    for (size_t first = i + 1; first-- > 0 && is_description(first);) {
+      direct.erase(direct.begin() + static_cast<std::ptrdiff_t>(first));
+      if (direct == through) return true;
+    }
+    return false;
   }
   return false;
 }
@@ -59,7 +71,7 @@ Comparison CompareAnswers(const Observation& direct, const Observation& through)
       !through.is_cut_short) {
     return {Verdict::kAllowed, ""};
   }
-  if (comparison.verdict == Verdict::kDifferent && (IsRefusedOtherwise(direct.lines, through.lines) || IsToldOfItsAbort(direct.lines, through.lines) || IsRefusedEarlier(direct.lines, through.lines))) return {Verdict::kAllowed, ""};
+  if (comparison.verdict == Verdict::kDifferent && (IsRefusedOtherwise(direct.lines, through.lines) || IsToldOfItsAbort(direct.lines, through.lines) || IsOfWhatIsGone(direct.lines, through.lines) || IsRefusedEarlier(direct.lines, through.lines))) return {Verdict::kAllowed, ""};
   return comparison;
 }
 

@@ -1,9 +1,10 @@
 // Whether both sides of a pair have seen the same, and where not.
 //
-// Four differences are allowed, all because the other side's statement may have been prepared anew on another server:
+// Five differences are allowed, all because the other side's statement may have been prepared anew on another server:
 //  * the direct session is refused with 0A000 "cached plan must not change result type": it may succeed;
 //  * the direct session is refused for the values that it binds (08P01, 22P02): it may be refused for what the text means now;
 //  * both are refused with the same error: it may be so before it has described what it could not give.
+//  * a statement of a table that is gone is described (no rows, nothing to look up): it may be refused (42P01);
 //  * its transaction is aborted: it may be told so (25P02) in the place of what its own server still knows of a statement.
 // Threads: pure.
 #pragma once

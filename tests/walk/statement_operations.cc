@@ -136,8 +136,11 @@ Action ParseAndExecute(Draw& draw) {
   return action += SyncPart();
 }
 
+// In a transaction, not without a query: another server has to parse the statement for it, which counts as the first one for
+// SET TRANSACTION.
 Action Describe(Draw& draw) {
-  Action action = DescribePart(DrawKnown(draw, kNames));
+  Action action = draw.pair.status() == 'T' ? ExtendedPart("SELECT 1") : Action();
+  action += DescribePart(DrawKnown(draw, kNames));
   return action += SyncPart();
 }
 
