@@ -226,10 +226,10 @@ bool SettingsDifference::MustBeAwaited() const {
          std::any_of(set.begin(), set.end(), [&](const Setting& setting) { return decides(setting.first); });
 }
 
-void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std::string_view name) {
+void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std::string_view name, SettingScope scope) {
   std::string sql = "SELECT ";
   for (size_t i = 0; i < settings.size(); ++i) {
-    sql += (i > 0 ? ", " : "") + ("pg_catalog.set_config($" + std::to_string(2 * i + 1) + ", $" + std::to_string(2 * i + 2) + ", false)");
+    sql += (i > 0 ? ", " : "") + ("pg_catalog.set_config($" + std::to_string(2 * i + 1) + ", $" + std::to_string(2 * i + 2) + (scope == SettingScope::kTransaction ? ", true)" : ", false)"));
   }
   MessageWriter(out).Begin('P').Text(name).Text(sql).Int16(0).End();
   MessageWriter bind(out);
@@ -263,7 +263,7 @@ int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string&
   for (const auto& part : {std::vector<Setting>(difference.set.begin(), others), std::vector<Setting>(others, difference.set.end())}) {
     if (part.empty()) continue;
     types += kSetConfigTypes;
-    WriteSetConfig(out, part, "");
+    WriteSetConfig(out, part, "", SettingScope::kSession);
   }
   types += 'S';
   WriteSync(out);

@@ -87,7 +87,8 @@ class ServerSettings {
 
 // Parse, Bind, Execute and Close of one statement that sets these, under this name of statement and portal.
 inline constexpr std::string_view kSetConfigTypes = "PBECC";
-void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std::string_view name);
+enum class SettingScope : uint8_t { kSession, kTransaction };  // kTransaction: as SET LOCAL, it ends with the transaction
+void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std::string_view name, SettingScope scope);
 // Appends the messages of a replay: `types` gets the type of each, in order. Returns how many ReadyForQuery will come back.
 int WriteReplay(std::string& out, const SettingsDifference& difference, std::string& types);
 

@@ -224,7 +224,8 @@ class Client final : public SocketHandler {
   void DescribeHidden(std::string_view name, const protocol::StatementRef& statement, Parts& parts);
   Edit DescribePortal(std::string_view portal);
   void EnsureUnknown(std::string_view name, Parts& parts);
-  void SendSetConfig(const std::vector<protocol::Setting>& settings, protocol::ReplyTracker::Action action, Parts& parts);
+  void SendSetConfig(const std::vector<protocol::Setting>& settings, protocol::SettingScope scope, protocol::ReplyTracker::Action action,
+                     Parts& parts);
   void CloseNamed(const std::string& name, protocol::ReplyTracker::Action action, Parts& parts);
   protocol::ReplyTracker::Note NoteWrongName(std::string_view name);
   bool MayFakeParse() const;

@@ -75,9 +75,9 @@ void Client::EnsureNamed(std::string_view name, Named wanted, Action action, Par
     const bool may_set = tracker.status() != 'E';
     const std::string& now = settings_->reading_key();
     const std::string& then = entry->statement->settings;
-    if (may_set) SendSetConfig(server_->settings().DifferenceOfReading(then, now), action, parts);
+    if (may_set) SendSetConfig(server_->settings().DifferenceOfReading(then, now), protocol::SettingScope::kTransaction, action, parts);
     WriteSqlPrepare(entry->statement, action, parts);
-    if (may_set) SendSetConfig(server_->settings().DifferenceOfReading(now, then), action, parts);
+    if (may_set) SendSetConfig(server_->settings().DifferenceOfReading(now, then), protocol::SettingScope::kTransaction, action, parts);
   } else {
     protocol::WriteParse(parts.BeginOwn(), name, entry->statement->body), parts.EndOwn();
     tracker.OnSent('P', action, Note::kNoted);

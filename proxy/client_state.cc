@@ -189,7 +189,7 @@ std::vector<protocol::Setting> Client::ResetValues() const {
 // After the Execute of a RESET: part of the client's own batch, and of its transaction.
 void Client::RestoreInBatch(Parts& parts) {
   session_->touched.restored = true;
-  SendSetConfig(ResetValues(), Action::kSkip, parts);
+  SendSetConfig(ResetValues(), protocol::SettingScope::kSession, Action::kSkip, parts);
 }
 
 // After a query that did, inside a transaction: an exchange of which only its ParameterStatus is heard.

@@ -361,17 +361,18 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   if (has == protocol::ServerStatements::Has::kStale) CloseOnServer(statement, parts);
   else MakeRoom(parts);
   EnsureExecuted(statement->details, parts);
-  // A literal of a date means what the settings said when the client parsed it; it is read under those again.
+  // A literal of a date means what the settings said when the client parsed it; it is read under those again. For the transaction
+  // only: what was set for it alone must not outlast it.
   const std::string& now = settings_->reading_key();
   auto& settings = server_->settings();
   const bool may_set = tracker.status() != 'E';
-  SendSetConfig(may_set ? settings.DifferenceOfReading(statement->settings, now) : std::vector<protocol::Setting>(), Action::kSkip, parts);
+  SendSetConfig(may_set ? settings.DifferenceOfReading(statement->settings, now) : std::vector<protocol::Setting>(), protocol::SettingScope::kTransaction, Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
   server_->log().Add({Kind::kServerParse, {}, statement, {}});
   server.Add(statement, batches_.current, SchemaView());
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
-  SendSetConfig(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), Action::kSkip, parts);
+  SendSetConfig(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), protocol::SettingScope::kTransaction, Action::kSkip, parts);
   if (look == Look::kNo || !statement->IsDescribed()) return Ensured::kYes;
   DescribeHidden({}, statement, parts);
   return look == Look::kAwaited ? Ensured::kLater : Ensured::kYes;
@@ -385,9 +386,9 @@ void Client::DescribeHidden(std::string_view name, const protocol::StatementRef&
 }
 
 // Inside of what the client sends, under names of our own.
-void Client::SendSetConfig(const std::vector<protocol::Setting>& settings, Action action, Parts& parts) {
+void Client::SendSetConfig(const std::vector<protocol::Setting>& settings, protocol::SettingScope scope, Action action, Parts& parts) {
   if (settings.empty()) return;
-  protocol::WriteSetConfig(parts.BeginOwn(), settings, kSettingName);
+  protocol::WriteSetConfig(parts.BeginOwn(), settings, kSettingName, scope);
   parts.EndOwn();
   for (const char type : protocol::kSetConfigTypes) server_->tracker().OnSent(type, action);
 }
