@@ -155,6 +155,7 @@ class ServerStatements {
   struct Unnamed {
     uint64_t client = 0, serial = 0;
     uint64_t batch = 0;  // of what put it there
+    bool replaces_own = false;  // what was there before it was what that client had
   };
   Unnamed unnamed;
 

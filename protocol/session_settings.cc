@@ -165,6 +165,12 @@ SettingsDifference ServerSettings::Compare(const Settings& wanted) const {
   for (const auto& [name, value] : extras_) {
     if (wanted.Find(name) == nullptr) difference.reset.push_back(name);
   }
+  // PostgreSQL ends the role with the session authorization that it was taken under.
+  constexpr std::string_view kAuthorization = "session_authorization", kRole = "role";
+  const std::string* role = wanted.Find(kRole);
+  const bool ends_role = FindIn(difference.set, kAuthorization) != nullptr ||
+                         std::find(difference.reset.begin(), difference.reset.end(), kAuthorization) != difference.reset.end();
+  if (ends_role && role != nullptr && FindIn(difference.set, kRole) == nullptr) difference.set.emplace_back(kRole, *role);
   return difference;
 }
 

@@ -35,6 +35,7 @@ class UnnamedStatement {
   const Version& newest() const { return versions_[count_ - 1]; }
   Version& newest() { return versions_[count_ - 1]; }
   const Version& settled() const { return versions_[0]; }
+  uint64_t serial_before_newest() const { return count_ > 1 ? versions_[count_ - 2].serial : 0; }
   // A Parse is sent: `body` as in Statement.
   Version& Push(std::string_view body, uint64_t batch);
   // A Close is sent.

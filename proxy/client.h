@@ -238,7 +238,8 @@ class Client final : public SocketHandler {
   void EnsureNamed(std::string_view name, Named wanted, protocol::ReplyTracker::Action action, Parts& parts);
   void OnSqlName(std::string_view tag);
   void WriteSqlPrepare(const protocol::StatementRef& statement, protocol::ReplyTracker::Action action, Parts& parts);
-  void PutUnnamed();
+  enum class Puts : uint8_t { kByClient, kByUs };
+  void PutUnnamed(Puts puts);
   void DropUnnamed();
   void MakeRoom(Parts& parts);
   protocol::StatementRef MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted);

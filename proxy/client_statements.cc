@@ -173,7 +173,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
     // Too long to be kept, or malformed, which the server will say.
     if (!frame.body().starts_with('\0')) return {};
     session().statements.unnamed.Push({}, batches_.current).flags = kEveryState | kUnreadNames;  // what is not here may say anything
-    PutUnnamed();
+    PutUnnamed(Puts::kByClient);
     return {.note = Note::kUnnamed};
   }
   pool_->counters(worker_.number()).client_parses.Add(1);
@@ -265,7 +265,7 @@ Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts)
   auto& unnamed = session().statements.unnamed.Push(head.body, batches_.current);
   unnamed.flags = flags;
   unnamed.details = std::move(details);
-  PutUnnamed();
+  PutUnnamed(Puts::kByClient);
   if (!IsChannelStatement(unnamed.flags, unnamed.details)) return {.note = Note::kUnnamed};
   unnamed.body = StandIn() + std::string(3, '\0');
   protocol::WriteParse(parts.BeginOwn(), "", unnamed.body), parts.EndOwn();
@@ -274,15 +274,18 @@ Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts)
 }
 
 // The server gets, or loses, the unnamed statement as this client has it now.
-void Client::PutUnnamed() {
-  const uint64_t serial = session_ ? session_->statements.unnamed.newest().serial : 0;
-  server_->statements().unnamed = {id_, serial, batches_.current};
+void Client::PutUnnamed(Puts puts) {
+  auto& here = server_->statements().unnamed;
+  const auto& unnamed = session().statements.unnamed;
+  const bool is_certain = here.batch <= batches_.answered || here.replaces_own;
+  const bool replaces_own = puts == Puts::kByClient && here.client == id_ && here.serial == unnamed.serial_before_newest() && is_certain;
+  here = {id_, unnamed.newest().serial, batches_.current, replaces_own};
 }
 
 // A simple query does.
 void Client::DropUnnamed() {
   if (session_) session_->statements.unnamed.Drop();
-  PutUnnamed();
+  server_->statements().unnamed = {id_, 0, batches_.current, true};
 }
 
 // 42P05: a name that certainly exists is parsed once more. Its text is the client's, as PostgreSQL looks at that first.
@@ -411,7 +414,7 @@ Client::Ensured Client::EnsureUnnamed(Parts& parts) {
     pool_->counters(worker_.number()).server_parses.Add(1);
     protocol::WriteParse(parts.BeginOwn(), "", newest->body), parts.EndOwn();
   }
-  PutUnnamed();
+  PutUnnamed(Puts::kByUs);
   return Ensured::kYes;
 }
 
@@ -594,9 +597,9 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
   if (body.size() < 2 || body[0] != 'S') return {};
   const std::string_view name = body.substr(1, body.find('\0', 1) - 1);
   if (name.empty()) {
-    if (session_) session_->statements.unnamed.PushNone(batches_.current);
-    PutUnnamed();
-    return {.note = session_ ? Note::kUnnamed : Note::kNone};
+    session().statements.unnamed.PushNone(batches_.current);
+    PutUnnamed(Puts::kByClient);
+    return {.note = Note::kUnnamed};
   }
   ClientStatement* entry = nullptr;
   switch (LookUp(name, entry)) {
@@ -613,10 +616,13 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
 
 // --- what the server said ------------------------------------------------------------------------------------------------
 
-// What was sent to be the unnamed statement may have been skipped.
+// What was sent to be the unnamed statement may have been skipped: then what was there before is there still.
 void Client::OnBatchFailed() {
   auto& here = server_->statements().unnamed;
-  if (here.client != id_ || here.batch > batches_.answered) here = {};
+  if (here.client == id_ && here.batch == batches_.answered + 1) {
+    if (here.replaces_own) here = {id_, session().statements.unnamed.settled().serial, 0, false};
+    else here = {};
+  }
   if (session_) session_->touched.resets = {};  // they are undone
 }
 

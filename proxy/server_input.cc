@@ -267,8 +267,8 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   else WriteRenamedError(own, body, fields);
   const bool heals = is_stale && TryHeal(change);
   const auto answer = tracker_.OnReply('E');
-  if (answer.action != protocol::ReplyTracker::Action::kOwn) client_->OnBatchFailed();
   if (Take(answer, parts) == Verdict::kBroken) return Verdict::kBroken;
+  if (answer.action != protocol::ReplyTracker::Action::kOwn) client_->OnBatchFailed();
   if (heals) {
     healing_ = Healing::kUntilReady;
     if (tracker_.skipping()) {

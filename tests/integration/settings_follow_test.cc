@@ -490,6 +490,18 @@ TEST_F(SettingsFollowTest, SessionAuthorizationFollows) {
   }
 }
 
+// The role of one client must not end with the session authorization of the one before it on that server.
+TEST_F(SettingsFollowTest, ARoleOutlastsTheAuthorizationOfOthers) {
+  Connection careful = Connect("postgres"), other_role = Connect("postgres");
+  ASSERT_TRUE(careful.Query("SET ROLE other").ok());
+  ASSERT_TRUE(other_role.Query("SET SESSION AUTHORIZATION other").ok());
+  ASSERT_TRUE(other_role.Query("SET ROLE other").ok());
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(careful.Value("SELECT session_user || ' ' || current_user"), "postgres other");
+    EXPECT_EQ(other_role.Value("SELECT session_user || ' ' || current_user"), "other other");
+  }
+}
+
 // SET SESSION AUTHORIZATION needs what the session began with, so it must come before the role and go behind it.
 TEST_F(SettingsFollowTest, AuthorizationAndRoleTogether) {
   AsSuperuser("GRANT client TO other");

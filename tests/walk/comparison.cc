@@ -85,7 +85,13 @@ Comparison CompareParameters(const Session& direct, const Session& through) {
   return CompareLists("parameter", lines(direct), lines(through));
 }
 
-Comparison CompareNotifications(const std::vector<std::string>& direct, const std::vector<std::string>& through) {
+Comparison CompareNotifications(std::vector<std::string> direct, std::vector<std::string> through, uint64_t uncertain_from) {
+  const auto is_uncertain = [uncertain_from](const std::string& notification) {
+    const size_t at = notification.rfind(" at ");
+    return uncertain_from != UINT64_MAX && (at == std::string::npos || std::stoull(notification.substr(at + 4)) >= uncertain_from);
+  };
+  std::erase_if(direct, is_uncertain);
+  std::erase_if(through, is_uncertain);
   return CompareLists("notification", direct, through);
 }
 

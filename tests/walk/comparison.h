@@ -24,6 +24,8 @@ struct Comparison {
 
 Comparison CompareAnswers(const Observation& direct, const Observation& through);
 Comparison CompareParameters(const Session& direct, const Session& through);
-Comparison CompareNotifications(const std::vector<std::string>& direct, const std::vector<std::string>& through);
+// Those sent ("... at STEP") from `uncertain_from` on, before this client's LISTEN was committed, may reach either side or not:
+// PostgreSQL starts to read its queue where some other listener stands.
+Comparison CompareNotifications(std::vector<std::string> direct, std::vector<std::string> through, uint64_t uncertain_from = UINT64_MAX);
 
 }  // namespace walk

@@ -5,9 +5,12 @@
 // parameters its statements take. Threads: one.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "tests/walk/session.h"
 
@@ -38,7 +41,12 @@ class Pair {
   std::string Own(const std::string& object) const { return object + "_" + std::to_string(number_); }
 
   void Pin() { is_pinned_ = true; }
-  void Listen() { has_listened_ = true; }
+  // At this step; inside a transaction it is not certain from when on it hears.
+  void Listen(uint64_t step) {
+    has_listened_ = true;
+    if (status() != 'I') uncertain_from_ = std::min(uncertain_from_, step);
+  }
+  uint64_t TakeUncertainFrom() { return std::exchange(uncertain_from_, UINT64_MAX); }
   bool has_listened() const { return has_listened_; }
   void ForgetSession();
 
@@ -53,6 +61,7 @@ class Pair {
   const int number_;
   Session direct_, through_;
   bool is_pinned_ = false, has_listened_ = false;
+  uint64_t uncertain_from_ = UINT64_MAX;
   std::map<std::string, int> parameters_of_;
   std::deque<HistoryEntry> history_;
 };

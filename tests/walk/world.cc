@@ -122,7 +122,7 @@ void World::Perform(Pair& pair, const Operation& operation) {
   ++count.taken;
   if (action.ending != Ending::kNone) return Reconnect(pair, action);
   if (operation.keeps == Keeps::kSession) pair.Pin();
-  if (action.listens) pair.Listen();
+  if (action.listens) pair.Listen(step_);
 
   const bool was_in_transaction = pair.status() != 'I';
   const Observation direct = pair.direct().Perform(action);
@@ -161,9 +161,10 @@ void World::ForgiveStalePlan(Pair& pair) {
 // The direct side has them all: PostgreSQL sends what was committed before the command ahead of its ReadyForQuery.
 void World::CompareNotificationsOf(Pair& pair) {
   heard_ += pair.direct().notifications();
-  const bool have_come = pair.through().AwaitNotifications(pair.direct().notifications());
-  const Comparison comparison =
-      CompareNotifications(pair.direct().TakeNotifications(), pair.through().TakeNotifications());
+  const uint64_t uncertain_from = pair.TakeUncertainFrom();
+  const std::vector<std::string> direct = pair.direct().TakeNotifications();
+  const bool have_come = pair.through().AwaitNotifications(direct.size()) || uncertain_from != UINT64_MAX;
+  const Comparison comparison = CompareNotifications(direct, pair.through().TakeNotifications(), uncertain_from);
   if (comparison.verdict == Verdict::kDifferent || !have_come) Differ(pair, comparison.difference);
 }
 

@@ -161,6 +161,21 @@ TEST(ServerSettingsTest, WhatIsReportedIsNotFound) {
   EXPECT_EQ(server.Compare(*plain).reset, (std::vector<std::string>{"search_path"}));
 }
 
+// It ends the role of the session, also one that both clients want.
+TEST(ServerSettingsTest, WhoChangesTheAuthorizationTakesItsRoleAgain) {
+  ServerSettings server;
+  const auto role = Settings::From({{"role", "r"}});
+  const auto both = Settings::From({{"session_authorization", "a"}, {"role", "r"}});
+  Replay(server, role);
+  const auto to_both = server.Compare(*both);
+  EXPECT_EQ(to_both.set, (Values{{"session_authorization", "a"}, {"role", "r"}}));
+  EXPECT_TRUE(to_both.reset.empty());
+  Replay(server, both);
+  const auto back = server.Compare(*role);
+  EXPECT_EQ(back.set, (Values{{"role", "r"}}));
+  EXPECT_EQ(back.reset, (std::vector<std::string>{"session_authorization"}));
+}
+
 TEST(ServerSettingsTest, DiscardAllForgetsTheExtras) {
   ServerSettings server = AtLogin();
   const auto wide = Settings::From({{"work_mem", "1GB"}});
