@@ -12,14 +12,10 @@ namespace sim {
 
 class Dice {
  public:
-  explicit Dice(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 0x1234567u) {}
+  // The seed is mixed too: neighbouring ones would give the same numbers, shifted by one draw.
+  explicit Dice(uint64_t seed) : state_(Mixed(seed + 0x1234567u)) {}
 
-  uint64_t Next() {
-    uint64_t mixed = (state_ += 0x9e3779b97f4a7c15u);
-    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
-    return mixed ^ (mixed >> 31);
-  }
+  uint64_t Next() { return Mixed(state_ += 0x9e3779b97f4a7c15u); }
   uint64_t Below(uint64_t bound) { return Next() % bound; }
   int Between(int least, int most) {
     return least + static_cast<int>(Below(static_cast<uint64_t>(most) - static_cast<uint64_t>(least) + 1));
@@ -30,6 +26,11 @@ class Dice {
   }
 
  private:
+  static uint64_t Mixed(uint64_t bits) {
+    bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9u;
+    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebu;
+    return bits ^ (bits >> 31);
+  }
   uint64_t state_;
 };
 
