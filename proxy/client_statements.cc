@@ -206,10 +206,10 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   auto has = server.Use(statement, batches_);
   if (has == protocol::ServerStatements::Has::kPending) return Wait(parts);
   const uint64_t view = SchemaView();
-  // A table may be gone, or another one be meant: PostgreSQL is asked anew.
-  if (has == protocol::ServerStatements::Has::kYes && MayFakeParse() && !server.WasParsedUnder(statement->id, view)) {
-    has = protocol::ServerStatements::Has::kStale;
-  }
+  // A table may be gone, or another one be meant: PostgreSQL is asked anew. In a transaction always: should the plan turn out not to
+  // fit, which a statement that has just been parsed can never do, nothing could be done about it there.
+  const bool is_trusted = tracker.status() == 'I' && server.WasParsedUnder(statement->id, view);
+  if (has == protocol::ServerStatements::Has::kYes && MayFakeParse() && !is_trusted) has = protocol::ServerStatements::Has::kStale;
   statements.Put(name, {statement, protocol::Language::kProtocol, statement->generation.load(std::memory_order_relaxed), batches_.current});
   switch (has) {
     case protocol::ServerStatements::Has::kPending:

@@ -85,10 +85,12 @@ Comparison CompareParameters(const Session& direct, const Session& through) {
   return CompareLists("parameter", lines(direct), lines(through));
 }
 
-Comparison CompareNotifications(std::vector<std::string> direct, std::vector<std::string> through, uint64_t uncertain_from) {
-  const auto is_uncertain = [uncertain_from](const std::string& notification) {
-    const size_t at = notification.rfind(" at ");
-    return uncertain_from != UINT64_MAX && (at == std::string::npos || std::stoull(notification.substr(at + 4)) >= uncertain_from);
+Comparison CompareNotifications(std::vector<std::string> direct, std::vector<std::string> through, Steps uncertain) {
+  const auto is_uncertain = [uncertain](const std::string& notification) {
+    const size_t number = notification.find_last_not_of("0123456789") + 1;
+    if (number == notification.size()) return uncertain.from != UINT64_MAX;
+    const uint64_t step = std::stoull(notification.substr(number));
+    return step >= uncertain.from && step <= uncertain.to;
   };
   std::erase_if(direct, is_uncertain);
   std::erase_if(through, is_uncertain);

@@ -24,8 +24,11 @@ struct Comparison {
 
 Comparison CompareAnswers(const Observation& direct, const Observation& through);
 Comparison CompareParameters(const Session& direct, const Session& through);
-// Those sent ("... at STEP") from `uncertain_from` on, before this client's LISTEN was committed, may reach either side or not:
-// PostgreSQL starts to read its queue where some other listener stands.
-Comparison CompareNotifications(std::vector<std::string> direct, std::vector<std::string> through, uint64_t uncertain_from = UINT64_MAX);
+struct Steps {
+  uint64_t from = UINT64_MAX, to = 0;
+};
+// Those sent at the steps `uncertain` (a payload ends with the number of its step), while this client's LISTEN was not committed,
+// may reach either side or not: PostgreSQL starts to read its queue where some other listener stands.
+Comparison CompareNotifications(std::vector<std::string> direct, std::vector<std::string> through, Steps uncertain = {});
 
 }  // namespace walk

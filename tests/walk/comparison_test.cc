@@ -96,8 +96,8 @@ TEST(ComparisonTest, AnAbortedTransactionMayBeToldThatItIs) {
 TEST(ComparisonTest, WhatWasSentBeforeAListenWasCommittedMayBeHeardOrNot) {
   const std::vector<std::string> early = {"news:1 at 5", "news:2 at 9"}, late = {"news:2 at 9"};
   EXPECT_EQ(CompareNotifications(early, late).verdict, Verdict::kDifferent);
-  EXPECT_EQ(CompareNotifications(early, late, 5).verdict, Verdict::kSame);
-  EXPECT_EQ(CompareNotifications(early, {"news:3 at 4"}, 5).verdict, Verdict::kDifferent);
+  EXPECT_EQ(CompareNotifications(early, late, {5, 8}).verdict, Verdict::kSame);
+  EXPECT_EQ(CompareNotifications(early, {"news:3 at 4"}, {5, 8}).verdict, Verdict::kDifferent);
 }
 
 }  // namespace

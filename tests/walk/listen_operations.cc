@@ -36,7 +36,7 @@ Action Notify(Draw& draw) {
     case 0:
       return Simple("BEGIN; NOTIFY " + channel + ", " + payload + "; ROLLBACK");
     case 1:
-      return Simple("NOTIFY news, 'first'; NOTIFY jobs, 'second'; NOTIFY news, 'first'; NOTIFY news");
+      return Simple("NOTIFY news, " + payload + "; NOTIFY jobs, " + payload + "; NOTIFY news, " + payload + "; NOTIFY news");
     case 2:
       return Extended("SELECT pg_notify($1, $2)", {"news", "by function " + std::to_string(draw.step)});
     case 3:

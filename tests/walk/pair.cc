@@ -21,7 +21,7 @@ std::string Printed(const Observation& observation) {
 
 void Pair::ForgetSession() {
   is_pinned_ = has_listened_ = false;
-  uncertain_from_ = UINT64_MAX;
+  uncertain_ = {};
   parameters_of_.clear();
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "tests/walk/comparison.h"
 #include "tests/walk/session.h"
 
 namespace walk {
@@ -44,9 +45,10 @@ class Pair {
   // At this step; inside a transaction it is not certain from when on it hears.
   void Listen(uint64_t step) {
     has_listened_ = true;
-    if (status() != 'I') uncertain_from_ = std::min(uncertain_from_, step);
+    if (status() != 'I') uncertain_ = {std::min(uncertain_.from, step), UINT64_MAX};
   }
-  uint64_t TakeUncertainFrom() { return std::exchange(uncertain_from_, UINT64_MAX); }
+  void EndTransaction(uint64_t step) { uncertain_.to = std::min(uncertain_.to, step); }
+  const Steps& uncertain() const { return uncertain_; }
   bool has_listened() const { return has_listened_; }
   void ForgetSession();
 
@@ -61,7 +63,7 @@ class Pair {
   const int number_;
   Session direct_, through_;
   bool is_pinned_ = false, has_listened_ = false;
-  uint64_t uncertain_from_ = UINT64_MAX;
+  Steps uncertain_;
   std::map<std::string, int> parameters_of_;
   std::deque<HistoryEntry> history_;
 };

@@ -128,6 +128,7 @@ void World::Perform(Pair& pair, const Operation& operation) {
   const Observation direct = pair.direct().Perform(action);
   const Observation through = pair.through().Perform(action);
   pair.Remember({step_, action.text, direct, through});
+  if (pair.status() == 'I') pair.EndTransaction(step_);
   if (direct.has_failed) ++count.refused;
   Judge(pair, direct, through);
   if (has_differed_) return;
@@ -161,10 +162,10 @@ void World::ForgiveStalePlan(Pair& pair) {
 // The direct side has them all: PostgreSQL sends what was committed before the command ahead of its ReadyForQuery.
 void World::CompareNotificationsOf(Pair& pair) {
   heard_ += pair.direct().notifications();
-  const uint64_t uncertain_from = pair.TakeUncertainFrom();
+  const bool is_uncertain = pair.uncertain().from != UINT64_MAX;
   const std::vector<std::string> direct = pair.direct().TakeNotifications();
-  const bool have_come = pair.through().AwaitNotifications(direct.size()) || uncertain_from != UINT64_MAX;
-  const Comparison comparison = CompareNotifications(direct, pair.through().TakeNotifications(), uncertain_from);
+  const bool have_come = pair.through().AwaitNotifications(direct.size()) || is_uncertain;
+  const Comparison comparison = CompareNotifications(direct, pair.through().TakeNotifications(), pair.uncertain());
   if (comparison.verdict == Verdict::kDifferent || !have_come) Differ(pair, comparison.difference);
 }
 
