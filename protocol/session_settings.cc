@@ -251,6 +251,28 @@ void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std:
   MessageWriter(out).Begin('C').Byte('S').Text(name).End();
 }
 
+std::optional<std::string> SetCommand(const Setting& setting) {
+  // Lists of names, whose spelling SET would change; and letters that may be others in the client's encoding.
+  constexpr std::array<std::string_view, 4> kLists = {"local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces"};
+  const auto& [name, value] = setting;
+  const bool is_plain = std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (!is_plain || std::find(kLists.begin(), kLists.end(), std::string_view(name)) != kLists.end()) return std::nullopt;
+  std::string sql = "SET " + QuoteName(name) + " TO E'";
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') sql += c;
+    sql += c;
+  }
+  return sql + "'";
+}
+
+void WriteCommand(std::string& out, std::string_view sql, std::string_view name) {
+  MessageWriter(out).Begin('P').Text(name).Text(sql).Int16(0).End();
+  MessageWriter(out).Begin('B').Text(name).Text(name).Int16(0).Int16(0).Int16(0).End();
+  MessageWriter(out).Begin('E').Text(name).Int32(0).End();
+  MessageWriter(out).Begin('C').Byte('P').Text(name).End();
+  MessageWriter(out).Begin('C').Byte('S').Text(name).End();
+}
+
 int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string& types) {
   SettingsDifference difference = wanted;
   std::stable_sort(difference.reset.begin(), difference.reset.end(), [](auto& a, auto& b) { return RankOf(a) > RankOf(b); });

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -89,6 +90,10 @@ class ServerSettings {
 inline constexpr std::string_view kSetConfigTypes = "PBECC";
 enum class SettingScope : uint8_t { kSession, kTransaction };  // kTransaction: as SET LOCAL, it ends with the transaction
 void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std::string_view name, SettingScope scope);
+// SET as a command: unlike set_config it takes no snapshot, so that SET TRANSACTION may still follow. Not every value can be written
+// into a text: nullopt then. The messages run it under this name of statement and portal; their types are kSetConfigTypes.
+std::optional<std::string> SetCommand(const Setting& setting);
+void WriteCommand(std::string& out, std::string_view sql, std::string_view name);
 // Appends the messages of a replay: `types` gets the type of each, in order. Returns how many ReadyForQuery will come back.
 int WriteReplay(std::string& out, const SettingsDifference& difference, std::string& types);
 

@@ -189,7 +189,13 @@ std::vector<protocol::Setting> Client::ResetValues() const {
 // After the Execute of a RESET: part of the client's own batch, and of its transaction.
 void Client::RestoreInBatch(Parts& parts) {
   session_->touched.restored = true;
-  SendSetConfig(ResetValues(), protocol::SettingScope::kSession, Action::kSkip, parts);
+  std::vector<protocol::Setting> values = ResetValues();
+  std::erase_if(values, [&](const protocol::Setting& setting) {
+    const auto sql = protocol::SetCommand(setting);
+    if (sql) SendCommand(*sql, parts);
+    return sql.has_value();
+  });
+  SendSetConfig(values, protocol::SettingScope::kSession, Action::kSkip, parts);
 }
 
 // After a query that did, inside a transaction: an exchange of which only its ParameterStatus is heard.

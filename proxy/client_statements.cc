@@ -396,6 +396,12 @@ void Client::SendSetConfig(const std::vector<protocol::Setting>& settings, proto
   for (const char type : protocol::kSetConfigTypes) server_->tracker().OnSent(type, action);
 }
 
+void Client::SendCommand(std::string_view sql, Parts& parts) {
+  protocol::WriteCommand(parts.BeginOwn(), sql, kSettingName);
+  parts.EndOwn();
+  for (const char type : protocol::kSetConfigTypes) server_->tracker().OnSent(type, Action::kSkip);
+}
+
 Client::Ensured Client::EnsureUnnamed(Parts& parts) {
   const auto& here = server_->statements().unnamed;
   const auto* newest = session_ ? &session_->statements.unnamed.newest() : nullptr;

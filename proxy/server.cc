@@ -117,8 +117,17 @@ void Server::SendOwnQuery(std::string_view sql, protocol::ReplyTracker::Note not
   Send(message);
 }
 
-void Server::SendOwn(const protocol::SettingsDifference& settings) {
-  std::string messages, types;
+void Server::SendOwn(protocol::SettingsDifference settings) {
+  std::string messages, types, commands;
+  std::erase_if(settings.set, [&commands](const protocol::Setting& setting) {
+    const auto sql = protocol::SetCommand(setting);
+    if (sql) commands += *sql + ";";
+    return sql.has_value();
+  });
+  if (!commands.empty()) {
+    protocol::WriteQuery(messages, commands);
+    types += 'Q';
+  }
   protocol::WriteReplay(messages, settings, types);
   statements_.unnamed = {};
   for (const char type : types) tracker_.OnSent(type, protocol::ReplyTracker::Action::kOwn);

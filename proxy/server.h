@@ -74,7 +74,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void MarkLoaded() { loaded_ = true; }  // a library: only the end of the process takes it away
   // A hidden query of ours before the next message of the client.
   void SendOwnQuery(std::string_view sql, protocol::ReplyTracker::Note note = protocol::ReplyTracker::Note::kNone);
-  void SendOwn(const protocol::SettingsDifference& settings);
+  void SendOwn(protocol::SettingsDifference settings);
   // What currval and lastval would tell may be another client's.
   bool has_sequences_of_others() const { return sequences_of_ == kSeveralClients; }
   void MarkSequencesDiscarded() { sequences_of_ = 0; }

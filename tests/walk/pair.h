@@ -45,9 +45,12 @@ class Pair {
   // At this step; inside a transaction it is not certain from when on it hears.
   void Listen(uint64_t step) {
     has_listened_ = true;
-    if (status() != 'I') uncertain_ = {std::min(uncertain_.from, step), UINT64_MAX};
+    if (status() != 'I') uncertain_ = {std::min({uncertain_.from, last_idle_, step}), UINT64_MAX};
   }
-  void EndTransaction(uint64_t step) { uncertain_.to = std::min(uncertain_.to, step); }
+  void BeIdle(uint64_t step) {
+    last_idle_ = step;
+    uncertain_.to = std::min(uncertain_.to, step);
+  }
   const Steps& uncertain() const { return uncertain_; }
   bool has_listened() const { return has_listened_; }
   void ForgetSession();
@@ -64,6 +67,7 @@ class Pair {
   Session direct_, through_;
   bool is_pinned_ = false, has_listened_ = false;
   Steps uncertain_;
+  uint64_t last_idle_ = 0;
   std::map<std::string, int> parameters_of_;
   std::deque<HistoryEntry> history_;
 };

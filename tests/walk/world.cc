@@ -128,7 +128,7 @@ void World::Perform(Pair& pair, const Operation& operation) {
   const Observation direct = pair.direct().Perform(action);
   const Observation through = pair.through().Perform(action);
   pair.Remember({step_, action.text, direct, through});
-  if (pair.status() == 'I') pair.EndTransaction(step_);
+  if (pair.status() == 'I') pair.BeIdle(step_);
   if (direct.has_failed) ++count.refused;
   Judge(pair, direct, through);
   if (has_differed_) return;

@@ -347,6 +347,15 @@ TEST(WriteReplayTest, WhoTheSessionIsGoesBackFirstAndIsSetLast) {
             (std::vector<std::string>{"app.y", "TimeZone", "session_authorization", "role"}));
 }
 
+TEST(SetCommandTest, OnlyWhatATextCanSaySafely) {
+  EXPECT_EQ(SetCommand({"work_mem", "3MB"}), "SET \"work_mem\" TO E'3MB'");
+  EXPECT_EQ(SetCommand({"app.x", ""}), "SET \"app\".\"x\" TO E''");
+  EXPECT_EQ(SetCommand({"app.x", "it's \\ back"}), "SET \"app\".\"x\" TO E'it''s \\\\ back'");
+  EXPECT_EQ(SetCommand({"search_path", "a,b"}), std::nullopt);
+  EXPECT_EQ(SetCommand({"app.x", "\xe4"}), std::nullopt);
+  EXPECT_EQ(SetCommand({"app.x", "two\nlines"}), std::nullopt);
+}
+
 TEST(WriteReplayTest, AsManyAsAClientMayHave) {
   SettingsDifference difference;
   for (size_t i = 0; i < kSettingsMax; ++i) difference.set.emplace_back("app.v" + std::to_string(i), "v");
