@@ -45,8 +45,10 @@ class Pair {
   // At this step; inside a transaction it is not certain from when on it hears.
   void Listen(uint64_t step) {
     has_listened_ = true;
-    if (status() != 'I') uncertain_ = {std::min({uncertain_.from, last_idle_, step}), UINT64_MAX};
+    if (status() != 'I') BeUncertain(step);
   }
+  // COMMIT AND CHAIN, too: pgweir listens, or does not, when the chain has ended.
+  void BeUncertain(uint64_t step) { uncertain_ = {std::min({uncertain_.from, last_idle_, step}), UINT64_MAX}; }
   void BeIdle(uint64_t step) {
     last_idle_ = step;
     uncertain_.to = std::min(uncertain_.to, step);

@@ -123,6 +123,7 @@ void World::Perform(Pair& pair, const Operation& operation) {
   if (action.ending != Ending::kNone) return Reconnect(pair, action);
   if (operation.keeps == Keeps::kSession) pair.Pin();
   if (action.listens) pair.Listen(step_);
+  if (action.text.find("AND CHAIN") != std::string::npos) pair.BeUncertain(step_);
 
   const bool was_in_transaction = pair.status() != 'I';
   const Observation direct = pair.direct().Perform(action);
