@@ -151,13 +151,11 @@ class Client final : public SocketHandler {
   void SendWelcome();
   protocol::SettingsRef VerifiedSettings() const;
   bool IsConsoleDatabase() const;
-  ConsoleAccess AccessToConsole() const;
 
   // client_identity.cc
   bool IsOwnerAtConsole() const;
   bool ChooseMethod();  // false: no line lets it in, and it is closing
-  std::string CertificateFault() const;
-  void AskPeerUser();
+  void Identify();      // by certificate or peer, then the exchange begins
   void LogRefusedLogin(std::string_view cause) const;
 
   // client_query.cc

@@ -19,16 +19,25 @@ std::string Describe(const conf::HbaLogin& login, const std::string& address) {
          std::string(login.database) + "\", " + (login.is_encrypted ? "SSL encryption" : "no encryption");
 }
 
+// For the log; a certificate may hold hundreds.
 std::string Join(const std::vector<std::string>& names) {
+  constexpr size_t kShownBytesMax = 200;
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
-  return text;
+  return text.size() > kShownBytesMax ? text.substr(0, kShownBytesMax) + "..." : text;
 }
 
 // The empty text when one of the identities is the user's, else why not.
 std::string FaultOf(const std::vector<std::string>& identities, const PendingLogin& login, const std::string& user, const std::string& who) {
   if (conf::IsUser(identities, login.map, login.runtime->config->ident.get(), user)) return "";
   return who + Join(identities) + ", which is not this user" + (login.map.empty() ? "" : " by the map '" + login.map + "'");
+}
+
+std::string CertificateFault(const TlsStream* tls, const PendingLogin& login, const std::string& user) {
+  if (tls == nullptr) return "the connection is not encrypted, so that there is no certificate";
+  const std::vector<std::string> names = tls->PeerNames();
+  if (names.empty()) return "the client sent no certificate with a name in it";
+  return FaultOf(names, login, user, "the certificate is of ");
 }
 
 }  // namespace
@@ -70,20 +79,17 @@ void Client::LogRefusedLogin(std::string_view cause) const {
       {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", RemoteName(socket_->fd()).address}, {"cause", cause}});
 }
 
-std::string Client::CertificateFault() const {
-  if (socket_->tls() == nullptr) return "the connection is not encrypted, so that there is no certificate";
-  const std::vector<std::string> names = socket_->tls()->PeerNames();
-  if (names.empty()) return "the client sent no certificate with a name in it";
-  return FaultOf(names, *login_, user_, "the certificate is of ");
-}
-
-// The name of the peer's uid may have to come over the network, so a helper thread asks.
-void Client::AskPeerUser() {
+void Client::Identify() {
+  if (login_->method == conf::AuthType::kCert) {
+    login_->identity_fault = CertificateFault(socket_->tls(), *login_, user_);
+    return BeginExchange(std::nullopt);
+  }
   const auto uid = peer_ == PeerKind::kUnix ? UidOfPeer(socket_->fd()) : std::nullopt;
   if (!uid) {
     login_->identity_fault = "the connection did not come by the Unix socket";
     return BeginExchange(std::nullopt);
   }
+  // The name may have to come over the network, so a helper thread asks.
   const bool queued = worker_.shared().helpers.Run([worker = &worker_, id = id_, uid = *uid] {
     worker->Post([worker, id, name = NameOfUid(uid)] {
       if (Client* client = worker->FindClient(id)) client->OnPeerUser(name);

@@ -40,6 +40,12 @@ protocol::ErrorCode RefusalOf(conf::AuthType method) {
   }
 }
 
+// As in PgBouncer, auth_type = any lets everybody look.
+ConsoleAccess AccessOf(const std::string& user, conf::AuthType method, const conf::Config& config) {
+  if (config.IsAdmin(user)) return ConsoleAccess::kAdmin;
+  return config.IsStats(user) || method == conf::AuthType::kAny ? ConsoleAccess::kStats : ConsoleAccess::kNone;
+}
+
 bool Contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -171,8 +177,7 @@ void Client::StartLogin() {
   if (!ChooseMethod()) return;
   const conf::Config& config = *login_->runtime->config;
   if (const conf::Secret* secret = config.FindSecret(user_)) login_->secret = secret->Reveal();
-  if (login_->method == conf::AuthType::kPeer) return AskPeerUser();
-  if (login_->method == conf::AuthType::kCert) login_->identity_fault = CertificateFault();
+  if (login_->method == conf::AuthType::kCert || login_->method == conf::AuthType::kPeer) return Identify();
   const auto method = MethodOf(login_->method);
   if (!protocol::ClientLogin::NeedsDerivation(method, login_->secret)) return BeginExchange(std::nullopt);
   const int iterations = config.global.scram_iterations;
@@ -266,7 +271,7 @@ void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& ou
 
 void Client::OnAuthenticated() {
   using protocol::ErrorCode;
-  if (IsConsoleDatabase()) return EnterConsole(AccessToConsole());
+  if (IsConsoleDatabase()) return EnterConsole(AccessOf(user_, login_->method, worker_.config()));
   // What was true when the login began may have been reloaded since.
   login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
   login_->section = login_->runtime->config->FindDatabase(database_);
@@ -294,12 +299,6 @@ void Client::OnAuthenticated() {
   if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->exchange->cleartext());
   client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;
   Attach();
-}
-
-ConsoleAccess Client::AccessToConsole() const {
-  const conf::Config& config = worker_.config();
-  if (config.IsAdmin(user_)) return ConsoleAccess::kAdmin;
-  return config.IsStats(user_) || login_->method == conf::AuthType::kAny ? ConsoleAccess::kStats : ConsoleAccess::kNone;
 }
 
 void Client::EnterConsole(ConsoleAccess access) {

@@ -21,7 +21,7 @@ struct PendingLogin {
   protocol::StartupMessage startup;
   conf::AuthType method = conf::AuthType::kReject;  // of auth_type, or of the line of auth_hba_file that fits
   std::string map;                                  // of that line
-  std::string identity_fault;  // cert and peer: why this connection is not the user's; empty = it is
+  std::string identity_fault = "nobody has looked who it is";  // cert and peer: why it is not this user; empty = it is
   std::shared_ptr<protocol::ClientLogin> exchange;
   bool step_runs = false;
   std::optional<std::string> secret;
