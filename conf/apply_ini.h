@@ -6,6 +6,7 @@
 //   - each [pgbouncer] header sets every key of it back to its default, and of a line given twice the last counts
 //   - a database without host is at the Unix socket of unix_socket_dir
 //   - reserve_pool_timeout = 0 switches the reserve off
+//   - on the console, who started pgweir is admin without a password, as the user pgbouncer over the Unix socket
 //   - as many clients may wait in a pool as max_client_conn lets in
 // What is accepted and has no effect becomes a line of Config::notes. Threads: one, the caller of Load.
 #pragma once

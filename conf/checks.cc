@@ -6,6 +6,7 @@
 
 #include "conf/apply_ini.h"
 #include "conf/draft.h"
+#include "conf/hba.h"
 #include "conf/units.h"
 
 namespace conf {
@@ -162,8 +163,39 @@ class Checker {
                    "_ca_file: without authorities nothing can be verified");
   }
 
+  // Whether somebody logs in by a secret; trust, cert and peer need the name alone.
+  bool NeedsSecrets() const {
+    const auto needs = [](AuthType type) {
+      return type == AuthType::kPassword || type == AuthType::kMd5 || type == AuthType::kScramSha256;
+    };
+    if (config_.global.auth_type != AuthType::kHba) return needs(config_.global.auth_type);
+    if (!config_.hba) return false;
+    const auto& rules = config_.hba->rules;
+    return std::all_of(rules.begin(), rules.end(),
+                       [&needs](const HbaRule& rule) { return needs(rule.method) || rule.method == AuthType::kReject; });
+  }
+
+  void CheckIdentities() {
+    const Global& global = config_.global;
+    const Origin origin = draft_.OriginOf(GlobalKey("auth_type"));
+    const bool verifies = global.client_tls.mode == TlsMode::kVerifyCa || global.client_tls.mode == TlsMode::kVerifyFull;
+    if (global.auth_type == AuthType::kCert && !verifies && !draft_.WasRefused("client_tls_sslmode")) {
+      draft_.Add(origin, "auth_type = \"cert\" needs client_tls_sslmode = \"verify-full\", which asks each client for its certificate");
+    }
+    if (global.auth_type == AuthType::kPeer && global.unix_socket_dir.empty()) {
+      draft_.Add(origin, "nobody could log in: auth_type = \"peer\" is for the Unix socket, and unix_socket_dir is empty");
+    }
+    if (global.auth_type != AuthType::kAny) return;
+    for (const auto& [name, database] : config_.databases) {
+      if (!database.user.empty()) continue;
+      draft_.Add(draft_.OriginOf({"databases", name, ""}),
+                 "database " + Quoted(name) + " needs a user: with auth_type = \"any\" the client's name means nothing");
+    }
+  }
+
   void CheckAuthentication() {
-    if (config_.global.auth_type == AuthType::kTrust || !config_.global.auth_file.empty()) return;
+    if (!draft_.WasRefused("auth_type")) CheckIdentities();
+    if (!NeedsSecrets() || !config_.global.auth_file.empty()) return;
     if (AnyRefused({"auth_type", "auth_file", "password", "password_file", kSomeDatabase})) return;
     const bool any_secret = std::any_of(config_.user_list.begin(), config_.user_list.end(),
                                         [](const auto& entry) { return !entry.second.empty(); });

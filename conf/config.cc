@@ -3,13 +3,11 @@
 #include <string.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace conf {
 namespace {
 
 constexpr int kWaitersPerSlot = 50;  // behaviour.md: max_waiting is 50 x pool_size unless said otherwise
-constexpr uint8_t kMappedV4Prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 const PoolKeys& NoKeys() {
   static const PoolKeys none;
@@ -50,6 +48,11 @@ std::string_view Name(AuthType type) {
     case AuthType::kPassword: return "password";
     case AuthType::kMd5: return "md5";
     case AuthType::kScramSha256: return "scram-sha-256";
+    case AuthType::kCert: return "cert";
+    case AuthType::kPeer: return "peer";
+    case AuthType::kAny: return "any";
+    case AuthType::kHba: return "hba";
+    case AuthType::kReject: return "reject";
   }
   return "";
 }
@@ -81,21 +84,6 @@ Secret::~Secret() {
   // keeps.
   value_.resize(value_.capacity());
   explicit_bzero(value_.data(), value_.size());
-}
-
-bool AddressRange::Contains(const uint8_t* address, bool address_is_v6) const {
-  // A dual-stack listener shows an IPv4 client as ::ffff:a.b.c.d; it must not slip past an IPv4 rule.
-  if (address_is_v6 && !is_v6 && std::memcmp(address, kMappedV4Prefix, sizeof(kMappedV4Prefix)) == 0) {
-    address += sizeof(kMappedV4Prefix);
-    address_is_v6 = false;
-  }
-  if (address_is_v6 != is_v6) return false;
-  const int whole_bytes = prefix_bits / 8;
-  if (std::memcmp(address, bytes, static_cast<size_t>(whole_bytes)) != 0) return false;
-  const int rest_bits = prefix_bits % 8;
-  if (rest_bits == 0) return true;
-  const int mask = (0xff << (8 - rest_bits)) & 0xff;
-  return (address[whole_bytes] & mask) == (bytes[whole_bytes] & mask);
 }
 
 const Database* Config::FindDatabase(std::string_view name) const {

@@ -16,14 +16,19 @@
 #include <string_view>
 #include <vector>
 
+#include "conf/address_range.h"
 #include "conf/session_state.h"
 
 namespace conf {
 
+struct HbaRules;  // hba.h
+class IdentMaps;  // ident.h
+
 using Duration = std::chrono::microseconds;
 
 enum class PoolMode : uint8_t { kSession, kTransaction, kStatement };
-enum class AuthType : uint8_t { kTrust, kPassword, kMd5, kScramSha256 };
+// kHba and kAny stand in auth_type only, kReject in auth_hba_file only.
+enum class AuthType : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kAny, kHba, kReject };
 enum class TlsMode : uint8_t { kDisable, kAllow, kPrefer, kRequire, kVerifyCa, kVerifyFull };
 enum class LogFormat : uint8_t { kText, kJson };
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
@@ -121,15 +126,6 @@ struct User {
   friend bool operator==(const User&, const User&) = default;
 };
 
-// An address range such as 10.0.0.0/8 or fd00::/8, in network byte order; IPv4 uses the first 4 bytes.
-struct AddressRange {
-  bool is_v6 = false;
-  uint8_t bytes[16] = {};
-  int prefix_bits = 0;
-  bool Contains(const uint8_t* address, bool address_is_v6) const;
-  friend bool operator==(const AddressRange&, const AddressRange&) = default;
-};
-
 // Everything in [pgweir]. Names are the names of the keys; defaults are behaviour.md's.
 struct Global {
   // process and logs
@@ -173,7 +169,7 @@ struct Global {
   Duration drain_delay{5'000'000};
   // authentication
   AuthType auth_type = AuthType::kScramSha256;
-  std::string auth_file;  // path, relative to the folder of the configuration file
+  std::string auth_file, auth_hba_file, auth_ident_file;  // paths, relative to the folder of the configuration file
   int scram_iterations = 4096;
   std::vector<std::string> admin_users, stats_users;
   std::vector<std::string> reject_users;
@@ -227,6 +223,9 @@ struct Config {
   std::map<std::string, Database, std::less<>> databases;
   std::map<std::string, User, std::less<>> users;
   UserList user_list;         // auth_file, merged with the passwords of [users.X] (those win)
+  std::shared_ptr<const HbaRules> hba;     // set exactly when auth_type is hba
+  std::shared_ptr<const IdentMaps> ident;  // auth_ident_file; never nullptr when hba is set
+  bool owner_is_admin = false;  // pgbouncer.ini: the user pgbouncer of the console, from the Unix socket and pgweir's own uid
   // What the file says that is accepted and has no effect, with file and line: lines for the log. From pgbouncer.ini only.
   std::vector<std::string> notes;
   std::vector<KeyRow> rows;   // sorted by key: every [pgweir] key with value in force, default, source

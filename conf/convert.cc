@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "conf/hba.h"
+#include "conf/ident.h"
 #include "conf/ini_keys.h"
 #include "conf/keys.h"
 
@@ -92,17 +94,24 @@ std::string Comments(const Config& config) {
   std::string text = "# " + Quoted(config.file) + " as pgweir reads it, written by pgweir convert.\n";
   text += "# Differences that no key shows:\n";
   text += "#   SIGTERM lets clients go on for shutdown_timeout (1min), then ends them; PgBouncer waits for ever.\n";
-  text += "#   The user pgbouncer on the Unix socket is no admin without a password; admin_users are, with theirs.\n";
+  text += "#   Read from TOML, the user pgbouncer is no admin without a password; admin_users are, with theirs. A line for that:\n";
+  text += "#   `local pgbouncer ADMIN peer` in auth_hba_file, with ADMIN in admin_users and in auth_file.\n";
   if (!config.notes.empty()) text += "# Not carried over, or not as it looks:\n";
   for (const std::string& note : config.notes) text += "#   " + note + "\n";
   return text + "\n";
+}
+
+// Both without, or both with the same.
+template <typename Lines>
+bool AreTheSame(const std::shared_ptr<const Lines>& left, const std::shared_ptr<const Lines>& right) {
+  return left && right ? *left == *right : !left && !right;
 }
 
 }  // namespace
 
 bool MeanTheSame(const Config& left, const Config& right) {
   return left.global == right.global && left.databases == right.databases && left.users == right.users &&
-         left.user_list == right.user_list;
+         left.user_list == right.user_list && AreTheSame(left.hba, right.hba) && AreTheSame(left.ident, right.ident);
 }
 
 Parsed<std::string> ToToml(const Config& config, const LoadOptions& options) {

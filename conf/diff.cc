@@ -1,4 +1,6 @@
 // Two snapshots compared, for the log of a reload and for RELOAD DRY RUN.
+#include "conf/hba.h"
+#include "conf/ident.h"
 #include "conf/keys.h"
 #include "conf/loader.h"
 
@@ -42,6 +44,12 @@ void CompareMaps(const std::string& what, const Map& before, const Map& after, C
 std::vector<std::string> Differences(const Config& before, const Config& after) {
   std::vector<std::string> lines;
   CompareSection("", GlobalKeys(), before.global, after.global, lines);
+  // the files themselves may have changed under the same names
+  if (before.hba && after.hba && !(*before.hba == *after.hba)) {
+    lines.push_back("auth_hba_file: its lines changed (" + std::to_string(before.hba->rules.size()) + " -> " +
+                    std::to_string(after.hba->rules.size()) + ")");
+  }
+  if (before.ident && after.ident && !(*before.ident == *after.ident)) lines.push_back("auth_ident_file: its lines changed");
   CompareMaps(
       "database", before.databases, after.databases,
       [&lines](const std::string& title, const Database& old_section, const Database& new_section) {

@@ -103,6 +103,9 @@ void ApplyCommandLine(Draft& draft);
 void FillUserList(Draft& draft);
 void ApplyAdminPassword(Draft& draft);
 
+// auth_hba_file and auth_ident_file, when auth_type is hba. Before the contradictions are looked for.
+void FillHba(Draft& draft);
+
 // Contradictions between values that are each right alone.
 void CheckContradictions(Draft& draft);
 

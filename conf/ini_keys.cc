@@ -106,9 +106,9 @@ std::vector<IniKey> GlobalTable() {
       // authentication
       {"auth_type", kMapped, kAuthType, "md5"},
       {"auth_file", kMapped},
-      {"auth_hba_file", kRefused, kText, "",
-       "pgweir has no HBA file yet; use auth_type, and -s reject_users=... or -s reject_addresses=... for what it rejects"},
-      {"auth_ident_file", kRefused, kText, "", "pgweir has no ident maps yet; name the users as PostgreSQL does"},
+      {"auth_hba_file", kMapped, kText, "",
+       "a malformed line is a mistake, and nothing is loaded; PgBouncer skips it, and lets in whom it would have rejected"},
+      {"auth_ident_file", kMapped, kText, "", "a malformed line is a mistake, and nothing is loaded"},
       {"auth_user", kRefused, kText, "", kNoLookup},
       {"auth_dbname", kRefused, kText, "", kNoLookup},
       {"auth_ldap_options", kRefused, kText, "",

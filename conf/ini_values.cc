@@ -10,9 +10,6 @@ namespace conf {
 namespace {
 
 std::string_view ReasonAgainst(std::string_view auth_type) {
-  if (auth_type == "any") return "pgweir never ignores the name; use trust with an auth_file that lists the users";
-  if (auth_type == "cert") return "pgweir has no logins by certificate yet; use scram-sha-256 and auth_file";
-  if (auth_type == "hba") return "pgweir has no HBA file yet; use the strictest of its methods for everybody";
   if (auth_type == "pam") return "pgweir has no PAM logins yet; use scram-sha-256 and auth_file";
   if (auth_type == "ldap") return "pgweir has no LDAP logins yet; use scram-sha-256 and auth_file";
   return "";

@@ -56,19 +56,14 @@ Parsed<std::string> CheckTlsProtocols(std::string text) {
 }
 
 WordCodec<AuthType> AuthTypes() {
-  return {{{"trust", AuthType::kTrust},
-           {"password", AuthType::kPassword},
-           {"md5", AuthType::kMd5},
-           {"scram-sha-256", AuthType::kScramSha256}}};
+  return {{{"trust", AuthType::kTrust}, {"password", AuthType::kPassword}, {"md5", AuthType::kMd5},
+           {"scram-sha-256", AuthType::kScramSha256}, {"cert", AuthType::kCert}, {"peer", AuthType::kPeer},
+           {"any", AuthType::kAny}, {"hba", AuthType::kHba}}};
 }
 
 WordCodec<TlsMode> TlsModes() {
-  return {{{"disable", TlsMode::kDisable},
-           {"allow", TlsMode::kAllow},
-           {"prefer", TlsMode::kPrefer},
-           {"require", TlsMode::kRequire},
-           {"verify-ca", TlsMode::kVerifyCa},
-           {"verify-full", TlsMode::kVerifyFull}}};
+  return {{{"disable", TlsMode::kDisable}, {"allow", TlsMode::kAllow}, {"prefer", TlsMode::kPrefer},
+           {"require", TlsMode::kRequire}, {"verify-ca", TlsMode::kVerifyCa}, {"verify-full", TlsMode::kVerifyFull}}};
 }
 
 class GlobalTable {
@@ -158,9 +153,13 @@ class GlobalTable {
   }
 
   void AddAuthentication() {
-    Add("auth_type", AuthTypes(), &Global::auth_type, "how clients prove who they are");
+    Add("auth_type", AuthTypes(), &Global::auth_type, "how clients prove who they are; hba = as auth_hba_file says");
     Add("auth_file", TextCodec{.allowed = "a path"}, &Global::auth_file,
         "users and secrets, a line \"user\" \"secret\" each, as PgBouncer has it").file_use = FileUse::kReadable;
+    Add("auth_hba_file", TextCodec{.allowed = "a path"}, &Global::auth_hba_file,
+        "lines as in pg_hba.conf: who may log in from where, and how").file_use = FileUse::kReadable;
+    Add("auth_ident_file", TextCodec{.allowed = "a path"}, &Global::auth_ident_file,
+        "lines as in pg_ident.conf: which certificate or user of the system may be which user").file_use = FileUse::kReadable;
     Add("scram_iterations", Count(1, 1'000'000), &Global::scram_iterations,
         "SCRAM iterations for secrets that are kept as plain text");
     Add("admin_users", ListCodec{}, &Global::admin_users, "users who may run every console command");

@@ -27,6 +27,7 @@ LoadResult Finish(Draft draft) {
   ApplyCommandLine(draft);
   FillUserList(draft);
   ApplyAdminPassword(draft);
+  FillHba(draft);
   CheckContradictions(draft);
   if (draft.has_mistakes()) return tl::unexpected(std::move(draft).TakeMistakes());
   draft.config.rows = MakeRows(draft);

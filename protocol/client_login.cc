@@ -20,6 +20,10 @@ constexpr size_t kServerNonceRandomBytes = 18;  // PostgreSQL's, too: 24 charact
 constexpr size_t kMd5SaltBytes = 4;
 static_assert(kServerNonceRandomBytes + kMd5SaltBytes <= kLoginRandomBytes);
 
+bool NeedsSecret(LoginMethod method) {
+  return method == LoginMethod::kPassword || method == LoginMethod::kMd5 || method == LoginMethod::kScramSha256;
+}
+
 // The text of a PasswordMessage: one zero byte, at the end.
 std::optional<std::string_view> PasswordOf(std::string_view body) {
   if (body.empty() || body.find('\0') != body.size() - 1) return std::nullopt;
@@ -36,7 +40,7 @@ ClientLogin::ClientLogin(ClientLoginOptions options) : options_(std::move(option
   options_.scram_iterations = std::clamp(options_.scram_iterations, 1, kIterationsMax);
   if (!options_.secret) {
     doom_ = "unknown user";
-  } else if (options_.secret->empty() && options_.method != LoginMethod::kTrust) {
+  } else if (options_.secret->empty() && NeedsSecret(options_.method)) {
     doom_ = "the user has no password";
   }
 }
@@ -58,6 +62,12 @@ ClientLogin::Step ClientLogin::Start(std::string& out) {
   switch (options_.method) {
     case LoginMethod::kTrust:
       return doom_.empty() ? Accept() : Refuse(doom_);
+    case LoginMethod::kCert:
+    case LoginMethod::kPeer:
+      if (!options_.identity_fault.empty()) return Refuse(options_.identity_fault);
+      return doom_.empty() ? Accept() : Refuse(doom_);
+    case LoginMethod::kAny:
+      return Accept();
     case LoginMethod::kPassword:
       MessageWriter(out).Begin('R').Int32(kCleartextPassword).End();
       state_ = State::kPassword;

@@ -5,6 +5,8 @@
 //   password          compare            compare             derive and compare
 //   md5               challenge          challenge           SCRAM is used instead (as PostgreSQL does)
 //   scram-sha-256     derived verifier   always fails        exchange
+// and the methods in which the client proves nothing here: trust, any (the name is ignored; unknown users too), cert and peer
+// (the caller has compared the certificate, or the user of the system, with the user's name).
 // A user that is unknown, or whose secret does not fit the method, goes through the same messages (MockVerifier, a random md5
 // secret) and fails at the end like a wrong password: nobody learns which.
 // Not here: sockets, timers, who is allowed into which database. Threads: a value. Randomness comes in as an argument.
@@ -24,12 +26,14 @@ namespace protocol {
 
 inline constexpr size_t kPasswordBytesMax = 65535;
 
-enum class LoginMethod : uint8_t { kTrust, kPassword, kMd5, kScramSha256 };
+enum class LoginMethod : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kAny };
 
 struct ClientLoginOptions {
   LoginMethod method = LoginMethod::kScramSha256;
   std::string user;
   std::optional<std::string> secret;  // nullopt = unknown user
+  // For cert and peer: why this connection is not the user's, for the log; empty = it is.
+  std::string identity_fault = "nobody has looked who it is";
   // For method scram-sha-256 with a plain secret: its verifier, derived by the caller beforehand and cached there.
   std::optional<ScramVerifier> derived;
   std::string random;          // kLoginRandomBytes of fresh randomness
@@ -48,8 +52,8 @@ class ClientLogin {
   static bool NeedsDerivation(LoginMethod method, const std::optional<std::string>& secret);
 
   enum class Step : uint8_t { kContinue, kAccepted, kRefused, kMalformed };
-  // The first request (AuthenticationXxx), appended to out. kAccepted at once for trust with a known user; kRefused at once
-  // for trust with an unknown one.
+  // The first request (AuthenticationXxx), appended to out. Trust, cert, peer and any are kAccepted or kRefused at once; an
+  // unknown user is refused (but by any).
   Step Start(std::string& out);
   // Body of a 'p' message (PasswordMessage, SASLInitialResponse, SASLResponse: which one is known from the state).
   // Appends the next request to out. AuthenticationOk is NOT written: the caller writes the welcome. AuthenticationSASLFinal is.

@@ -72,6 +72,11 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
      "Retry later, or have an administrator run ENABLE."},
     {kUserNameTooLong, "user_name_too_long", "28000", kFatal, "the user name is too long ({} bytes)",
      "A user name may have at most 127 bytes."},
+    // PostgreSQL's own texts: programs look for them.
+    {kNoHbaEntry, "no_hba_entry", "28000", kFatal, "no pg_hba.conf entry for {}", "auth_hba_file of pgweir has no line for it."},
+    {kHbaRejected, "hba_rejected", "28000", kFatal, "pg_hba.conf rejects connection for {}", "A line of auth_hba_file of pgweir says so."},
+    {kCertificateFailed, "certificate_failed", "28000", kFatal, "certificate authentication failed for user \"{}\"", ""},
+    {kPeerFailed, "peer_failed", "28000", kFatal, "Peer authentication failed for user \"{}\"", ""},
     // timeouts
     {kQueryTimeout, "query_timeout", "57014", kError, "canceling statement due to query_timeout",
      "Make the statement faster, or raise query_timeout."},

@@ -23,7 +23,7 @@ enum class ErrorCode : uint8_t {
   // login
   kUnknownDatabase, kPasswordFailed, kRejected, kLoginTimeout, kTlsRequired, kClearAfterTls, kNoUserName, kStartupLayout,
   kUnsupportedProtocol, kUnsupportedStartupParameter, kUnsupportedStartupOption, kReplicationUnsupported, kDatabaseDisabled,
-  kUserNameTooLong,
+  kUserNameTooLong, kNoHbaEntry, kHbaRejected, kCertificateFailed, kPeerFailed,
   // timeouts
   kQueryTimeout, kTransactionTimeout, kIdleTransactionTimeout, kClientIdleTimeout, kCanceled,
   // life cycle

@@ -19,6 +19,8 @@ enum Authentication : uint32_t {
 };
 
 constexpr size_t kCancelKeyBytesMin = 4;
+constexpr const char* kHowToKnow =
+    "clients that log in by trust, cert or peer bring none: keep this user's plain password, or give the database a user and password";
 constexpr size_t kMd5SaltBytes = 4;
 
 // The zero-terminated string at the front of `rest`, which is moved behind the zero; nothing when there is no zero.
@@ -122,7 +124,7 @@ ServerLogin::Step ServerLogin::OnAuthentication(std::string_view body, std::stri
 
 ServerLogin::Step ServerLogin::SendCleartext(std::string& out) {
   if (Kind() != SecretKind::kPlain) {
-    return Malformed("the server asks for a cleartext password, which is not known; configure a plain password for this user");
+    return Malformed(std::string("the server asks for a cleartext password, which is not known; ") + kHowToKnow);
   }
   MessageWriter(out).Begin('p').Text(*credentials_.secret).End();
   state_ = State::kPasswordSent;
@@ -133,7 +135,7 @@ ServerLogin::Step ServerLogin::SendMd5(std::string_view salt, std::string& out) 
   if (salt.size() != kMd5SaltBytes) return Malformed("the server sent a malformed request for an md5 password");
   const auto kind = Kind();
   if (kind != SecretKind::kPlain && kind != SecretKind::kMd5) {
-    return Malformed("the server asks for an md5 password; configure a plain or md5 secret for this user");
+    return Malformed(std::string("the server asks for an md5 password, and no plain or md5 secret is known; ") + kHowToKnow);
   }
   std::string secret =
       kind == SecretKind::kMd5 ? *credentials_.secret : Md5Secret(credentials_.user, *credentials_.secret);
@@ -157,8 +159,8 @@ ServerLogin::Step ServerLogin::StartScram(std::string_view mechanisms, std::stri
   if (!has_scram) return Malformed("the server offers no SASL mechanism that pgweir can do (SCRAM-SHA-256)");
   if (!credentials_.keys && Kind() != SecretKind::kPlain) {
     return Malformed(
-        "the server asks for scram-sha-256; configure a plain password for this user, or let clients log in by scram-sha-256 "
-        "with the same verifier as the server's");
+        std::string("the server asks for scram-sha-256, and neither a plain password nor the keys of a client are known; ") +
+        kHowToKnow + ", or let its clients log in by scram-sha-256 with the same verifier as the server's");
   }
   const std::string first = scram_.First();
   MessageWriter(out).Begin('p').Text(kScramSha256).Int32(static_cast<int32_t>(first.size())).Bytes(first).End();

@@ -28,16 +28,15 @@
 
 #include "pool/lease.h"
 #include "pool/wait_queue.h"
-#include "protocol/client_login.h"
 #include "protocol/error_catalog.h"
 #include "protocol/frame.h"
 #include "protocol/session_settings.h"
-#include "protocol/startup.h"
 #include "proxy/backend_pool.h"
 #include "proxy/cancel_registry.h"
 #include "proxy/client_session.h"
 #include "proxy/control.h"
 #include "proxy/parts.h"
+#include "proxy/pending_login.h"
 #include "proxy/server.h"
 #include "proxy/shared.h"
 #include "proxy/socket.h"
@@ -108,6 +107,7 @@ class Client final : public SocketHandler {
   void OnCancelRequest(std::function<void()> done);
   void OnConsoleReply(std::string bytes);
   void OnVerifierDerived(protocol::ScramVerifier verifier);
+  void OnPeerUser(const tl::expected<std::string, std::string>& name);
   void OnCancelSent();
   // Ends it with a FATAL, between messages; used by KILL, drain, removed databases.
   void End(protocol::ErrorCode code);
@@ -146,11 +146,17 @@ class Client final : public SocketHandler {
   size_t LoginInput(std::string_view chunk);
   void OnLoginStep(protocol::ClientLogin::Step step, const std::string& out);
   void OnAuthenticated();
-  void EnterConsole();
+  void EnterConsole(ConsoleAccess access);
   void Attach();
   void SendWelcome();
   protocol::SettingsRef VerifiedSettings() const;
   bool IsConsoleDatabase() const;
+
+  // client_identity.cc
+  bool IsOwnerAtConsole() const;
+  bool ChooseMethod();  // false: no line lets it in, and it is closing
+  void Identify();      // by certificate or peer, then the exchange begins
+  void LogRefusedLogin(std::string_view cause) const;
 
   // client_query.cc
   size_t Input(std::string_view chunk);
@@ -345,17 +351,7 @@ class Client final : public SocketHandler {
   std::optional<protocol::ErrorReport> timeout_report_;  // our clock asked for the cancel that is under way
   std::optional<protocol::ErrorReport> refusal_;         // for the first message in input_
 
-  // Only until the client is logged in.
-  struct Login {
-    protocol::StartupMessage startup;
-    std::shared_ptr<protocol::ClientLogin> exchange;  // shared with a helper thread while a slow step runs there
-    bool step_runs = false;
-    std::optional<std::string> secret;
-    RuntimeRef runtime;                       // keeps `section` alive over a reload
-    const conf::Database* section = nullptr;  // nullptr: unknown database, told after authentication
-    std::vector<protocol::Setting> wanted;    // startup values to prove and to follow
-  };
-  std::unique_ptr<Login> login_;
+  std::unique_ptr<PendingLogin> login_;  // only until the client is logged in
   ConsoleAccess console_access_ = ConsoleAccess::kNone;
   bool console_busy_ = false;
   std::string close_reason_;

@@ -1,30 +1,20 @@
 // Client, from its first byte to its welcome.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 
 #include "protocol/message_writer.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
+#include "proxy/peer_identity.h"
 #include "proxy/worker.h"
 
 namespace proxy {
 namespace {
 
 bool IsRejectedAddress(int fd, const std::vector<conf::AddressRange>& ranges) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  if (ranges.empty() || getpeername(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0) return false;
-  const bool is_v6 = address.ss_family == AF_INET6;
-  if (!is_v6 && address.ss_family != AF_INET) return false;
-  const uint8_t* bytes = is_v6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_addr.s6_addr
-                               : reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in&>(address).sin_addr);
-  if (is_v6 && IN6_IS_ADDR_V4MAPPED(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr)) {
-    return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.Contains(bytes + 12, false); });
-  }
-  return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.Contains(bytes, is_v6); });
+  if (ranges.empty()) return false;
+  const auto address = AddressOfPeer(fd);
+  return address && std::any_of(ranges.begin(), ranges.end(),
+                                [&](const auto& range) { return range.Contains(address->bytes, address->is_v6); });
 }
 
 protocol::LoginMethod MethodOf(conf::AuthType type) {
@@ -33,8 +23,27 @@ protocol::LoginMethod MethodOf(conf::AuthType type) {
     case conf::AuthType::kPassword: return protocol::LoginMethod::kPassword;
     case conf::AuthType::kMd5: return protocol::LoginMethod::kMd5;
     case conf::AuthType::kScramSha256: return protocol::LoginMethod::kScramSha256;
+    case conf::AuthType::kCert: return protocol::LoginMethod::kCert;
+    case conf::AuthType::kPeer: return protocol::LoginMethod::kPeer;
+    case conf::AuthType::kAny: return protocol::LoginMethod::kAny;
+    case conf::AuthType::kHba:
+    case conf::AuthType::kReject: break;  // ChooseMethod has left neither
   }
   return protocol::LoginMethod::kScramSha256;
+}
+
+protocol::ErrorCode RefusalOf(conf::AuthType method) {
+  switch (method) {
+    case conf::AuthType::kCert: return protocol::ErrorCode::kCertificateFailed;
+    case conf::AuthType::kPeer: return protocol::ErrorCode::kPeerFailed;
+    default: return protocol::ErrorCode::kPasswordFailed;
+  }
+}
+
+// As in PgBouncer, auth_type = any lets everybody look.
+ConsoleAccess AccessOf(const std::string& user, conf::AuthType method, const conf::Config& config) {
+  if (config.IsAdmin(user)) return ConsoleAccess::kAdmin;
+  return config.IsStats(user) || method == conf::AuthType::kAny ? ConsoleAccess::kStats : ConsoleAccess::kNone;
 }
 
 bool Contains(const std::vector<std::string>& names, std::string_view name) {
@@ -122,7 +131,7 @@ void Client::OnStartup(protocol::StartupMessage startup) {
   const conf::Global& global = worker_.config().global;
   user_ = startup.user;
   database_ = startup.database;
-  login_ = std::make_unique<Login>();
+  login_ = std::make_unique<PendingLogin>();
   login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
   const bool needs_tls = worker_.runtime().client_tls && worker_.runtime().client_tls->mode() >= conf::TlsMode::kRequire;
   if (needs_tls && socket_->tls() == nullptr && peer_ == PeerKind::kTcp) return Fatal(protocol::MakeError(ErrorCode::kTlsRequired));
@@ -161,9 +170,15 @@ void Client::OnStartup(protocol::StartupMessage startup) {
 // --- authentication ------------------------------------------------------------------------------------------------------
 
 void Client::StartLogin() {
+  if (IsOwnerAtConsole()) {
+    Log(Level::kInfo, "console_owner", {{"client", id_}, {"user", user_}});
+    return EnterConsole(ConsoleAccess::kAdmin);
+  }
+  if (!ChooseMethod()) return;
   const conf::Config& config = *login_->runtime->config;
   if (const conf::Secret* secret = config.FindSecret(user_)) login_->secret = secret->Reveal();
-  const auto method = MethodOf(config.global.auth_type);
+  if (login_->method == conf::AuthType::kCert || login_->method == conf::AuthType::kPeer) return Identify();
+  const auto method = MethodOf(login_->method);
   if (!protocol::ClientLogin::NeedsDerivation(method, login_->secret)) return BeginExchange(std::nullopt);
   const int iterations = config.global.scram_iterations;
   if (auto known = worker_.shared().verifiers.Find(user_, *login_->secret, iterations)) return BeginExchange(std::move(known));
@@ -189,9 +204,10 @@ void Client::OnVerifierDerived(protocol::ScramVerifier verifier) {
 
 void Client::BeginExchange(std::optional<protocol::ScramVerifier> derived) {
   protocol::ClientLoginOptions options;
-  options.method = MethodOf(login_->runtime->config->global.auth_type);
+  options.method = MethodOf(login_->method);
   options.user = user_;
   options.secret = login_->secret;
+  options.identity_fault = login_->identity_fault;
   options.derived = std::move(derived);
   options.random = RandomBytes(protocol::kLoginRandomBytes);
   options.process_secret = worker_.shared().process_secret;
@@ -247,22 +263,25 @@ void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& ou
     case Step::kAccepted: return OnAuthenticated();
     case Step::kMalformed:
     case Step::kRefused:
-      Log(Level::kWarning, "login_failed",
-          {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", RemoteName(socket_->fd()).address},
-           {"cause", login_->exchange->why()}});
+      LogRefusedLogin(login_->exchange->why());
       if (step == Step::kMalformed) return ProtocolError("malformed password or SASL message");
-      return Fatal(protocol::MakeError(protocol::ErrorCode::kPasswordFailed, user_));
+      return Fatal(protocol::MakeError(RefusalOf(login_->method), user_));
   }
 }
 
 void Client::OnAuthenticated() {
   using protocol::ErrorCode;
-  if (IsConsoleDatabase()) return EnterConsole();
+  if (IsConsoleDatabase()) return EnterConsole(AccessOf(user_, login_->method, worker_.config()));
   // What was true when the login began may have been reloaded since.
   login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
   login_->section = login_->runtime->config->FindDatabase(database_);
   const conf::Config& config = *login_->runtime->config;
   if (login_->section == nullptr) return Fatal(protocol::MakeError(ErrorCode::kUnknownDatabase, database_));
+  if (login_->method == conf::AuthType::kAny) {
+    // Nobody has proven the name: the client is the forced user, or, if a reload has taken that away, nobody.
+    if (login_->section->user.empty()) return Fatal(protocol::MakeError(ErrorCode::kPasswordFailed, user_));
+    user_ = login_->section->user;
+  }
   auto& pools = worker_.shared().pools;
   auto database_clients = pools.DatabaseClients(config, *login_->section, database_);
   if (!database_clients->TryTake()) {
@@ -282,9 +301,7 @@ void Client::OnAuthenticated() {
   Attach();
 }
 
-void Client::EnterConsole() {
-  const conf::Config& config = worker_.config();
-  const auto access = config.IsAdmin(user_) ? ConsoleAccess::kAdmin : config.IsStats(user_) ? ConsoleAccess::kStats : ConsoleAccess::kNone;
+void Client::EnterConsole(ConsoleAccess access) {
   if (access == ConsoleAccess::kNone || worker_.shared().console == nullptr) {
     return Fatal(protocol::MakeError(protocol::ErrorCode::kConsoleForbidden));
   }

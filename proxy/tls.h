@@ -22,6 +22,7 @@
 #include <string_view>
 #include <sys/uio.h>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "conf/config.h"
 
@@ -88,6 +89,9 @@ class TlsStream {
   // "TLSv1.3/TLS_AES_256_GCM_SHA384/ECDH=X25519", the form of SHOW CLIENTS' column tls; empty until the handshake is
   // done.
   std::string Description() const;
+  // The names in the client's certificate, which was verified in the handshake: its CN, and each DNS name among the
+  // alternative ones. Empty: it sent none, or none was asked for. Never a name with a zero byte in it.
+  std::vector<std::string> PeerNames() const;
   const std::string& error_text() const { return error_; }
 
  private:

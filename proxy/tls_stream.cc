@@ -69,6 +69,16 @@ std::string Group(SSL* ssl) {
   return "/ECDH=" + std::string(group);
 }
 
+// A CA that signs any text must not make "root\0.example.com" a root: such a name is left out.
+void AddName(const ASN1_STRING* text, std::vector<std::string>& names) {
+  unsigned char* bytes = nullptr;
+  const int length = ASN1_STRING_to_UTF8(&bytes, text);
+  if (length < 0) return;
+  std::string name(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+  OPENSSL_free(bytes);
+  if (!name.empty() && name.find('\0') == std::string::npos) names.push_back(std::move(name));
+}
+
 }  // namespace
 
 std::unique_ptr<TlsStream> TlsStream::Make(const TlsContext& context, int fd) {
@@ -177,6 +187,25 @@ void TlsStream::Shutdown() {
   ERR_clear_error();
   SSL_shutdown(ssl_);
   ERR_clear_error();
+}
+
+std::vector<std::string> TlsStream::PeerNames() const {
+  std::vector<std::string> names;
+  if (ssl_ == nullptr || !SSL_is_init_finished(ssl_) || SSL_get_verify_result(ssl_) != X509_V_OK) return names;
+  const bool was_asked = (SSL_get_verify_mode(ssl_) & SSL_VERIFY_PEER) != 0;
+  X509* certificate = was_asked ? SSL_get0_peer_certificate(ssl_) : nullptr;
+  if (certificate == nullptr) return names;
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);  // of several the first, as PostgreSQL
+  if (at >= 0) AddName(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)), names);
+  auto* alternatives = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+  for (int i = 0; i < sk_GENERAL_NAME_num(alternatives); ++i) {
+    const GENERAL_NAME* alternative = sk_GENERAL_NAME_value(alternatives, i);
+    if (alternative->type == GEN_DNS) AddName(alternative->d.dNSName, names);
+  }
+  GENERAL_NAMES_free(alternatives);
+  ERR_clear_error();
+  return names;
 }
 
 std::string TlsStream::Description() const {

@@ -26,6 +26,8 @@ void FuzzLoad(std::string_view text) {
   options.file = "fuzz.ini";
   options.read_file = [text](const std::string& path) -> tl::expected<std::string, std::string> {
     if (path.ends_with("again.ini")) return std::string(text);
+    if (path.ends_with("hba")) return std::string("local all all peer map=m\nhost all all all md5\n");
+    if (path.ends_with("ident")) return std::string("m root app\n");
     return "\"user\" \"secret\"\n";
   };
   const auto loaded = conf::LoadText(text, options);

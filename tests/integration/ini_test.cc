@@ -5,42 +5,12 @@
 
 #include "protocol/scram.h"
 #include "tests/integration/environment.h"
-#include "tests/support/wire_socket.h"
+#include "tests/integration/proxy.h"
 
 namespace integration {
 namespace {
 
 using namespace test_support;
-
-constexpr const char* kPgBouncer = "/usr/sbin/pgbouncer";
-
-// A proxy of the test's own: either program, with the ini that it was given.
-class Proxy {
- public:
-  Proxy(const std::string& program, const std::string& file, int port, const std::string& output)
-      : port_(port), output_(output), process_({.arguments = {program, file}, .output_file = output, .user = UnprivilegedUser()}) {
-    const bool listens = Eventually([this] {
-      if (!process_.IsRunning()) throw std::runtime_error("did not start:\n" + ReadFile(output_));
-      return IsListening(port_);
-    });
-    if (!listens) throw TimedOut("does not listen:\n" + ReadFile(output_));
-  }
-  static bool IsListening(int port) {
-    try {
-      ConnectTcp(port);
-      return true;
-    } catch (const std::runtime_error&) {
-      return false;
-    }
-  }
-  int port() const { return port_; }
-  std::string output() const { return ReadFile(output_); }
-
- private:
-  int port_;
-  std::string output_;
-  ChildProcess process_;
-};
 
 class IniTest : public testing::Test {
  protected:

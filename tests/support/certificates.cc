@@ -58,7 +58,7 @@ Identity Make(const Request& request, const Identity* authority) {
   X509_gmtime_adj(X509_getm_notAfter(certificate), request.valid_to_days * kDaySeconds);
   X509_set_pubkey(certificate, made.key.get());
   const auto* name = reinterpret_cast<const unsigned char*>(request.common_name.c_str());
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8, name, -1, -1, 0);
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8, name, static_cast<int>(request.common_name.size()), -1, 0);
   X509_set_issuer_name(certificate, X509_get_subject_name(issuer));
   AddExtension(certificate, issuer, NID_basic_constraints, request.is_authority ? "critical,CA:TRUE" : "CA:FALSE");
   AddExtension(certificate, issuer, NID_subject_key_identifier, "hash");
@@ -99,6 +99,9 @@ CertificateFiles MakeCertificates(const std::string& folder) {
   const Identity other_ca = Make({.common_name = "pgweir other test CA", .is_authority = true}, nullptr);
   const Identity server = Make({.common_name = "localhost", .alternative_names = server_names}, &ca);
   const Identity client = Make({.common_name = "client"}, &ca);
+  const Identity robot = Make({.common_name = "robot", .alternative_names = "DNS:app,IP:127.0.0.1,DNS:*.test"}, &ca);
+  const Identity zero_byte = Make({.common_name = std::string("client\0.example.test", 20)}, &ca);
+  const Identity stranger = Make({.common_name = "client"}, &other_ca);
   const Identity wrong_host = Make({.common_name = "elsewhere.test", .alternative_names = "DNS:elsewhere.test"}, &ca);
   const Identity expired = Make({.common_name = "localhost",
                                  .alternative_names = server_names,
@@ -115,6 +118,12 @@ CertificateFiles MakeCertificates(const std::string& folder) {
       .wrong_host_key = WriteKey(wrong_host, folder + "/wrong_host.key"),
       .expired_cert = WriteCertificate(expired, folder + "/expired.crt"),
       .expired_key = WriteKey(expired, folder + "/expired.key"),
+      .robot_cert = WriteCertificate(robot, folder + "/robot.crt"),
+      .robot_key = WriteKey(robot, folder + "/robot.key"),
+      .zero_byte_cert = WriteCertificate(zero_byte, folder + "/zero_byte.crt"),
+      .zero_byte_key = WriteKey(zero_byte, folder + "/zero_byte.key"),
+      .stranger_cert = WriteCertificate(stranger, folder + "/stranger.crt"),
+      .stranger_key = WriteKey(stranger, folder + "/stranger.key"),
       .other_ca = WriteCertificate(other_ca, folder + "/other_ca.crt"),
   };
 }

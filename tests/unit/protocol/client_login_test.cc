@@ -148,6 +148,34 @@ TEST(ClientLogin, TrustWantsAKnownUser) {
   EXPECT_TRUE(Talk(LoginMethod::kTrust, "pencil", "").messages.empty());
 }
 
+TEST(ClientLogin, CertAndPeerWantAKnownUserAndAnIdentityThatIsTheirs) {
+  for (const LoginMethod method : {LoginMethod::kCert, LoginMethod::kPeer}) {
+    ClientLoginOptions known = Options(method, "");
+    ClientLogin unlooked(known);
+    EXPECT_EQ(Talk(unlooked, "").step, Step::kRefused) << "nobody has looked";
+    known.identity_fault = "the certificate is of 'bert'";
+    ClientLogin other(known);
+    EXPECT_EQ(Talk(other, "").step, Step::kRefused);
+    EXPECT_EQ(other.why(), "the certificate is of 'bert'");
+    known.identity_fault.clear();
+    ClientLogin right(known);
+    const Conversation talk = Talk(right, "");
+    EXPECT_EQ(talk.step, Step::kAccepted);
+    EXPECT_TRUE(talk.messages.empty()) << "nothing before the welcome";
+    known.secret.reset();
+    ClientLogin unknown(known);
+    EXPECT_EQ(Talk(unknown, "").step, Step::kRefused);
+    EXPECT_EQ(unknown.why(), "unknown user");
+  }
+}
+
+TEST(ClientLogin, AnyLooksAtNothing) {
+  for (const auto& secret : {std::optional<std::string>(), std::optional<std::string>(""), std::optional<std::string>("pencil")}) {
+    ClientLogin login(Options(LoginMethod::kAny, secret));
+    EXPECT_EQ(Talk(login, "").step, Step::kAccepted);
+  }
+}
+
 TEST(ClientLogin, AnEmptySecretOpensNothing) {
   for (const LoginMethod method : {LoginMethod::kPassword, LoginMethod::kMd5, LoginMethod::kScramSha256}) {
     ClientLogin login(Options(method, ""));

@@ -1,0 +1,108 @@
+// Client: how it may log in by auth_hba_file, and who it is where that needs no password (cert, peer, the console's owner).
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "conf/hba.h"
+#include "conf/ident.h"
+#include "proxy/client.h"
+#include "proxy/log.h"
+#include "proxy/peer_identity.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+namespace {
+
+// PostgreSQL's words for a login that its pg_hba.conf does not let in.
+std::string Describe(const conf::HbaLogin& login, const std::string& address) {
+  return "host \"" + (login.is_local ? "[local]" : address) + "\", user \"" + std::string(login.user) + "\", database \"" +
+         std::string(login.database) + "\", " + (login.is_encrypted ? "SSL encryption" : "no encryption");
+}
+
+// For the log; a certificate may hold hundreds.
+std::string Join(const std::vector<std::string>& names) {
+  constexpr size_t kShownBytesMax = 200;
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
+  return text.size() > kShownBytesMax ? text.substr(0, kShownBytesMax) + "..." : text;
+}
+
+// The empty text when one of the identities is the user's, else why not.
+std::string FaultOf(const std::vector<std::string>& identities, const PendingLogin& login, const std::string& user, const std::string& who) {
+  if (conf::IsUser(identities, login.map, login.runtime->config->ident.get(), user)) return "";
+  return who + Join(identities) + ", which is not this user" + (login.map.empty() ? "" : " by the map '" + login.map + "'");
+}
+
+std::string CertificateFault(const TlsStream* tls, const PendingLogin& login, const std::string& user) {
+  if (tls == nullptr) return "the connection is not encrypted, so that there is no certificate";
+  const std::vector<std::string> names = tls->PeerNames();
+  if (names.empty()) return "the client sent no certificate with a name in it";
+  return FaultOf(names, login, user, "the certificate is of ");
+}
+
+}  // namespace
+
+// As in PgBouncer, and only for its configuration: whoever may stop the process may also run its console.
+bool Client::IsOwnerAtConsole() const {
+  if (!worker_.config().owner_is_admin || !IsConsoleDatabase() || user_ != "pgbouncer" || peer_ != PeerKind::kUnix) return false;
+  return UidOfPeer(socket_->fd()) == geteuid();
+}
+
+bool Client::ChooseMethod() {
+  const conf::Config& config = *login_->runtime->config;
+  login_->method = config.global.auth_type;
+  if (login_->method != conf::AuthType::kHba) return true;
+  const PeerName peer = RemoteName(socket_->fd());
+  conf::HbaLogin login{.is_local = peer_ == PeerKind::kUnix, .is_encrypted = socket_->tls() != nullptr, .user = user_, .database = database_};
+  const conf::HbaRule* rule = nullptr;
+  if (const auto address = login.is_local ? std::nullopt : AddressOfPeer(socket_->fd())) {
+    login.is_v6 = address->is_v6;
+    std::copy(std::begin(address->bytes), std::end(address->bytes), login.address);
+    rule = config.hba->Find(login);
+  } else if (login.is_local) {
+    rule = config.hba->Find(login);
+  }
+  if (rule != nullptr && rule->method != conf::AuthType::kReject) {
+    login_->method = rule->method;
+    login_->map = rule->map;
+    return true;
+  }
+  const std::string cause = rule == nullptr ? "no line of auth_hba_file fits" : "rejected by " + rule->file + ":" + std::to_string(rule->line);
+  LogRefusedLogin(cause);
+  const auto code = rule == nullptr ? protocol::ErrorCode::kNoHbaEntry : protocol::ErrorCode::kHbaRejected;
+  Fatal(protocol::MakeError(code, Describe(login, peer.address)));
+  return false;
+}
+
+void Client::LogRefusedLogin(std::string_view cause) const {
+  Log(Level::kWarning, "login_failed",
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", RemoteName(socket_->fd()).address}, {"cause", cause}});
+}
+
+void Client::Identify() {
+  if (login_->method == conf::AuthType::kCert) {
+    login_->identity_fault = CertificateFault(socket_->tls(), *login_, user_);
+    return BeginExchange(std::nullopt);
+  }
+  const auto uid = peer_ == PeerKind::kUnix ? UidOfPeer(socket_->fd()) : std::nullopt;
+  if (!uid) {
+    login_->identity_fault = "the connection did not come by the Unix socket";
+    return BeginExchange(std::nullopt);
+  }
+  // The name may have to come over the network, so a helper thread asks.
+  const bool queued = worker_.shared().helpers.Run([worker = &worker_, id = id_, uid = *uid] {
+    worker->Post([worker, id, name = NameOfUid(uid)] {
+      if (Client* client = worker->FindClient(id)) client->OnPeerUser(name);
+    });
+  });
+  if (!queued) TooBusy("too many name lookups in progress");
+}
+
+void Client::OnPeerUser(const tl::expected<std::string, std::string>& name) {
+  if (state_ != ClientState::kLogin || !login_ || login_->exchange) return;
+  login_->identity_fault = name ? FaultOf({*name}, *login_, user_, "the peer is the system's user ") : name.error();
+  BeginExchange(std::nullopt);
+  RunPending();
+}
+
+}  // namespace proxy

@@ -1,0 +1,62 @@
+#include "proxy/peer_identity.h"
+
+#include <netinet/in.h>
+#include <pwd.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <vector>
+
+namespace proxy {
+
+std::optional<PeerAddress> AddressOfPeer(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
+  PeerAddress address;
+  if (storage.ss_family == AF_INET) {
+    std::memcpy(address.bytes, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, sizeof(in_addr));
+    return address;
+  }
+  if (storage.ss_family != AF_INET6) return std::nullopt;
+  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+    std::memcpy(address.bytes, v6.s6_addr + 12, sizeof(in_addr));
+  } else {
+    address.is_v6 = true;
+    std::memcpy(address.bytes, v6.s6_addr, sizeof v6.s6_addr);
+  }
+  return address;
+}
+
+std::optional<uid_t> UidOfPeer(int fd) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  // a TCP socket answers SO_PEERCRED, too, with a uid that means nothing
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0 || storage.ss_family != AF_UNIX) return std::nullopt;
+  ucred credentials{};
+  length = sizeof credentials;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0 || length != sizeof credentials) return std::nullopt;
+  if (credentials.uid == static_cast<uid_t>(-1)) return std::nullopt;
+  return credentials.uid;
+}
+
+tl::expected<std::string, std::string> NameOfUid(uid_t uid) {
+  constexpr size_t kEntryBytesMax = 1 << 20;
+  const std::string who = "uid " + std::to_string(uid) + " of the peer ";
+  std::vector<char> buffer(1024);
+  passwd entry{};
+  passwd* found = nullptr;
+  int error = getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found);
+  while (error == ERANGE && buffer.size() < kEntryBytesMax) {
+    buffer.resize(buffer.size() * 2);
+    error = getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found);
+  }
+  if (error != 0) return tl::unexpected(who + "cannot be looked up: " + std::generic_category().message(error));
+  if (found == nullptr || *found->pw_name == '\0') return tl::unexpected(who + "has no name on this system");
+  return std::string(found->pw_name);
+}
+
+}  // namespace proxy

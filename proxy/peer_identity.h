@@ -1,0 +1,26 @@
+// Who is at the other end of a client's socket, as far as the kernel and the system's user database tell.
+//
+// What: the address, which lines of auth_hba_file look at; the uid that opened a Unix socket; the name of a uid.
+// Threads: any. NameOfUid may ask the network (LDAP, NIS) and blocks: helper threads only.
+// Source: unix(7), SO_PEERCRED: the credentials are those at the time of connect().
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+
+namespace proxy {
+
+struct PeerAddress {
+  bool is_v6 = false;
+  uint8_t bytes[16] = {};  // IPv4 in the first 4, also when the socket shows it as ::ffff:a.b.c.d
+};
+std::optional<PeerAddress> AddressOfPeer(int fd);  // nullopt: a Unix socket, or gone
+std::optional<uid_t> UidOfPeer(int fd);            // nullopt: not a Unix socket
+
+tl::expected<std::string, std::string> NameOfUid(uid_t uid);  // the error is for the log
+
+}  // namespace proxy
