@@ -264,6 +264,7 @@ void Client::OnAuthenticated() {
   const conf::Config& config = *login_->runtime->config;
   if (login_->section == nullptr) return Fatal(protocol::MakeError(ErrorCode::kUnknownDatabase, database_));
   auto& pools = worker_.shared().pools;
+  if (pools.IsDisabled(database_)) return Fatal(protocol::MakeError(ErrorCode::kDatabaseDisabled, database_));
   auto database_clients = pools.DatabaseClients(config, *login_->section, database_);
   if (!database_clients->TryTake()) {
     return Fatal(protocol::MakeError(ErrorCode::kTooManyDatabaseClients, std::to_string(database_clients->limit())));
