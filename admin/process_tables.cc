@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "admin/own_pool.h"
 #include "admin/row.h"
 #include "admin/text.h"
 #include "conf/units.h"
@@ -128,8 +129,9 @@ Columns MemColumns() { return {{"name", kText}, {"size", kInt4}, {"used", kInt4}
 
 std::vector<Row> MemRows(const proxy::Snapshot& snapshot) {
   const Connections sum = Sum(snapshot);
-  uint64_t statements = 0, statement_bytes = 0;
+  uint64_t pools = 0, statements = 0, statement_bytes = 0;
   for (const proxy::PoolRow& pool : snapshot.pools) {
+    pools += pool.database == kOwnName ? 0 : 1;  // the console's own is none
     statements += pool.statements;
     statement_bytes += pool.statement_bytes;
   }
@@ -140,7 +142,7 @@ std::vector<Row> MemRows(const proxy::Snapshot& snapshot) {
   constexpr size_t kPool = sizeof(proxy::BackendPool);
   return {row("client_cache", kClient, sum.clients, sum.clients * kClient),
           row("server_cache", kServer, sum.servers, sum.servers * kServer),
-          row("pool_cache", kPool, snapshot.pools.size(), snapshot.pools.size() * kPool),
+          row("pool_cache", kPool, pools, pools * kPool),
           row("prepared_statement_texts", statements == 0 ? 0 : static_cast<size_t>(statement_bytes / statements), statements,
               statement_bytes)};
 }

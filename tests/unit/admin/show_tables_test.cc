@@ -342,6 +342,15 @@ TEST_F(ShowTables, ErrorsTheLatestFirst) {
   EXPECT_EQ(Written(Show("SHOW ERRORS").rows), "killed|57P01|FATAL|1|2023-11-14 22:13:22 UTC|\nqueue_full|53300|ERROR|6|2023-11-14 22:13:21 UTC|\n");
 }
 
+TEST_F(ShowTables, MemCountsObjectsAtTheirSize) {
+  const Table table = Show("SELECT name, used, free, memtotal FROM mem WHERE used > 0");
+  ASSERT_EQ(table.rows.size(), 4U);
+  EXPECT_EQ(table.rows[0][1], "20") << "clients";
+  EXPECT_EQ(table.rows[1][1], "16") << "servers";
+  EXPECT_EQ(table.rows[2][1], "2") << "pools, and the console is none";
+  EXPECT_EQ(RowOf(table, "prepared_statement_texts"), "prepared_statement_texts|62|0|8192");
+}
+
 TEST_F(ShowTables, SocketsTellTheirSideAndWhatIsKept) {
   control_.snapshot.clients.resize(2);
   control_.snapshot.clients[0].state = "idle";
