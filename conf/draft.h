@@ -103,6 +103,9 @@ void ApplyCommandLine(Draft& draft);
 void FillUserList(Draft& draft);
 void ApplyAdminPassword(Draft& draft);
 
+// All that is made of the values of auth_ keys and of the files that they name: at a load, and again when SET changes one of them.
+void FillFromFiles(Draft& draft);
+
 // Contradictions between values that are each right alone.
 void CheckContradictions(Draft& draft);
 

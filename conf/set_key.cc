@@ -41,10 +41,9 @@ LoadResult WithKey(const Config& config, std::string_view name, std::string_view
     return tl::unexpected(std::vector<Mistake>{{origin.place, 0, std::string(key->name) + " takes effect after a restart only"}});
   }
   draft.Apply(*key, draft.config.global, {"", "", assignment->key}, std::move(assignment->value), origin);
-  if (key->name == "auth_file" && !draft.has_mistakes()) {
+  if (key->name.starts_with("auth_") && !draft.has_mistakes()) {
     draft.config.user_list.clear();
-    FillUserList(draft);
-    ApplyAdminPassword(draft);
+    FillFromFiles(draft);
   }
   CheckContradictions(draft);
   if (draft.has_mistakes()) return tl::unexpected(std::move(draft).TakeMistakes());
