@@ -1,12 +1,16 @@
 #include "admin/command.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <utility>
 #include <vector>
 
+#include "admin/select.h"
 #include "admin/text.h"
 #include "admin/tokens.h"
 #include "conf/nearest.h"
+#include "conf/units.h"
 
 namespace admin {
 namespace {
@@ -43,6 +47,15 @@ bool IsKeyword(const Token& token, std::string_view keyword) {
   return token.kind == TokenKind::kWord && Upper(token.text) == keyword;
 }
 
+// What may follow BEGIN and SET TRANSACTION.
+bool IsTransactionWord(const Token& token) {
+  constexpr std::array<std::string_view, 16> kWords = {"TRANSACTION", "WORK",       "ISOLATION",    "LEVEL", "READ", "WRITE",
+                                                       "ONLY",        "COMMITTED",  "UNCOMMITTED",  "NOT",   "AND",  "NO",
+                                                       "REPEATABLE",  "DEFERRABLE", "SERIALIZABLE", "CHAIN"};
+  if (token.kind == TokenKind::kComma) return true;
+  return std::any_of(kWords.begin(), kWords.end(), [&](std::string_view word) { return IsKeyword(token, word); });
+}
+
 // Decimal as in the column id, or 0x... as in the column ptr.
 std::optional<uint64_t> ParseClientId(std::string_view text) {
   int base = 10;
@@ -56,9 +69,24 @@ std::optional<uint64_t> ParseClientId(std::string_view text) {
   return id;
 }
 
+// The last two words of PAUSE [database] TIMEOUT 5s.
+tl::expected<std::chrono::microseconds, ErrorReport> ParseTimeout(const Verb& verb, const Token& value) {
+  const auto timeout = conf::ParseDuration(value.text);
+  if (timeout && timeout->count() > 0 && *timeout <= kPauseTimeoutMax) return *timeout;
+  return RefuseUsage(verb, Quote(value.text) + " is not a time up to 24h");
+}
+
 ParseResult ParseArgument(const Verb& verb, Tokens tokens) {
   Command command{.verb = &verb};
+  if (verb.argument == Argument::kOptionalDatabaseAndTimeout && tokens.size() >= 2 && IsName(tokens.back()) &&
+      IsKeyword(tokens[tokens.size() - 2], "TIMEOUT")) {
+    const auto timeout = ParseTimeout(verb, tokens.back());
+    if (!timeout) return tl::unexpected(timeout.error());
+    command.timeout = *timeout;
+    tokens = tokens.first(tokens.size() - 2);
+  }
   if (tokens.empty()) {
+    if (verb.argument == Argument::kDatabase) return RefuseUsage(verb, "a database is required");
     if (verb.argument == Argument::kClientId) return RefuseUsage(verb, std::string(verb.words) + " needs an argument");
     return command;
   }
@@ -88,8 +116,36 @@ ParseResult ParseArgument(const Verb& verb, Tokens tokens) {
   return command;
 }
 
+bool AreKeywords(Tokens tokens, std::initializer_list<std::string_view> keywords) {
+  return std::equal(tokens.begin(), tokens.end(), keywords.begin(), keywords.end(), IsKeyword);
+}
+
+// BEGIN, START TRANSACTION, COMMIT, END, ROLLBACK and ABORT with their modes; nullopt: it begins with none of them.
+std::optional<ParseResult> ParseTransaction(Tokens tokens) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kTags = {{{"BEGIN", "BEGIN"},
+                                                                                  {"START", "START TRANSACTION"},
+                                                                                  {"COMMIT", "COMMIT"},
+                                                                                  {"END", "COMMIT"},
+                                                                                  {"ROLLBACK", "ROLLBACK"},
+                                                                                  {"ABORT", "ROLLBACK"}}};
+  const auto* tag = std::find_if(kTags.begin(), kTags.end(), [&](const auto& each) { return IsKeyword(tokens[0], each.first); });
+  if (tag == kTags.end()) return std::nullopt;
+  const Verb& verb = *FindVerb(VerbId::kTransaction);
+  for (const Token& token : tokens.subspan(1)) {
+    if (!IsTransactionWord(token)) return RefuseUsage(verb, "unexpected " + Quote(token.text) + " after " + std::string(tag->first));
+  }
+  Command command{.verb = &verb};
+  command.value = tag->second;
+  return command;
+}
+
 ParseResult ParseShow(Tokens tokens) {
   if (tokens.empty() || !IsName(tokens[0])) return Refuse("SHOW needs to know what");
+  if (AreKeywords(tokens, {"TRANSACTION", "ISOLATION", "LEVEL"})) {
+    Command command{.verb = FindVerb(VerbId::kShowDriverSetting)};
+    command.argument = "transaction_isolation";
+    return command;
+  }
   const std::string words = "SHOW " + Upper(tokens[0].text);
   for (const Verb& verb : Verbs()) {
     if (verb.words == words && !words.ends_with('*')) return ParseArgument(verb, tokens.subspan(1));
@@ -108,6 +164,10 @@ ParseResult ParseSet(Tokens tokens) {
   if (tokens.size() > 1 && IsName(tokens[1]) && !IsKeyword(tokens[1], "TO") &&
       (IsKeyword(tokens[0], "SESSION") || IsKeyword(tokens[0], "LOCAL"))) {
     tokens = tokens.subspan(1);
+  }
+  if (tokens.size() >= 3 && AreKeywords(tokens.first(3), {"CHARACTERISTICS", "AS", "TRANSACTION"})) tokens = tokens.subspan(2);
+  if (tokens.size() > 1 && IsKeyword(tokens[0], "TRANSACTION") && std::all_of(tokens.begin(), tokens.end(), IsTransactionWord)) {
+    return Command{.verb = FindVerb(VerbId::kSetDriverSetting)};
   }
   const Verb& set_key = *FindVerb(VerbId::kSetKey);
   if (tokens.size() < 3 || !IsName(tokens[0]) ||
@@ -131,6 +191,7 @@ ParseResult ParseSet(Tokens tokens) {
 }  // namespace
 
 ParseResult ParseCommand(std::string_view sql) {
+  if (IsSelect(sql)) return ParseSelect(sql);
   const auto all = Tokenise(sql);
   if (!all) return Refuse(all.error());
   const auto is_semicolon = [](const Token& token) { return token.kind == TokenKind::kSemicolon; };
@@ -146,6 +207,8 @@ ParseResult ParseCommand(std::string_view sql) {
   }
   if (IsKeyword(tokens[0], "SHOW")) return ParseShow(tokens.subspan(1));
   if (IsKeyword(tokens[0], "SET")) return ParseSet(tokens.subspan(1));
+  if (auto transaction = ParseTransaction(tokens)) return std::move(*transaction);
+  if (AreKeywords(tokens, {"RELOAD", "DRY", "RUN"})) return Command{.verb = FindVerb(VerbId::kReloadDryRun)};
   if (tokens[0].kind == TokenKind::kWord) {
     for (const Verb& verb : Verbs()) {
       if (verb.words == Upper(tokens[0].text)) return ParseArgument(verb, tokens.subspan(1));

@@ -1,12 +1,9 @@
 #include "admin/connection_tables.h"
 
-#include <algorithm>
 #include <charconv>
-#include <ctime>
-#include <tuple>
 
+#include "admin/row.h"
 #include "admin/text.h"
-#include "conf/units.h"
 
 namespace admin {
 namespace {
@@ -34,8 +31,7 @@ Columns CommonColumns() {
           {"tls", kText},
           {"application_name", kText},
           {"prepared_statements", kInt4},
-          {"id", kInt4},
-          {"worker", kInt4}};
+          {"id", kInt4}};
 }
 
 std::string Hex(uint64_t id) {
@@ -46,68 +42,78 @@ std::string Hex(uint64_t id) {
 
 std::string LinkText(uint64_t id) { return id == 0 ? std::string() : Hex(id); }
 
-std::optional<std::string> NumberOrNull(uint64_t id) {
-  if (id == 0) return std::nullopt;
-  return std::to_string(id);
+struct Times {
+  TimeTexts connects, requests;
+};
+
+// The columns that PgBouncer has, of either side.
+Row CommonRow(const proxy::ClientRow& client, Times& times) {
+  return MakeRow("C", Printable(client.user), Printable(client.database), "none", std::string(client.state), client.addr,
+                 std::to_string(client.port), client.local_addr, std::to_string(client.local_port),
+                 times.connects.Of(client.connect_time), times.requests.Of(client.request_time),
+                 std::to_string(client.wait_us / 1'000'000), std::to_string(client.wait_us % 1'000'000), "0", Hex(client.id),
+                 LinkText(client.link_id), "0", client.tls, Printable(client.application_name),
+                 std::to_string(client.prepared_statements), std::to_string(client.id));
 }
 
-// Moves the values in; an initialiser list would copy each of them.
-template <typename... Values>
-Row MakeRow(Values&&... values) {
-  Row row;
-  row.reserve(sizeof...(values));
-  (row.emplace_back(std::forward<Values>(values)), ...);
+Row CommonRow(const proxy::ServerRow& server, Times& times) {
+  return MakeRow("S", Printable(server.user), Printable(server.database), "none", std::string(server.state), server.addr,
+                 std::to_string(server.port), server.local_addr, std::to_string(server.local_port),
+                 times.connects.Of(server.connect_time), times.requests.Of(server.request_time), "0", "0",
+                 server.close_needed.empty() ? "0" : "1", Hex(server.id), LinkText(server.link_id),
+                 std::to_string(server.remote_pid), server.tls, Printable(server.application_name),
+                 std::to_string(server.prepared_statements), std::to_string(server.id));
+}
+
+constexpr size_t kStateColumn = 4;  // of the common ones
+
+// What is kept of a connection's input and output; positions in PgBouncer's one buffer, which is not here, are 0.
+template <typename Connection>
+Row SocketRow(const Connection& connection, std::string_view side, Times& times) {
+  Row row = CommonRow(connection, times);
+  row[kStateColumn] = std::string(side) + *row[kStateColumn];
+  const std::string kept = std::to_string(connection.kept_bytes), unsent = std::to_string(connection.unsent_bytes);
+  for (const std::string& value : {kept, std::string("0"), std::to_string(connection.message_left), std::string("0"), unsent, kept, unsent}) {
+    row.emplace_back(value);
+  }
+  row.emplace_back(std::to_string(connection.worker));
   return row;
 }
 
-// Connections come in their thousands and mostly in the same seconds: the text of the last second is kept.
-class TimeTexts {
- public:
-  const std::optional<std::string>& Of(proxy::WallTime time) {
-    const auto second = std::chrono::floor<std::chrono::seconds>(time);
-    if (second != second_) {
-      second_ = second;
-      text_ = LocalTime(time);
-    }
-    return text_;
-  }
-
- private:
-  std::chrono::sys_seconds second_{};
-  std::optional<std::string> text_;
-};
+template <typename Connection>
+bool IsActive(const Connection& connection) {
+  return connection.link_id != 0 || connection.kept_bytes > 0 || connection.unsent_bytes > 0;
+}
 
 }  // namespace
 
-std::optional<std::string> LocalTime(proxy::WallTime time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  if (seconds == 0) return std::nullopt;
-  std::tm local{};
-  localtime_r(&seconds, &local);
-  char text[64];
-  return std::string(text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %Z", &local));
+Columns ClientColumns() {
+  Columns columns = CommonColumns();
+  columns.push_back({"worker", ColumnType::kInt4});
+  return columns;
 }
 
-Columns ClientColumns() { return CommonColumns(); }
-
 Columns ServerColumns() {
-  Columns columns = CommonColumns();
+  Columns columns = ClientColumns();
   columns.push_back({"close_reason", ColumnType::kText});
+  return columns;
+}
+
+Columns SocketColumns() {
+  Columns columns = CommonColumns();
+  for (const char* name : {"recv_pos", "pkt_pos", "pkt_remain", "send_pos", "send_remain", "pkt_avail", "send_avail", "worker"}) {
+    columns.push_back({name, ColumnType::kInt4});
+  }
   return columns;
 }
 
 std::vector<Row> ClientRows(const proxy::Snapshot& snapshot) {
   std::vector<Row> rows;
   rows.reserve(snapshot.clients.size());
-  TimeTexts connects, requests;
+  Times times;
   for (const proxy::ClientRow& client : snapshot.clients) {
-    rows.push_back(MakeRow(
-        "C", Printable(client.user), Printable(client.database), "none", std::string(client.state), client.addr,
-        std::to_string(client.port), client.local_addr, std::to_string(client.local_port),
-        connects.Of(client.connect_time), requests.Of(client.request_time), std::to_string(client.wait_us / 1'000'000),
-        std::to_string(client.wait_us % 1'000'000), "0", Hex(client.id), LinkText(client.link_id), "0", client.tls,
-        Printable(client.application_name), std::to_string(client.prepared_statements), std::to_string(client.id),
-        std::to_string(client.worker)));
+    rows.push_back(CommonRow(client, times));
+    rows.back().emplace_back(std::to_string(client.worker));
   }
   return rows;
 }
@@ -115,50 +121,23 @@ std::vector<Row> ClientRows(const proxy::Snapshot& snapshot) {
 std::vector<Row> ServerRows(const proxy::Snapshot& snapshot) {
   std::vector<Row> rows;
   rows.reserve(snapshot.servers.size());
-  TimeTexts connects, requests;
+  Times times;
   for (const proxy::ServerRow& server : snapshot.servers) {
-    rows.push_back(
-        MakeRow("S", Printable(server.user), Printable(server.database), "none", std::string(server.state), server.addr,
-                std::to_string(server.port), server.local_addr, std::to_string(server.local_port),
-                connects.Of(server.connect_time), requests.Of(server.request_time), "0", "0",
-                server.close_needed.empty() ? "0" : "1", Hex(server.id), LinkText(server.link_id),
-                std::to_string(server.remote_pid), server.tls, Printable(server.application_name),
-                std::to_string(server.prepared_statements), std::to_string(server.id), std::to_string(server.worker),
-                server.close_needed.empty() ? std::optional<std::string>() : Printable(server.close_needed)));
+    rows.push_back(CommonRow(server, times));
+    rows.back().emplace_back(std::to_string(server.worker));
+    rows.back().push_back(server.close_needed.empty() ? std::optional<std::string>() : Printable(server.close_needed));
   }
   return rows;
 }
 
-Columns PinColumns() {
-  constexpr auto kText = ColumnType::kText;
-  constexpr auto kInt4 = ColumnType::kInt4;
-  return {{"database", kText},
-          {"user", kText},
-          {"client_id", kInt4},
-          {"server_id", kInt4},
-          {"reason", kText},
-          {"since", kText},
-          {"application_name", kText},
-          {"addr", kText},
-          {"port", kInt4}};
-}
-
-std::vector<Row> PinRows(const proxy::Snapshot& snapshot) {
-  std::vector<const proxy::ClientRow*> pinned;
-  for (const proxy::ClientRow& client : snapshot.clients) {
-    if (!client.pins.empty()) pinned.push_back(&client);
-  }
-  std::sort(pinned.begin(), pinned.end(), [](const proxy::ClientRow* left, const proxy::ClientRow* right) {
-    return std::tie(left->pinned_since, left->id) < std::tie(right->pinned_since, right->id);
-  });
+std::vector<Row> SocketRows(const proxy::Snapshot& snapshot, Sockets which) {
   std::vector<Row> rows;
-  TimeTexts times;
-  for (const proxy::ClientRow* client : pinned) {
-    for (const std::string& reason : conf::SplitList(client->pins)) {
-      rows.push_back(MakeRow(Printable(client->database), Printable(client->user), std::to_string(client->id),
-                             NumberOrNull(client->link_id), reason, times.Of(client->pinned_since),
-                             Printable(client->application_name), client->addr, std::to_string(client->port)));
-    }
+  Times times;
+  for (const proxy::ClientRow& client : snapshot.clients) {
+    if (which == Sockets::kAll || IsActive(client)) rows.push_back(SocketRow(client, "cl_", times));
+  }
+  for (const proxy::ServerRow& server : snapshot.servers) {
+    if (which == Sockets::kAll || IsActive(server)) rows.push_back(SocketRow(server, "sv_", times));
   }
   return rows;
 }

@@ -98,8 +98,7 @@ void Console::OnClosed(uint64_t client_id) {
 }
 
 std::vector<std::pair<std::string, std::string>> Console::Welcome() const {
-  // PgBouncer's, so that tools which decide by server_version take us for it.
-  return {{"server_version", "1.25.2/pgweir"},
+  return {{"server_version", std::string(*DriverSetting("server_version"))},
           {"client_encoding", "UTF8"},
           {"server_encoding", "UTF8"},
           {"DateStyle", "ISO"},

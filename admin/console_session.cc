@@ -26,13 +26,6 @@ void WriteDescription(std::string& out, const Columns& columns, std::span<const 
   }
 }
 
-bool HasBinaryNumeric(const Columns& columns, std::span<const Format> formats) {
-  for (size_t i = 0; i < columns.size(); ++i) {
-    if (columns[i].type == ColumnType::kNumeric && FormatOf(formats, i) == Format::kBinary) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 protocol::ErrorReport ConversationError(std::string_view sqlstate, std::string_view message) {
@@ -144,11 +137,6 @@ std::string ConsoleSession::OnBind(std::string_view body) {
     return Fail(ConversationError("08P01", "bind message has " + std::to_string(formats) +
                                                " result formats but query has " + std::to_string(columns.size()) +
                                                " columns"));
-  }
-  if (HasBinaryNumeric(columns, message->result_formats)) {
-    protocol::ErrorReport report = ConversationError("0A000", "columns of type numeric are sent in text format only");
-    report.hint = "Ask for text results, or use the simple query protocol.";
-    return Fail(report);
   }
   portals_.insert_or_assign(std::string(message->portal),
                             Portal{.command = statement->second, .formats = std::move(message->result_formats)});

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "admin/connection_tables.h"
+#include "admin/lease_tables.h"
+#include "admin/select.h"
 #include "admin/show_tables.h"
 #include "admin/text.h"
-#include "conf/nearest.h"
 
 namespace admin {
 namespace {
@@ -23,26 +25,41 @@ std::string CountOf(size_t count, std::string_view one) {
   return std::to_string(count) + ' ' + std::string(one) + (count == 1 ? "" : "s");
 }
 
-ErrorReport ReloadError(const std::vector<conf::Mistake>& mistakes) {
-  std::string detail;
+std::string TextOf(const std::vector<conf::Mistake>& mistakes) {
+  std::string text;
   for (size_t i = 0; i < std::min(mistakes.size(), kReloadLinesMax); ++i) {
-    if (i > 0) detail += '\n';
-    detail += Printable(mistakes[i].ToString(), kConfigValueBytesMax);
+    if (i > 0) text += '\n';
+    text += Printable(mistakes[i].ToString(), kConfigValueBytesMax);
   }
-  if (mistakes.size() > kReloadLinesMax) detail += "\nand " + CountOf(mistakes.size() - kReloadLinesMax, "other");
-  return MakeError(ErrorCode::kReloadFailed, CountOf(mistakes.size(), "mistake"), std::move(detail));
+  if (mistakes.size() > kReloadLinesMax) text += "\nand " + CountOf(mistakes.size() - kReloadLinesMax, "other");
+  return text;
 }
 
-// SET of a key of ours: the configuration file is the only place where they change.
-ErrorReport SetRefusal(const conf::Config& config, const std::string& key) {
-  std::vector<std::string_view> keys;
-  for (const conf::KeyRow& row : config.rows) keys.push_back(row.key);
-  if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-    return MakeError(ErrorCode::kConsoleSyntax, "unknown key \"" + Printable(key) + '"' + conf::DidYouMean(key, keys));
+ErrorReport ReloadError(const std::vector<conf::Mistake>& mistakes) {
+  return MakeError(ErrorCode::kReloadFailed, CountOf(mistakes.size(), "mistake"), TextOf(mistakes));
+}
+
+// What PgBouncer has for a takeover by a new process (-R), which pgweir does not do.
+ErrorReport Unsupported(VerbId verb) {
+  ErrorReport report = MakeError(ErrorCode::kConsoleUnsupported, verb == VerbId::kSuspend ? "SUSPEND is not supported" : "SHOW FDS is not supported");
+  if (verb == VerbId::kSuspend) {
+    report.detail = "It is for PgBouncer's takeover by a new process (-R), which pgweir does not do.";
+    report.hint = "PAUSE [database] TIMEOUT 5s lets transactions end and holds the clients; SHUTDOWN WAIT_FOR_CLIENTS drains.";
+  } else {
+    report.detail = "It hands descriptors, keys and passwords to a new process (-R); pgweir gives none of them away.";
+    report.hint = "SHOW SOCKETS, SHOW CLIENTS and SHOW SERVERS tell of the connections.";
   }
-  ErrorReport report = MakeError(ErrorCode::kConsoleState, '"' + key + "\" cannot be changed by SET");
-  report.hint = "Change it in the configuration file and run RELOAD.";
   return report;
+}
+
+// Writes at most kReloadLinesMax of them as notices.
+void WriteNotices(std::string& out, const std::vector<std::string>& lines) {
+  for (size_t i = 0; i < std::min(lines.size(), kReloadLinesMax); ++i) {
+    protocol::WriteNotice(out, "00000", Printable(lines[i], kConfigValueBytesMax));
+  }
+  if (lines.size() > kReloadLinesMax) {
+    protocol::WriteNotice(out, "00000", "and " + CountOf(lines.size() - kReloadLinesMax, "other change"));
+  }
 }
 
 }  // namespace
@@ -53,7 +70,9 @@ void Executor::Run(const Command& command, proxy::ConsoleAccess access, Done don
     outcome.is_empty_statement = true;
     return done(std::move(outcome));
   }
-  if (!IsAllowed(command.verb, access)) return done(Failed(MakeError(ErrorCode::kConsoleForbidden)));
+  // What a SELECT looks at needs the right to SHOW it, too.
+  const bool may_see = command.select == nullptr || command.select->table == nullptr || IsAllowed(command.select->table, access);
+  if (!IsAllowed(command.verb, access) || !may_see) return done(Failed(MakeError(ErrorCode::kConsoleForbidden)));
   outcome.tag = command.verb->tag;
   switch (command.verb->id) {
     case VerbId::kShowHelp:
@@ -61,15 +80,28 @@ void Executor::Run(const Command& command, proxy::ConsoleAccess access, Done don
       return done(std::move(outcome));
     case VerbId::kSetDriverSetting:
       return done(std::move(outcome));
+    case VerbId::kTransaction:
+      outcome.tag = command.value;
+      return done(std::move(outcome));
+    case VerbId::kSuspend:
+    case VerbId::kShowFds:
+      return done(Failed(Unsupported(command.verb->id)));
     case VerbId::kSetKey:
-      return done(Failed(SetRefusal(*control_.config(), command.argument)));
+      return Set(command, std::move(outcome), done);
     case VerbId::kReload:
       return Reload(std::move(outcome), done);
+    case VerbId::kReloadDryRun:
+      return DryRun(std::move(outcome), done);
+    case VerbId::kKillWhere:
+      return KillWhere(command, std::move(outcome), std::move(done));
     case VerbId::kShutdown:
       done(std::move(outcome));  // first the answer: the process may end before another turn
       return control_.Shutdown(command.shutdown);
     case VerbId::kPause:
     case VerbId::kResume:
+    case VerbId::kDisable:
+    case VerbId::kEnable:
+    case VerbId::kWaitClose:
     case VerbId::kKill:
     case VerbId::kKillClient:
     case VerbId::kReconnect:
@@ -83,13 +115,14 @@ void Executor::Show(const Command& command, Done done) {
   const auto answer = [this, command](proxy::Snapshot snapshot, const Done& finish) {
     own_pool_.AddTo(snapshot);
     const auto config = control_.config();
+    const Facts facts{.snapshot = snapshot, .config = *config, .run_state = control_.run_state(), .window = window_};
     Outcome outcome;
-    outcome.table = MakeTable(
-        command, {.snapshot = snapshot, .config = *config, .run_state = control_.run_state(), .window = window_});
+    outcome.table = MakeTable(command, facts);
     outcome.tag = command.verb->tag;
+    if (command.select != nullptr) outcome.tag += ' ' + std::to_string(outcome.table.rows.size());
     finish(std::move(outcome));
   };
-  const auto needed = NeededFor(command.verb->id);
+  const auto needed = NeededFor(command);
   if (!needed) return answer({}, done);
   control_.Collect(*needed,
                    [alive = std::weak_ptr(alive_), answer, finish = std::move(done)](proxy::Snapshot snapshot) {
@@ -100,14 +133,57 @@ void Executor::Show(const Command& command, Done done) {
 void Executor::Reload(Outcome outcome, const Done& done) {
   const auto changes = control_.Reload();
   if (!changes) return done(Failed(ReloadError(changes.error())));
-  for (size_t i = 0; i < std::min(changes->size(), kReloadLinesMax); ++i) {
-    protocol::WriteNotice(outcome.notices, "00000", Printable((*changes)[i], kConfigValueBytesMax));
-  }
-  if (changes->size() > kReloadLinesMax) {
-    const std::string others = "and " + CountOf(changes->size() - kReloadLinesMax, "other change");
-    protocol::WriteNotice(outcome.notices, "00000", others);
-  }
+  WriteNotices(outcome.notices, *changes);
   done(std::move(outcome));
+}
+
+void Executor::DryRun(Outcome outcome, const Done& done) {
+  const auto changes = control_.DryRun();
+  if (!changes) return done(Failed(ReloadError(changes.error())));
+  outcome.table.columns = ColumnsOf(Command{.verb = FindVerb(VerbId::kReloadDryRun)});
+  for (const std::string& change : *changes) outcome.table.rows.push_back({Printable(change, kConfigValueBytesMax)});
+  done(std::move(outcome));
+}
+
+void Executor::Set(const Command& command, Outcome outcome, const Done& done) {
+  const auto changes = control_.Set(command.argument, command.value);
+  if (!changes) {
+    ErrorReport report = MakeError(ErrorCode::kConsoleSyntax, "SET " + Printable(command.argument), TextOf(changes.error()));
+    report.hint = "SHOW CONFIG lists the keys, and which of them need a restart.";
+    return done(Failed(std::move(report)));
+  }
+  WriteNotices(outcome.notices, *changes);
+  outcome.tag += ' ' + Printable(command.argument) + '=' + Printable(command.value);
+  done(std::move(outcome));
+}
+
+void Executor::Pause(const Command& command, Outcome outcome, Done done) {
+  control_.Pause(command.argument, command.timeout,
+                 [alive = std::weak_ptr(alive_), success = std::move(outcome), tell = std::move(done)](
+                     std::optional<ErrorReport> error, const proxy::Control::Held& held) {
+                   if (alive.expired()) return;
+                   if (!error) return tell(success);
+                   if (!held.servers.empty()) error->detail = BlockersText(held);
+                   tell(Failed(std::move(*error)));
+                 });
+}
+
+void Executor::KillWhere(const Command& command, Outcome outcome, Done done) {
+  control_.Collect(proxy::Collecting::kClients, [this, alive = std::weak_ptr(alive_), select = command.select, success = std::move(outcome),
+                                                 tell = std::move(done)](const proxy::Snapshot& snapshot) {
+    if (alive.expired()) return;
+    const std::vector<Row> rows = ClientRows(snapshot);
+    std::vector<uint64_t> ids;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (!IsAdminDatabase(snapshot.clients[i].database) && IsTrue(*select->where, rows[i])) ids.push_back(snapshot.clients[i].id);
+    }
+    control_.KillClients(std::move(ids), [alive, success, tell](size_t killed) {
+      if (alive.expired()) return;
+      Outcome counted = success;
+      counted.tag += ' ' + std::to_string(killed);
+      tell(std::move(counted));
+    });
+  });
 }
 
 void Executor::Drive(const Command& command, Outcome outcome, Done done) {
@@ -116,20 +192,25 @@ void Executor::Drive(const Command& command, Outcome outcome, Done done) {
     return done(Failed(MakeError(ErrorCode::kConsoleState,
                                  "cannot " + Lower(command.verb->words) + " admin db: " + Printable(database))));
   }
+  if (command.verb->id == VerbId::kPause) return Pause(command, std::move(outcome), std::move(done));
   proxy::Control::Done finish = [alive = std::weak_ptr(alive_), success = std::move(outcome),
                                  tell = std::move(done)](std::optional<ErrorReport> error) {
     if (alive.expired()) return;
     tell(error ? Failed(std::move(*error)) : success);
   };
   switch (command.verb->id) {
-    case VerbId::kPause:
-      return control_.Pause(database, std::move(finish));
     case VerbId::kResume:
       return control_.Resume(database, std::move(finish));
     case VerbId::kKill:
       return control_.Kill(database, std::move(finish));
     case VerbId::kReconnect:
       return control_.Reconnect(database, std::move(finish));
+    case VerbId::kWaitClose:
+      return control_.WaitClose(database, std::move(finish));
+    case VerbId::kDisable:
+      return control_.Disable(database, std::move(finish));
+    case VerbId::kEnable:
+      return control_.Enable(database, std::move(finish));
     default:
       return control_.KillClient(command.client_id, std::move(finish));
   }

@@ -4,7 +4,7 @@
 // access check is the first thing that happens to every command.
 // Threads: the control thread; `done` comes in this turn or in a later one, exactly once while the Executor lives, and
 // not at all after it has gone.
-// Limits: kReloadLinesMax lines of a reload's changes or mistakes are told.
+// Limits: kReloadLinesMax lines of a reload's changes or mistakes are told; KILL WHERE ends clients, never the console's own.
 #pragma once
 
 #include <functional>
@@ -45,6 +45,10 @@ class Executor {
  private:
   void Show(const Command& command, Done done);
   void Reload(Outcome outcome, const Done& done);
+  void DryRun(Outcome outcome, const Done& done);
+  void Set(const Command& command, Outcome outcome, const Done& done);
+  void Pause(const Command& command, Outcome outcome, Done done);
+  void KillWhere(const Command& command, Outcome outcome, Done done);
   void Drive(const Command& command, Outcome outcome, Done done);
 
   proxy::Control& control_;

@@ -1,8 +1,13 @@
 #include "admin/show_tables.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "admin/connection_tables.h"
+#include "admin/lease_tables.h"
+#include "admin/process_tables.h"
+#include "admin/select.h"
 #include "admin/stats_tables.h"
 #include "admin/text.h"
 
@@ -16,7 +21,6 @@ template <typename Integer>
 std::string Number(Integer value) {
   return std::to_string(value);
 }
-std::string YesOrNo(bool value) { return value ? "yes" : "no"; }
 std::string Seconds(conf::Duration duration) {
   return Number(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
 }
@@ -126,18 +130,18 @@ std::optional<std::string> HostList(const conf::Database& database) {
   return TextOrNull(list);
 }
 
-std::vector<Row> DatabaseRows(const proxy::Snapshot& snapshot, const conf::Config& config) {
+std::vector<Row> DatabaseRows(const Facts& facts) {
   std::vector<Row> rows;
-  for (const proxy::DatabaseRow& row : snapshot.databases) {
+  for (const proxy::DatabaseRow& row : facts.snapshot.databases) {
     const conf::Database& database = row.database;
-    const int port = database.hosts.empty() ? config.global.listen_port : database.hosts[0].port;
+    const int port = database.hosts.empty() ? facts.config.global.listen_port : database.hosts[0].port;
     rows.push_back({Printable(row.name), HostList(database), Number(port),
                     Printable(database.dbname.empty() ? row.name : database.dbname), TextOrNull(database.user),
                     Number(row.settings.pool_size), Number(row.settings.min_pool_size),
                     Number(row.settings.reserve_pool_size), Seconds(row.settings.server_lifetime),
                     ModeOrNull(database.keys.pool_mode), LoadBalancing(database), Number(row.max_connections),
                     Number(row.current_connections), Number(row.max_client_connections),
-                    Number(row.current_client_connections), row.paused ? "1" : "0", "0"});
+                    Number(row.current_client_connections), row.paused ? "1" : "0", row.disabled ? "1" : "0"});
   }
   return rows;
 }
@@ -164,45 +168,65 @@ std::vector<Row> UserRows(const proxy::Snapshot& snapshot) {
   return rows;
 }
 
-// Objects are not kept after use, so nothing is ever "free"; names are not cached here and there are no peers.
-std::vector<Row> ListRows(const proxy::Snapshot& snapshot) {
-  uint64_t clients = 0, logins = 0, servers = 0;
-  for (const proxy::WorkerRow& worker : snapshot.workers) {
-    clients += worker.clients;
-    logins += worker.logins;
-    servers += worker.servers;
-  }
-  return {{"databases", Number(snapshot.databases.size())},
-          {"users", Number(snapshot.users.size())},
-          {"peers", "0"},
-          {"pools", Number(snapshot.pools.size())},
-          {"peer_pools", "0"},
-          {"free_clients", "0"},
-          {"used_clients", Number(clients)},
-          {"login_clients", Number(logins)},
-          {"free_servers", "0"},
-          {"used_servers", Number(servers)},
-          {"dns_names", "0"},
-          {"dns_zones", "0"},
-          {"dns_queries", "0"},
-          {"dns_pending", "0"}};
-}
+using Needs = std::optional<proxy::Collecting>;
 
-std::vector<Row> ConfigRows(const conf::Config& config) {
-  std::vector<Row> rows;
-  for (const conf::KeyRow& row : config.rows) {
-    rows.push_back({row.key, Printable(row.value, kConfigValueBytesMax),
-                    Printable(row.default_value, kConfigValueBytesMax), YesOrNo(row.changeable),
-                    Printable(row.source)});
-  }
-  return rows;
-}
+struct TableOf {
+  VerbId verb;
+  Needs needs;  // nullopt: nothing is collected
+  Columns (*columns)();
+  std::vector<Row> (*rows)(const Facts& facts);
+};
 
-std::vector<Row> StateRows(proxy::RunState state) {
-  return {{"active", YesOrNo(state == proxy::RunState::kActive)},
-          {"paused", YesOrNo(state == proxy::RunState::kPaused)},
-          {"suspended", "no"},
-          {"draining", YesOrNo(state == proxy::RunState::kDraining)}};
+template <VerbId verb>
+Columns StatsColumnsOf() {
+  return StatsColumns(verb);
+}
+template <VerbId verb>
+std::vector<Row> StatsRowsOf(const Facts& facts) {
+  return StatsRows(verb, facts.snapshot, facts.window);
+}
+template <std::vector<Row> (*rows)(const proxy::Snapshot&)>
+std::vector<Row> RowsOf(const Facts& facts) {
+  return rows(facts.snapshot);
+}
+template <Sockets which>
+std::vector<Row> SocketRowsOf(const Facts& facts) {
+  return SocketRows(facts.snapshot, which);
+}
+std::vector<Row> NoRows(const Facts&) { return {}; }  // what pgweir has none of: peers, zones
+
+using enum VerbId;
+using enum proxy::Collecting;
+constexpr std::array kTables = {
+    TableOf{kShowPools, kTotals, PoolColumns, RowsOf<PoolRows>},
+    TableOf{kShowClients, kClients, ClientColumns, RowsOf<ClientRows>},
+    TableOf{kShowServers, kServers, ServerColumns, RowsOf<ServerRows>},
+    TableOf{kShowSockets, kEverything, SocketColumns, SocketRowsOf<Sockets::kAll>},
+    TableOf{kShowActiveSockets, kEverything, SocketColumns, SocketRowsOf<Sockets::kActive>},
+    TableOf{kShowPins, kClients, PinColumns, RowsOf<PinRows>},
+    TableOf{kShowHolders, kEverything, HolderColumns, RowsOf<HolderRows>},
+    TableOf{kShowWaiters, kClients, WaiterColumns, RowsOf<WaiterRows>},
+    TableOf{kShowDatabases, kTotals, DatabaseColumns, DatabaseRows},
+    TableOf{kShowUsers, kTotals, UserColumns, RowsOf<UserRows>},
+    TableOf{kShowStats, kTotals, StatsColumnsOf<kShowStats>, StatsRowsOf<kShowStats>},
+    TableOf{kShowStatsTotals, kTotals, StatsColumnsOf<kShowStatsTotals>, StatsRowsOf<kShowStatsTotals>},
+    TableOf{kShowStatsAverages, kTotals, StatsColumnsOf<kShowStatsAverages>, StatsRowsOf<kShowStatsAverages>},
+    TableOf{kShowTotals, kTotals, StatsColumnsOf<kShowTotals>, StatsRowsOf<kShowTotals>},
+    TableOf{kShowLists, kTotals, ListColumns, RowsOf<ListRows>},
+    TableOf{kShowConfig, std::nullopt, ConfigColumns, ConfigRows},
+    TableOf{kShowState, std::nullopt, StateColumns, StateRows},
+    TableOf{kShowErrors, kTotals, ErrorColumns, RowsOf<ErrorRows>},
+    TableOf{kShowMem, kTotals, MemColumns, RowsOf<MemRows>},
+    TableOf{kShowDnsHosts, kTotals, DnsHostColumns, RowsOf<DnsHostRows>},
+    TableOf{kShowDnsZones, std::nullopt, DnsZoneColumns, NoRows},
+    TableOf{kShowPeers, std::nullopt, PeerColumns, NoRows},
+    TableOf{kShowPeerPools, std::nullopt, PeerPoolColumns, NoRows},
+    TableOf{kShowVersion, std::nullopt, VersionColumns, [](const Facts&) { return std::vector<Row>{{VersionText()}}; }},
+};
+
+const TableOf* FindTable(VerbId verb) {
+  const auto* found = std::find_if(kTables.begin(), kTables.end(), [verb](const TableOf& table) { return table.verb == verb; });
+  return found == kTables.end() ? nullptr : found;
 }
 
 }  // namespace
@@ -210,106 +234,35 @@ std::vector<Row> StateRows(proxy::RunState state) {
 Columns ColumnsOf(const Command& command) {
   if (command.verb == nullptr) return {};
   switch (command.verb->id) {
-    case VerbId::kShowPools:
-      return PoolColumns();
-    case VerbId::kShowClients:
-      return ClientColumns();
-    case VerbId::kShowServers:
-      return ServerColumns();
-    case VerbId::kShowPins:
-      return PinColumns();
-    case VerbId::kShowDatabases:
-      return DatabaseColumns();
-    case VerbId::kShowUsers:
-      return UserColumns();
-    case VerbId::kShowStats:
-    case VerbId::kShowStatsTotals:
-    case VerbId::kShowStatsAverages:
-    case VerbId::kShowTotals:
-      return StatsColumns(command.verb->id);
-    case VerbId::kShowLists:
-      return {{"list", kText}, {"items", kInt4}};
-    case VerbId::kShowConfig:
-      return {{"key", kText}, {"value", kText}, {"default", kText}, {"changeable", kText}, {"source", kText}};
-    case VerbId::kShowState:
-      return {{"key", kText}, {"value", kText}};
-    case VerbId::kShowVersion:
-      return {{"version", kText}};
-    case VerbId::kShowDriverSetting:
+    case kShowDriverSetting:
       return {{command.argument, kText}};
+    case kSelect:
+      return command.select == nullptr ? Columns() : command.select->columns;
+    case kReloadDryRun:
+      return {{"change", kText}};
     default:
-      return {};
+      break;
   }
+  const TableOf* table = FindTable(command.verb->id);
+  return table == nullptr ? Columns() : table->columns();
 }
 
-std::optional<proxy::Collecting> NeededFor(VerbId verb) {
-  switch (verb) {
-    case VerbId::kShowClients:
-    case VerbId::kShowPins:
-      return proxy::Collecting::kClients;
-    case VerbId::kShowServers:
-      return proxy::Collecting::kServers;
-    case VerbId::kShowPools:
-    case VerbId::kShowDatabases:
-    case VerbId::kShowUsers:
-    case VerbId::kShowStats:
-    case VerbId::kShowStatsTotals:
-    case VerbId::kShowStatsAverages:
-    case VerbId::kShowTotals:
-    case VerbId::kShowLists:
-      return proxy::Collecting::kTotals;
-    default:
-      return std::nullopt;
-  }
+std::optional<proxy::Collecting> NeededFor(const Command& command) {
+  const Verb* verb = command.select == nullptr ? command.verb : command.select->table;
+  const TableOf* table = verb == nullptr ? nullptr : FindTable(verb->id);
+  return table == nullptr ? std::nullopt : table->needs;
 }
 
 Table MakeTable(const Command& command, const Facts& facts) {
-  Table table{.columns = ColumnsOf(command)};
-  const VerbId verb = command.verb->id;
-  switch (verb) {
-    case VerbId::kShowPools:
-      table.rows = PoolRows(facts.snapshot);
-      break;
-    case VerbId::kShowClients:
-      table.rows = ClientRows(facts.snapshot);
-      break;
-    case VerbId::kShowServers:
-      table.rows = ServerRows(facts.snapshot);
-      break;
-    case VerbId::kShowPins:
-      table.rows = PinRows(facts.snapshot);
-      break;
-    case VerbId::kShowDatabases:
-      table.rows = DatabaseRows(facts.snapshot, facts.config);
-      break;
-    case VerbId::kShowUsers:
-      table.rows = UserRows(facts.snapshot);
-      break;
-    case VerbId::kShowStats:
-    case VerbId::kShowStatsTotals:
-    case VerbId::kShowStatsAverages:
-    case VerbId::kShowTotals:
-      table.rows = StatsRows(verb, facts.snapshot, facts.window);
-      break;
-    case VerbId::kShowLists:
-      table.rows = ListRows(facts.snapshot);
-      break;
-    case VerbId::kShowConfig:
-      table.rows = ConfigRows(facts.config);
-      break;
-    case VerbId::kShowState:
-      table.rows = StateRows(facts.run_state);
-      break;
-    case VerbId::kShowVersion:
-      table.rows = {{VersionText()}};
-      break;
-    case VerbId::kShowDriverSetting:
-      table.rows = {{std::string(*DriverSetting(command.argument))}};
-      break;
-    default:
-      std::abort();  // has no table: the caller asks ColumnsOf first
+  if (command.verb->id == kShowDriverSetting) {
+    return {.columns = ColumnsOf(command), .rows = {{std::string(*DriverSetting(command.argument))}}};
   }
-  return table;
+  const Select* select = command.select.get();
+  if (select != nullptr && select->table == nullptr) return {.columns = select->columns, .rows = {select->values}};
+  const TableOf* table = FindTable(select == nullptr ? command.verb->id : select->table->id);
+  if (table == nullptr) std::abort();  // has no table: the caller asks ColumnsOf first
+  Table all{.columns = table->columns(), .rows = table->rows(facts)};
+  return select == nullptr ? all : Pick(*select, std::move(all));
 }
 
 std::string VersionText() { return "pgweir " PGWEIR_VERSION; }

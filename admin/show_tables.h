@@ -28,8 +28,9 @@ struct Facts {
 Columns ColumnsOf(const Command& command);
 
 // What has to be collected before MakeTable; nullopt: nothing.
-std::optional<proxy::Collecting> NeededFor(VerbId verb);
+std::optional<proxy::Collecting> NeededFor(const Command& command);
 
+// The answer to a command that has columns: a SHOW or a SELECT.
 Table MakeTable(const Command& command, const Facts& facts);
 
 std::string VersionText();  // "pgweir 0.1.0"

@@ -1,5 +1,6 @@
 #include "admin/table.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "protocol/message_writer.h"
@@ -31,6 +32,27 @@ std::optional<Integer> ParseInteger(std::string_view text) {
   return value;
 }
 
+// Whole numbers only, which is all that the console has: digits of base 10,000, the most significant first.
+bool WriteBinaryNumeric(MessageWriter& writer, std::string_view value) {
+  constexpr int16_t kPositive = 0, kNegative = 0x4000;
+  constexpr size_t kDigitLetters = 4;
+  const bool is_negative = value.starts_with('-');
+  if (is_negative) value.remove_prefix(1);
+  if (value.empty() || value.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  value.remove_prefix(std::min(value.find_first_not_of('0'), value.size()));
+  std::vector<int16_t> digits;
+  for (size_t end = value.size(), taken = (end + kDigitLetters - 1) % kDigitLetters + 1; !value.empty(); taken = kDigitLetters) {
+    digits.push_back(*ParseInteger<int16_t>(value.substr(0, taken)));
+    value.remove_prefix(taken);
+  }
+  const auto weight = static_cast<int16_t>(static_cast<int>(digits.size()) - 1);
+  while (!digits.empty() && digits.back() == 0) digits.pop_back();
+  writer.Int32(static_cast<int32_t>(8 + 2 * digits.size())).Int16(static_cast<int16_t>(digits.size()));
+  writer.Int16(digits.empty() ? int16_t{0} : weight).Int16(is_negative ? kNegative : kPositive).Int16(0);
+  for (const int16_t digit : digits) writer.Int16(digit);
+  return true;
+}
+
 bool WriteBinary(MessageWriter& writer, ColumnType type, const std::string& value) {
   if (type == ColumnType::kInt4) {
     const auto number = ParseInteger<int32_t>(value);
@@ -44,7 +66,7 @@ bool WriteBinary(MessageWriter& writer, ColumnType type, const std::string& valu
     writer.Int32(8).Int32(static_cast<int32_t>(*number >> 32)).Int32(static_cast<int32_t>(*number & 0xffffffff));
     return true;
   }
-  if (type == ColumnType::kNumeric) return false;
+  if (type == ColumnType::kNumeric) return WriteBinaryNumeric(writer, value);
   writer.Int32(static_cast<int32_t>(value.size())).Bytes(value);  // the binary form of text is the text
   return true;
 }

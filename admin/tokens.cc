@@ -10,7 +10,7 @@ namespace {
 bool IsBlank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool StartsComment(std::string_view rest) { return rest.starts_with("--") || rest.starts_with("/*"); }
 
-// Past the comment that starts here; npos: a block comment that never ends.
+// Past the comment that starts here.
 size_t CommentBytes(std::string_view rest) {
   if (rest.starts_with("--")) return std::min(rest.find('\n'), rest.size());
   int depth = 0;
@@ -25,7 +25,7 @@ size_t CommentBytes(std::string_view rest) {
       ++at;
     }
   }
-  return std::string_view::npos;
+  return kNoEnd;
 }
 
 size_t WordBytes(std::string_view rest) {
@@ -37,7 +37,26 @@ size_t WordBytes(std::string_view rest) {
   return end;
 }
 
-// Reads the quoted text that starts here into `text`; returns its bytes with the quotes, npos when it never ends.
+tl::unexpected<std::string> Fail(std::string reason) { return tl::unexpected<std::string>(std::move(reason)); }
+
+}  // namespace
+
+size_t BlankBytes(std::string_view rest) {
+  size_t bytes = 0;
+  while (bytes < rest.size()) {
+    if (IsBlank(rest[bytes])) {
+      ++bytes;
+    } else if (StartsComment(rest.substr(bytes))) {
+      const size_t comment = CommentBytes(rest.substr(bytes));
+      if (comment == kNoEnd) return kNoEnd;
+      bytes += comment;
+    } else {
+      break;
+    }
+  }
+  return bytes;
+}
+
 size_t QuotedBytes(std::string_view rest, std::string& text) {
   const char quote = rest[0];
   for (size_t at = 1; at < rest.size(); ++at) {
@@ -47,27 +66,17 @@ size_t QuotedBytes(std::string_view rest, std::string& text) {
     }
     text.push_back(rest[at]);
   }
-  return std::string_view::npos;
+  return kNoEnd;
 }
-
-tl::unexpected<std::string> Fail(std::string reason) { return tl::unexpected<std::string>(std::move(reason)); }
-
-}  // namespace
 
 tl::expected<std::vector<Token>, std::string> Tokenise(std::string_view sql) {
   std::vector<Token> tokens;
   for (std::string_view rest = sql; !rest.empty();) {
+    const size_t blanks = BlankBytes(rest);
+    if (blanks == kNoEnd) return Fail("unterminated comment");
+    rest.remove_prefix(blanks);
+    if (rest.empty()) break;
     size_t bytes = 1;
-    if (IsBlank(rest[0])) {
-      rest.remove_prefix(1);
-      continue;
-    }
-    if (StartsComment(rest)) {
-      bytes = CommentBytes(rest);
-      if (bytes == std::string_view::npos) return Fail("unterminated comment");
-      rest.remove_prefix(bytes);
-      continue;
-    }
     Token token{TokenKind::kWord, {}};
     switch (rest[0]) {
       case ';':
@@ -83,7 +92,7 @@ tl::expected<std::vector<Token>, std::string> Tokenise(std::string_view sql) {
       case '"':
         token.kind = TokenKind::kQuoted;
         bytes = QuotedBytes(rest, token.text);
-        if (bytes == std::string_view::npos) return Fail("unterminated quoted text");
+        if (bytes == kNoEnd) return Fail("unterminated quoted text");
         break;
       default:
         bytes = WordBytes(rest);

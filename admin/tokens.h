@@ -20,6 +20,13 @@ struct Token {
   std::string text;  // without quotes
 };
 
+inline constexpr size_t kNoEnd = std::string_view::npos;  // what begins here never ends
+
+// The bytes of blanks and comments in front.
+size_t BlankBytes(std::string_view rest);
+// Reads the quoted text that starts here into `text`; its bytes with the quotes.
+size_t QuotedBytes(std::string_view rest, std::string& text);
+
 // The error is the reason, in words.
 tl::expected<std::vector<Token>, std::string> Tokenise(std::string_view sql);
 

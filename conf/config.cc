@@ -75,6 +75,7 @@ std::string_view Name(Source source) {
     case Source::kFile: return "file";
     case Source::kEnvironment: return "environment";
     case Source::kCommandLine: return "command line";
+    case Source::kConsole: return "SET";
   }
   return "";
 }

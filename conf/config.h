@@ -204,7 +204,7 @@ struct ClientTimeouts {
 };
 
 // Where the value in force comes from: what SHOW CONFIG prints in its column "source".
-enum class Source : uint8_t { kDefault, kFile, kEnvironment, kCommandLine };
+enum class Source : uint8_t { kDefault, kFile, kEnvironment, kCommandLine, kConsole };
 std::string_view Name(Source);
 
 // One row of SHOW CONFIG. Secrets are never in it.

@@ -14,7 +14,8 @@ std::string Origin::ToText() const {
     case Source::kFile: return place + ":" + std::to_string(line);
     case Source::kEnvironment: return place;
     case Source::kDefault:
-    case Source::kCommandLine: break;
+    case Source::kCommandLine:
+    case Source::kConsole: break;
   }
   return std::string(Name(source));
 }

@@ -105,6 +105,8 @@ void ApplyAdminPassword(Draft& draft);
 
 // auth_hba_file and auth_ident_file, when auth_type is hba. Before the contradictions are looked for.
 void FillHba(Draft& draft);
+// All that is made of the values of auth_ keys and of the files that they name: at a load, and again when SET changes one of them.
+void FillFromFiles(Draft& draft);
 
 // Contradictions between values that are each right alone.
 void CheckContradictions(Draft& draft);

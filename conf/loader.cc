@@ -21,13 +21,21 @@ std::vector<KeyRow> MakeRows(const Draft& draft) {
   return rows;
 }
 
+}  // namespace
+
+void FillFromFiles(Draft& draft) {
+  FillUserList(draft);
+  ApplyAdminPassword(draft);
+  FillHba(draft);
+}
+
+namespace {
+
 LoadResult Finish(Draft draft) {
   ApplyDatabaseUrl(draft);
   ApplyEnvironment(draft);
   ApplyCommandLine(draft);
-  FillUserList(draft);
-  ApplyAdminPassword(draft);
-  FillHba(draft);
+  FillFromFiles(draft);
   CheckContradictions(draft);
   if (draft.has_mistakes()) return tl::unexpected(std::move(draft).TakeMistakes());
   draft.config.rows = MakeRows(draft);

@@ -52,6 +52,10 @@ LoadResult Load(const LoadOptions&);
 // paths.
 LoadResult LoadText(std::string_view text, const LoadOptions& options);
 
+// `config` with one key of [pgweir] (of [pgbouncer] when it came from an ini, with PgBouncer's names and units) changed by SET;
+// checked as a whole. Files are read only for a key that names one, and those of the auth_ keys when one of these changes.
+LoadResult WithKey(const Config& config, std::string_view key, std::string_view value, const LoadOptions& options);
+
 // What a reload would change, a line each: "default_pool_size: 20 -> 40", "database shop: added". Secrets show only "changed".
 std::vector<std::string> Differences(const Config& before, const Config& after);
 

@@ -422,6 +422,13 @@ void Pool::CloseAll(TimePoint now, Orders& orders) {
   Grow(now, orders);
 }
 
+int Pool::GivenUp() const {
+  MutexLock lock(mutex_);
+  int given_up = 0;
+  for (const auto& slot : slots_) given_up += slot->close_needed || slot->state == SlotState::kClosing ? 1 : 0;
+  return given_up;
+}
+
 Pool::Counts Pool::Count(TimePoint now) const {
   MutexLock lock(mutex_);
   Counts counts;

@@ -104,6 +104,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     RunMode mode = RunMode::kRunning;
   };
   Counts Count(TimePoint now) const;
+  int GivenUp() const;  // servers that close at their release, or are closing
   OpenFailure LastFailure() const;
   PoolLimits limits() const;
   const std::shared_ptr<Budget>& database_budget() const { return database_; }

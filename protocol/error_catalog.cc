@@ -119,6 +119,9 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
      "SHOW DATABASES lists the databases."},
     {kConsoleNoSuchClient, "console_no_such_client", "42704", kError, "no such client: {}",
      "SHOW CLIENTS lists the clients."},
+    {kConsoleUnsupported, "console_unsupported", "0A000", kError, "{}", ""},
+    {kPauseTimeout, "pause_timeout", "55P03", kError, "could not pause within {}; everything runs on as before",
+     "End what keeps the servers (KILL_CLIENT id, KILL WHERE), or give PAUSE more time."},
 }};
 
 constexpr bool RowsFollowTheEnumerators() {
@@ -145,6 +148,7 @@ void WriteFields(std::string& out, char type, const ErrorReport& report) {
   writer.Byte('C').Text(report.sqlstate).Byte('M').Text(report.message);
   if (!report.detail.empty()) writer.Byte('D').Text(report.detail);
   if (!report.hint.empty()) writer.Byte('H').Text(report.hint);
+  if (report.position > 0) writer.Byte('P').Text(std::to_string(report.position));
   writer.Byte(0).End();
 }
 

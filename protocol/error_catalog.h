@@ -6,6 +6,7 @@
 // Source: PostgreSQL documentation, "Error and Notice Message Fields" and Appendix A "PostgreSQL Error Codes".
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,6 +34,7 @@ enum class ErrorCode : uint8_t {
   kNotificationsLost, kListenFailed,
   // console
   kReloadFailed, kConsoleSyntax, kConsoleForbidden, kConsoleState, kConsoleNoSuchDatabase, kConsoleNoSuchClient,
+  kConsoleUnsupported, kPauseTimeout,
   kCount_
 };
 
@@ -40,6 +42,7 @@ struct ErrorReport {
   ErrorCode code{};
   Severity severity = Severity::kError;
   std::string sqlstate, message, detail, hint;
+  size_t position = 0;  // in the query's text, in characters from 1; 0 = none
 };
 
 // A row of the catalogue. `message` may hold {} once; MakeError puts `subject` there.

@@ -287,8 +287,24 @@ ClientRow Client::Row() const {
   row.local_port = local.port;
   row.connect_time = connect_time_;
   row.request_time = request_time_ == WallTime{} ? connect_time_ : request_time_;
-  if (state_ == ClientState::kWaiting || (state_ == ClientState::kAttach && server_ == nullptr)) row.wait_us = static_cast<uint64_t>((Now() - waiter_.since).count());
+  row.is_waiting = state_ == ClientState::kWaiting || (state_ == ClientState::kAttach && server_ == nullptr);
+  const auto wall_now = std::chrono::system_clock::now();
+  if (row.is_waiting) {
+    const pool::Duration waited = Now() - waiter_.since;
+    row.wait_us = static_cast<uint64_t>(waited.count());
+    row.waiting_since = wall_now - waited;
+  }
   row.link_id = server_ != nullptr ? server_->id() : 0;
+  if (server_ != nullptr) {
+    const pool::Duration held = Now() - linked_at_;
+    row.held_us = static_cast<uint64_t>(held.count());
+    row.held_since = wall_now - held;
+  }
+  if (pool_) row.pool_user = pool_->key().user;
+  row.idle_in_transaction = between_ == Between::kStatements;
+  row.kept_bytes = input_.size();
+  row.message_left = stream_left_;
+  row.unsent_bytes = socket_->unsent();
   if (socket_->tls() != nullptr && state_ != ClientState::kTls) row.tls = socket_->tls()->Description();
   if (settings_) {
     if (const std::string* name = settings_->Find("application_name")) row.application_name = *name;

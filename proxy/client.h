@@ -123,7 +123,6 @@ class Client final : public SocketHandler {
   const std::string& database() const { return database_; }
   bool is_draining() const { return drain_; }
   bool is_console() const { return state_ == ClientState::kConsole; }
-
   void OnReadable() override;
   void OnWritable() override;
   void OnDrained() override;

@@ -283,6 +283,7 @@ void Client::OnAuthenticated() {
     user_ = login_->section->user;
   }
   auto& pools = worker_.shared().pools;
+  if (pools.IsDisabled(database_)) return Fatal(protocol::MakeError(ErrorCode::kDatabaseDisabled, database_));
   auto database_clients = pools.DatabaseClients(config, *login_->section, database_);
   if (!database_clients->TryTake()) {
     return Fatal(protocol::MakeError(ErrorCode::kTooManyDatabaseClients, std::to_string(database_clients->limit())));

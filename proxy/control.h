@@ -40,6 +40,13 @@ struct ClientRow {
   std::string tls, application_name;
   int worker = 0;
   uint64_t prepared_statements = 0;
+  std::string pool_user;  // whose servers it uses; empty before it has a pool
+  WallTime held_since;    // since when it has had its server; meaningless without one
+  uint64_t held_us = 0;   // the same as a time; 0 without a server
+  WallTime waiting_since;  // for a server; meaningless unless is_waiting
+  bool is_waiting = false;
+  bool idle_in_transaction = false;
+  uint64_t kept_bytes = 0, message_left = 0, unsent_bytes = 0;  // as in ServerRow
   std::string pins;       // the conf::StateKind names that keep its server, with commas; empty = not pinned
   WallTime pinned_since;  // since when the first of them does
 };
@@ -57,6 +64,8 @@ struct ServerRow {
   std::string tls, application_name;
   int worker = 0;
   uint64_t prepared_statements = 0;
+  // Input that is kept, what is still to come of a message that is passed on, output that the peer has not taken.
+  uint64_t kept_bytes = 0, message_left = 0, unsent_bytes = 0;
 };
 
 struct PoolRow {
@@ -77,7 +86,7 @@ struct DatabaseRow {
   conf::Database database;
   conf::PoolSettings settings;
   int max_connections = 0, current_connections = 0, max_client_connections = 0, current_client_connections = 0;
-  bool paused = false;
+  bool paused = false, disabled = false;
   PoolTotals retired;  // of pools that were removed: totals never go backwards
 };
 
@@ -90,8 +99,16 @@ struct UserRow {
 struct WorkerRow {
   int number = 0;
   uint64_t clients = 0, logins = 0, servers = 0, turns = 0;
-  // Errors that pgweir said to clients, by ErrorCode.
+  // Errors that pgweir said to clients, by ErrorCode, and when each was said last.
   std::array<uint64_t, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors{};
+  std::array<WallTime, static_cast<size_t>(protocol::ErrorCode::kCount_)> last_errors{};
+};
+
+// A host name that was looked up and is still remembered.
+struct NameRow {
+  std::string name;
+  int64_t seconds_left = 0;
+  std::vector<std::string> addresses;
 };
 
 struct Snapshot {
@@ -101,6 +118,7 @@ struct Snapshot {
   std::vector<DatabaseRow> databases;
   std::vector<UserRow> users;
   std::vector<WorkerRow> workers;
+  std::vector<NameRow> names;
 };
 
 enum class Collecting : uint8_t { kTotals, kClients, kServers, kEverything };
@@ -122,15 +140,30 @@ class Control {
   virtual void AskWorkers(std::chrono::milliseconds within, std::function<void(bool all_turned)> done) = 0;
 
   // What changed, a line each; or every mistake, and then nothing changed.
-  virtual tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Reload() = 0;
+  using Changes = tl::expected<std::vector<std::string>, std::vector<conf::Mistake>>;
+  virtual Changes Reload() = 0;
+  virtual Changes DryRun() const = 0;  // what Reload would answer; nothing changes
+  // One key that needs no restart, until the next Reload.
+  virtual Changes Set(std::string_view key, std::string_view value) = 0;
 
   using Done = std::function<void(std::optional<protocol::ErrorReport>)>;
-  // database empty = all. Pause answers when no server of it is left in use (per pool mode); the others at once.
-  virtual void Pause(std::string_view database, Done done) = 0;
+  // database empty = all. Pause answers when no server of it is left in use (per pool mode). With a timeout that passes first,
+  // it is undone, and the answer has the servers that were still open, with their clients.
+  struct Held {
+    std::vector<ServerRow> servers;
+    std::vector<ClientRow> clients;
+  };
+  using PauseDone = std::function<void(std::optional<protocol::ErrorReport>, Held)>;
+  virtual void Pause(std::string_view database, std::optional<std::chrono::microseconds> timeout, PauseDone done) = 0;
+  // The others answer at once, but for WaitClose: when no server is left that RECONNECT or a reload gave up.
   virtual void Resume(std::string_view database, Done done) = 0;
   virtual void Kill(std::string_view database, Done done) = 0;       // ends its clients and servers; leaves it paused
   virtual void Reconnect(std::string_view database, Done done) = 0;  // servers close at their release
+  virtual void WaitClose(std::string_view database, Done done) = 0;
+  virtual void Disable(std::string_view database, Done done) = 0;  // refuses new logins; who is in stays
+  virtual void Enable(std::string_view database, Done done) = 0;
   virtual void KillClient(uint64_t id, Done done) = 0;
+  virtual void KillClients(std::vector<uint64_t> ids, std::function<void(size_t killed)> done) = 0;  // those still there
   enum class ShutdownKind : uint8_t { kDrain, kNow };
   virtual void Shutdown(ShutdownKind kind) = 0;
 };

@@ -57,6 +57,22 @@ bool PoolDirectory::IsAnyPaused() const {
   return !paused_.empty();
 }
 
+void PoolDirectory::EndPause(std::string_view database) {
+  pool::MutexLock lock(mutex_);
+  paused_.erase(std::string(database));
+}
+
+void PoolDirectory::SetDisabled(std::string_view database, Disabled disabled) {
+  pool::MutexLock lock(mutex_);
+  if (disabled == Disabled::kYes) disabled_.emplace(database);
+  else disabled_.erase(std::string(database));
+}
+
+bool PoolDirectory::IsDisabled(std::string_view database) const {
+  pool::MutexLock lock(mutex_);
+  return disabled_.contains(database);
+}
+
 std::vector<std::shared_ptr<BackendPool>> PoolDirectory::All() const {
   pool::MutexLock lock(mutex_);
   std::vector<std::shared_ptr<BackendPool>> all;

@@ -44,6 +44,11 @@ class PoolDirectory {
   void SetPaused(std::string_view database, Paused paused);
   bool IsPaused(std::string_view database) const;  // itself, or by a PAUSE of all; empty: of all
   bool IsAnyPaused() const;
+  void EndPause(std::string_view database);  // that one alone: the end of a PAUSE of all leaves those of single databases
+  // DISABLE: new logins to it are refused.
+  enum class Disabled : uint8_t { kNo, kYes };
+  void SetDisabled(std::string_view database, Disabled disabled);
+  bool IsDisabled(std::string_view database) const;
 
   struct Caps {
     int limit = 0, used = 0;
@@ -67,6 +72,7 @@ class PoolDirectory {
   Budgets database_servers_, database_clients_, user_servers_, user_clients_;  // guarded by mutex_
   std::map<std::string, PoolTotals> retired_ PGWEIR_GUARDED_BY(mutex_);
   std::set<std::string, std::less<>> paused_ PGWEIR_GUARDED_BY(mutex_);  // "" = all
+  std::set<std::string, std::less<>> disabled_ PGWEIR_GUARDED_BY(mutex_);
 };
 
 }  // namespace proxy

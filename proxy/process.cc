@@ -33,7 +33,7 @@ Process::Process(conf::LoadOptions options)
     : options_(std::move(options)),
       housekeeping_(loop_, [this] { Housekeeping(); }),
       drain_timer_(loop_, [this] { DrainStep(); }),
-      pause_timer_(loop_, [this] { PauseStep(); }),
+      wait_timer_(loop_, [this] { WaitStep(); }),
       started_at_(std::chrono::system_clock::now()) {}
 
 Process::~Process() {
@@ -135,7 +135,7 @@ bool Process::Start() {
   watch(SIGTERM, [this] { drain_phase_ == DrainPhase::kNone ? BeginDrain() : Stop(); });
   watch(SIGINT, [this] { drain_phase_ == DrainPhase::kNone ? BeginDrain() : Stop(); });
   watch(SIGQUIT, [this] { Stop(); });
-  watch(SIGUSR1, [this] { Pause("", [](auto) {}); });
+  watch(SIGUSR1, [this] { Pause("", std::nullopt, [](auto, auto) {}); });
   watch(SIGUSR2, [this] { Resume("", [](auto) {}); });
   listener_ = std::make_unique<Listener>(loop_, [this](int fd, PeerKind peer) { Accept(fd, peer); });
   std::string error;
@@ -252,24 +252,42 @@ void Process::OnSignalReload() {
   }
 }
 
-tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Process::Reload() {
+Control::Changes Process::Reload() {
   // Type=notify-reload asks for the time, so that an answer to an earlier reload is not taken for this one's.
   sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(Now().time_since_epoch().count())).c_str());
   const auto loaded = conf::Load(options_);
-  if (!loaded) {
-    sd_notify(0, "READY=1");
-    return tl::unexpected(loaded.error());
+  Changes changes = loaded ? Adopt(*loaded) : tl::unexpected(loaded.error());
+  if (changes) {
+    LogNotes();
+    Log(Level::kInfo, "reloaded", {{"changes", changes->size()}});
   }
-  auto runtime = MakeRuntime(*loaded);
-  if (!runtime) {
-    sd_notify(0, "READY=1");
-    return tl::unexpected(std::move(runtime.error()));
-  }
+  sd_notify(0, "READY=1");
+  return changes;
+}
+
+Control::Changes Process::DryRun() const {
+  const auto loaded = conf::Load(options_);
+  if (!loaded) return tl::unexpected(loaded.error());
+  if (auto runtime = MakeRuntime(*loaded); !runtime) return tl::unexpected(std::move(runtime.error()));
+  return ChangesBetween(*runtime_->config, **loaded);
+}
+
+Control::Changes Process::Set(std::string_view key, std::string_view value) {
+  const auto made = conf::WithKey(*runtime_->config, key, value, options_);
+  return made ? Adopt(*made) : tl::unexpected(made.error());
+}
+
+std::vector<std::string> Process::ChangesBetween(const conf::Config& before, const conf::Config& after) {
+  auto changes = conf::Differences(before, after);
+  for (const auto& key : conf::NeedsRestart(before, after)) changes.push_back(key + ": takes effect after a restart");
+  return changes;
+}
+
+Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
+  auto runtime = MakeRuntime(config);
+  if (!runtime) return tl::unexpected(std::move(runtime.error()));
   std::string error;
-  if (!OpenLog((*loaded)->global, error)) {
-    sd_notify(0, "READY=1");
-    return tl::unexpected(std::vector<conf::Mistake>{{(*loaded)->file, 0, error}});
-  }
+  if (!OpenLog(config->global, error)) return tl::unexpected(std::vector<conf::Mistake>{{config->file, 0, error}});
   const RuntimeRef before = std::exchange(runtime_, *runtime);
   for (auto& worker : shared_->workers) {
     Worker* each = worker.get();
@@ -293,16 +311,11 @@ tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Process::Relo
       });
     }
   });
-  auto changes = conf::Differences(*before->config, *runtime_->config);
-  for (const auto& change : changes) Log(Level::kInfo, "reload_changed", {{"change", change}});
+  for (const auto& change : conf::Differences(*before->config, *runtime_->config)) Log(Level::kInfo, "reload_changed", {{"change", change}});
   for (const auto& key : conf::NeedsRestart(*before->config, *runtime_->config)) {
     Log(Level::kWarning, "reload_needs_restart", {{"key", key}});
-    changes.push_back(key + ": takes effect after a restart");
   }
-  LogNotes();
-  Log(Level::kInfo, "reloaded", {{"changes", changes.size()}});
-  sd_notify(0, "READY=1");
-  return changes;
+  return ChangesBetween(*before->config, *runtime_->config);
 }
 
 // --- drain ---------------------------------------------------------------------------------------------------------------
@@ -378,132 +391,5 @@ void Process::DrainStep() {
 }
 
 void Process::Stop() { loop_.Stop(); }
-
-// --- pause, kill, reconnect ----------------------------------------------------------------------------------------------
-
-// Under "*" a database exists once somebody has asked for it.
-bool Process::KnowsDatabase(std::string_view name) const {
-  return (name != "*" && runtime_->config->databases.contains(name)) || !PoolsOf(name).empty();
-}
-
-std::vector<std::shared_ptr<BackendPool>> Process::PoolsOf(std::string_view database) const {
-  auto pools = shared_->pools.All();
-  if (!database.empty()) std::erase_if(pools, [database](const auto& pool) { return pool->key().database != database; });
-  return pools;
-}
-
-void Process::HoldPools(std::string_view database) {
-  shared_->pools.SetPaused(database, PoolDirectory::Paused::kYes);
-  if (database.empty()) shared_->run_state = RunState::kPaused;
-  for (auto& pool : PoolsOf(database)) {
-    pool::Orders orders;
-    pool->SetMode(pool::RunMode::kPaused, Now(), orders);
-    shared_->CarryOut(*pool, orders, nullptr);
-  }
-}
-
-void Process::Pause(std::string_view database, Done done) {
-  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
-  if (run_state() == RunState::kDraining) return done(MakeError(ErrorCode::kConsoleState, "pgweir is shutting down"));
-  if (shared_->pools.IsPaused(database)) {
-    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "already paused" : "database is already paused"));
-  }
-  HoldPools(database);
-  Log(Level::kInfo, "paused", {{"database", database.empty() ? "all" : database}});
-  waiting_pauses_.push_back({std::string(database), std::move(done)});
-  PauseStep();
-}
-
-// Answers every PAUSE whose servers are all closed.
-void Process::PauseStep() {
-  std::vector<WaitingPause> still, finished;
-  for (auto& pause : waiting_pauses_) {
-    int open = 0;
-    for (const auto& pool : PoolsOf(pause.database)) open += pool->Count(Now()).open;
-    (open == 0 ? finished : still).push_back(std::move(pause));
-  }
-  waiting_pauses_ = std::move(still);
-  for (auto& pause : finished) pause.done(std::nullopt);
-  if (!waiting_pauses_.empty()) pause_timer_.Start(kPauseStep);
-}
-
-void Process::Resume(std::string_view database, Done done) {
-  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
-  // RESUME without a name undoes every pause, also those that KILL left.
-  if (database.empty() ? !shared_->pools.IsAnyPaused() : !shared_->pools.IsPaused(database)) {
-    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "pgweir is not paused" : "database is not paused"));
-  }
-  shared_->pools.SetPaused(database, PoolDirectory::Paused::kNo);
-  if (database.empty() && run_state() == RunState::kPaused) shared_->run_state = RunState::kActive;
-  for (auto& pool : PoolsOf(database)) {
-    if (pool->Count(Now()).mode != pool::RunMode::kPaused || shared_->pools.IsPaused(pool->key().database)) continue;
-    pool::Orders orders;
-    pool->SetMode(pool::RunMode::kRunning, Now(), orders);
-    shared_->CarryOut(*pool, orders, nullptr);
-  }
-  // A PAUSE that was still waiting has been undone.
-  auto waiting = std::move(waiting_pauses_);
-  waiting_pauses_.clear();
-  for (auto& pause : waiting) {
-    if (database.empty() || pause.database == database) pause.done(MakeError(ErrorCode::kConsoleState, "PAUSE was undone by RESUME"));
-    else waiting_pauses_.push_back(std::move(pause));
-  }
-  Log(Level::kInfo, "resumed", {{"database", database.empty() ? "all" : database}});
-  done(std::nullopt);
-}
-
-void Process::EndClientsOf(std::string_view database, ErrorCode code) {
-  for (auto& worker : shared_->workers) {
-    Worker* each = worker.get();
-    each->Post([each, database = std::string(database), code] {
-      each->ForEachClient([&](Client& client) {
-        if (!client.is_console() && (database.empty() || client.database() == database)) client.End(code);
-      });
-    });
-  }
-}
-
-void Process::Kill(std::string_view database, Done done) {
-  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
-  HoldPools(database);
-  EndClientsOf(database, ErrorCode::kKilled);
-  Log(Level::kInfo, "killed", {{"database", database.empty() ? "all" : database}});
-  done(std::nullopt);
-}
-
-void Process::Reconnect(std::string_view database, Done done) {
-  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
-  shared_->resolver.Forget();
-  for (auto& pool : PoolsOf(database)) {
-    pool::Orders orders;
-    pool->CloseAll(Now(), orders);
-    shared_->CarryOut(*pool, orders, nullptr);
-    shared_->notifications->Reopen(pool);
-  }
-  Log(Level::kInfo, "reconnect", {{"database", database.empty() ? "all" : database}});
-  done(std::nullopt);
-}
-
-void Process::KillClient(uint64_t id, Done done) {
-  struct Answers {
-    size_t left;
-    bool found = false;
-  };
-  auto answers = std::make_shared<Answers>(Answers{shared_->workers.size()});
-  for (auto& worker : shared_->workers) {
-    Worker* each = worker.get();
-    each->Post([this, each, id, answers, done] {
-      Client* client = each->FindClient(id);
-      const bool found = client != nullptr;
-      if (found) client->End(ErrorCode::kKilled);
-      loop_.Post([answers, found, id, done] {
-        answers->found = answers->found || found;
-        if (--answers->left > 0) return;
-        if (answers->found) done(std::nullopt);
-        else done(MakeError(ErrorCode::kConsoleNoSuchClient, std::to_string(id)));
-      });
-    });
-  }
-}
 
 }  // namespace proxy

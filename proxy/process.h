@@ -20,7 +20,7 @@ namespace proxy {
 
 inline constexpr pool::Duration kHousekeeping{1'000'000};
 inline constexpr pool::Duration kDrainStep{20'000};
-inline constexpr pool::Duration kPauseStep{5'000};
+inline constexpr pool::Duration kWaitStep{5'000};  // how often it is looked whether a PAUSE or WAIT_CLOSE is done
 inline constexpr int kDrainBatch = 100;
 inline constexpr pool::Duration kLastWords{2'000'000};  // for the servers' ends after everything else is done
 
@@ -43,12 +43,18 @@ class Process final : public Control {
   bool HasStarted() const override { return has_started_; }
   void Collect(Collecting what, std::function<void(Snapshot)> done) override;
   void AskWorkers(std::chrono::milliseconds within, std::function<void(bool)> done) override;
-  tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Reload() override;
-  void Pause(std::string_view database, Done done) override;
+  Changes Reload() override;
+  Changes DryRun() const override;
+  Changes Set(std::string_view key, std::string_view value) override;
+  void Pause(std::string_view database, std::optional<std::chrono::microseconds> timeout, PauseDone done) override;
   void Resume(std::string_view database, Done done) override;
   void Kill(std::string_view database, Done done) override;
   void Reconnect(std::string_view database, Done done) override;
+  void WaitClose(std::string_view database, Done done) override;
+  void Disable(std::string_view database, Done done) override;
+  void Enable(std::string_view database, Done done) override;
   void KillClient(uint64_t id, Done done) override;
+  void KillClients(std::vector<uint64_t> ids, std::function<void(size_t)> done) override;
   void Shutdown(ShutdownKind kind) override;
 
  private:
@@ -60,11 +66,18 @@ class Process final : public Control {
   void LogStats();
   void LogNotes() const;  // what the configuration says without effect
   void OnSignalReload();
+  // Puts a configuration that was loaded into force; the changes, or why it cannot be.
+  Changes Adopt(std::shared_ptr<const conf::Config> config);
+  static std::vector<std::string> ChangesBetween(const conf::Config& before, const conf::Config& after);
   void BeginDrain();
   void DrainStep();
   void Stop();
   void HoldPools(std::string_view database);  // what PAUSE and KILL share: no server is handed out, idle ones close
-  void PauseStep();
+  void WaitStep();        // answers every PAUSE and WAIT_CLOSE that has come to its end
+  void GiveUpPause(uint64_t serial, const Snapshot& snapshot);
+  void RunPaused();       // lets every pool run again that no pause holds any more
+  int OpenServers(std::string_view database) const;
+  int ServersGivenUp(std::string_view database) const;
   bool KnowsDatabase(std::string_view name) const;
   std::vector<std::shared_ptr<BackendPool>> PoolsOf(std::string_view database) const;
   void EndClientsOf(std::string_view database, protocol::ErrorCode code);
@@ -78,7 +91,7 @@ class Process final : public Control {
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<Listener> listener_;
   std::vector<std::unique_ptr<SignalWatch>> signals_;
-  Timer housekeeping_, drain_timer_, pause_timer_;
+  Timer housekeeping_, drain_timer_, wait_timer_;
   WallTime started_at_;
   bool has_started_ = false;
 
@@ -86,10 +99,20 @@ class Process final : public Control {
   DrainPhase drain_phase_ = DrainPhase::kNone;
   pool::TimePoint drain_deadline_{}, drain_next_{};
   struct WaitingPause {
+    uint64_t serial = 0;
+    std::string database;
+    pool::TimePoint deadline{};
+    std::chrono::microseconds timeout{};
+    enum class Phase : uint8_t { kWaits, kLate } phase = Phase::kWaits;  // kLate: asks who holds it up
+    PauseDone done;
+  };
+  struct WaitingClose {
     std::string database;
     Done done;
   };
   std::vector<WaitingPause> waiting_pauses_;
+  std::vector<WaitingClose> waiting_closes_;
+  uint64_t pause_serial_ = 0;
   pool::TimePoint last_stats_{};
   PoolTotals stats_before_;
 };

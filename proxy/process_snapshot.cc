@@ -30,6 +30,9 @@ void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
         AddPools(gathering->snapshot);
         AddDatabases(gathering->snapshot);
         AddUsers(gathering->snapshot);
+        for (auto& [name, seconds_left, addresses] : shared_->resolver.Names()) {
+          gathering->snapshot.names.push_back({std::move(name), seconds_left, std::move(addresses)});
+        }
         if (what == Collecting::kTotals || what == Collecting::kClients) gathering->snapshot.servers.clear();
         std::sort(gathering->snapshot.workers.begin(), gathering->snapshot.workers.end(),
                   [](const WorkerRow& a, const WorkerRow& b) { return a.number < b.number; });
@@ -123,6 +126,7 @@ void Process::AddDatabases(Snapshot& snapshot) const {
     row.current_connections = shared_->pools.DatabaseServers(name).used;
     row.current_client_connections = shared_->pools.DatabaseClientsNow(name).used;
     row.paused = shared_->pools.IsPaused(name);
+    row.disabled = shared_->pools.IsDisabled(name);
     if (const auto found = retired.find(name); found != retired.end()) row.retired = found->second;
     snapshot.databases.push_back(std::move(row));
   }

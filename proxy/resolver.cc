@@ -69,6 +69,26 @@ void Resolver::Resolve(const conf::Host& host, EventLoop& loop, std::function<vo
   if (!queued) done({{}, "name lookup: too many lookups in progress"});
 }
 
+std::vector<Resolver::KnownName> Resolver::Names() {
+  const pool::TimePoint now = Now();
+  std::vector<KnownName> names;
+  std::lock_guard lock(mutex_);
+  for (const auto& [key, known] : known_) {
+    if (known.until <= now) continue;
+    KnownName row;
+    row.name = key.substr(0, key.rfind(':'));
+    row.seconds_left = (known.until - now).count() / 1'000'000;
+    if (!names.empty() && names.back().name == row.name) continue;  // the same name with another port
+    for (const SocketAddress& address : known.answer.addresses) {
+      char text[NI_MAXHOST];
+      const auto* raw = reinterpret_cast<const sockaddr*>(&address.storage);
+      if (getnameinfo(raw, address.length, text, sizeof text, nullptr, 0, NI_NUMERICHOST) == 0) row.addresses.emplace_back(text);
+    }
+    names.push_back(std::move(row));
+  }
+  return names;
+}
+
 void Resolver::Forget() {
   std::lock_guard lock(mutex_);
   known_.clear();

@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -37,6 +38,13 @@ class Resolver {
   explicit Resolver(HelperThreads& helpers) : helpers_(helpers) {}
   // `done` is called on `loop`, maybe before Resolve returns.
   void Resolve(const conf::Host& host, EventLoop& loop, std::function<void(Resolved)> done);
+  // The host names that are remembered, for SHOW DNS_HOSTS.
+  struct KnownName {
+    std::string name;
+    int64_t seconds_left = 0;
+    std::vector<std::string> addresses;
+  };
+  std::vector<KnownName> Names();
   void Forget();  // RECONNECT and RELOAD look names up again
 
  private:

@@ -425,7 +425,10 @@ ServerRow Server::Row() const {
     row.port = remote.port;
     row.local_addr = local.address;
     row.local_port = local.port;
+    row.unsent_bytes = socket->unsent();
   }
+  row.kept_bytes = input_.size();
+  row.message_left = stream_left_;
   row.connect_time = connect_time_;
   row.request_time = request_time_ == WallTime{} ? connect_time_ : request_time_;
   row.close_needed = close_reason_;

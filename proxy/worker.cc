@@ -200,6 +200,7 @@ void Worker::AddRows(Collecting what, Snapshot& snapshot) {
   row.servers = servers_.size();
   row.turns = loop_.turns();
   for (size_t i = 0; i < errors_.size(); ++i) row.errors[i] = errors_[i].Get();
+  row.last_errors = last_errors_;
   snapshot.workers.push_back(row);
 }
 

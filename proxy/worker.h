@@ -64,7 +64,10 @@ class Worker {
   pool::WorkerId number() const { return number_; }
   int clients_count() const { return clients_count_.load(std::memory_order_relaxed); }
   void AddClients(int n) { clients_count_.fetch_add(n, std::memory_order_relaxed); }
-  void CountError(protocol::ErrorCode code) { errors_[static_cast<size_t>(code)].Add(1); }
+  void CountError(protocol::ErrorCode code) {
+    errors_[static_cast<size_t>(code)].Add(1);
+    last_errors_[static_cast<size_t>(code)] = std::chrono::system_clock::now();
+  }
   KeepAlive keep_alive() const;
 
  private:
@@ -87,6 +90,7 @@ class Worker {
   std::unordered_map<BackendPool*, Wake> wakes_;
   std::atomic<int> clients_count_{0};
   std::array<Counter, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors_;
+  std::array<WallTime, static_cast<size_t>(protocol::ErrorCode::kCount_)> last_errors_{};
   std::thread thread_;
 };
 

@@ -6,7 +6,7 @@ import io
 
 import asyncpg
 
-from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, all_of, equal, run_all
+from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, all_of, console, equal, run_all
 
 SLEEPING = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and query like '%asyncpg sleeper%'"
 
@@ -314,6 +314,31 @@ async def check_newcomers_see_defaults():
     async with connected() as connections:
         for _ in range(3):
             await for_each(connections, compare)
+
+
+async def check_console():
+    if console() is None:
+        return "PostgreSQL has none"
+    connection = await asyncpg.connect(**console())
+    try:
+        for _ in range(3):
+            stats = await connection.fetch("show stats")
+            equal(list(stats[0].keys())[:2], ["database", "total_server_assignment_count"], "the columns")
+            equal(all(row["total_query_count"] >= 0 for row in stats), True, "numbers")
+            equal(await connection.fetchval("select paused from databases where name = 'pgweir'"), 0, "a value")
+            equal(await connection.fetchval("select count(*) from clients where application_name is null"), 0, "a count")
+            async with connection.transaction():
+                await connection.execute("pause app timeout '5s'")
+                equal(await connection.execute("resume app"), "RESUME", "the tag")
+        equal((await connection.fetchval("select version()")).split()[0], "pgweir", "the version")
+        try:
+            await connection.fetch("select nothing from pools")
+        except asyncpg.UndefinedColumnError as error:
+            equal(error.position, "8", "the place of the error")
+        else:
+            raise AssertionError("no error for an unknown column")
+    finally:
+        await connection.close()
 
 
 print(f"version: {asyncpg.__version__}")

@@ -202,6 +202,29 @@ check('newcomers see defaults', () => withClients(clients => forEach(clients, as
   equal(await value(client, 'show search_path'), '"$user", public', 'search_path')
 })))
 
+check('console', async () => {
+  if (process.env.DRIVERS_SERVER !== 'pgweir') return 'PostgreSQL has none'
+  const client = new pg.Client({ user: 'admin', password: 'admin', database: 'pgweir' })
+  await client.connect()
+  try {
+    for (let round = 0; round < 3; ++round) {
+      const { rows, fields } = await client.query('show stats')
+      equal(fields.slice(0, 2).map(field => field.name), ['database', 'total_server_assignment_count'], 'the columns')
+      equal(rows.every(row => Number(row.total_query_count) >= 0), true, 'numbers')
+      const named = { name: 'one', text: "select name, paused from databases where name = 'pgweir'" }
+      equal((await client.query(named)).rows, [{ name: 'pgweir', paused: 0 }], 'a row of a named query')
+    }
+    await client.query('begin')
+    await client.query("pause app timeout '5s'")
+    equal((await client.query('resume app')).command, 'RESUME', 'the tag')
+    await client.query('commit')
+    await expectCode('42703', client.query('select nothing from pools'))
+    equal((await value(client, 'select version()')).split(' ')[0], 'pgweir', 'the version')
+  } finally {
+    await client.end()
+  }
+})
+
 async function expectCode (code, query) {
   try {
     await query

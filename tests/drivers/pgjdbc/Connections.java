@@ -38,6 +38,16 @@ final class Connections implements AutoCloseable {
     this(COUNT, index -> new Properties());
   }
 
+  /** A login to pgweir's console. */
+  static Connection console() throws SQLException {
+    Properties properties = new Properties();
+    properties.setProperty("user", "admin");
+    properties.setProperty("password", "admin");
+    properties.setProperty("prepareThreshold", "1");
+    return DriverManager.getConnection(
+        "jdbc:postgresql://" + System.getenv("PGHOST") + ":" + System.getenv("PGPORT") + "/pgweir", properties);
+  }
+
   @Override
   public void close() throws SQLException {
     for (Connection connection : all) {

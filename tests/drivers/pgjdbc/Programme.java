@@ -45,6 +45,7 @@ public final class Programme {
     checks.check("cached plan", Programme::cachedPlan);
     checks.check("cached plan in a transaction", Programme::cachedPlanInTransaction);
     checks.check("newcomers see defaults", Programme::newcomersSeeDefaults);
+    checks.check("console", Programme::console);
     System.exit(checks.failed() ? 1 : 0);
   }
 
@@ -387,6 +388,37 @@ public final class Programme {
       }
     }
     throw new AssertionError("0A000 three times");
+  }
+
+  private static String console() throws Exception {
+    if (!"pgweir".equals(System.getenv("DRIVERS_SERVER"))) {
+      return "PostgreSQL has none";
+    }
+    try (Connection connection = Connections.console()) {
+      for (boolean autoCommit : new boolean[] {true, false, true}) {
+        connection.setAutoCommit(autoCommit);
+        for (int round = 0; round < 3; ++round) {
+          try (PreparedStatement statement = connection.prepareStatement("show stats"); ResultSet result = statement.executeQuery()) {
+            Checks.equal(result.getMetaData().getColumnName(1), "database", "the first column");
+            while (result.next()) {
+              Checks.equal(result.getLong("total_query_count") >= 0, true, "a number");
+            }
+          }
+          Checks.equal(Connections.rows(connection, "select name, paused from databases where name = 'pgweir'"),
+              List.of("pgweir,0"), "a row");
+        }
+        Connections.run(connection, "pause app timeout '5s'");
+        Connections.run(connection, "resume app");
+        if (!autoCommit) {
+          connection.commit();
+        }
+      }
+      connection.setReadOnly(true);
+      Checks.equal(connection.getTransactionIsolation(), Connection.TRANSACTION_READ_COMMITTED, "the isolation");
+      expectState("42703", () -> Connections.run(connection, "select nothing from pools"));
+      Checks.equal(connection.isValid(Checks.PATIENCE_SECONDS), true, "the session after the error");
+    }
+    return null;
   }
 
   private static String newcomersSeeDefaults() throws Exception {

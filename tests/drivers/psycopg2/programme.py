@@ -7,7 +7,7 @@ import time
 import psycopg2
 import psycopg2.errors
 
-from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, equal, for_each, is_cached_plan_error, run_all, together, wait_until
+from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, console, equal, for_each, is_cached_plan_error, run_all, together, wait_until
 
 SLEEPING = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and query like '%%psycopg2 sleeper%%'"
 
@@ -301,6 +301,29 @@ def check_newcomers_see_defaults():
                     "defaults",
                 ),
             )
+
+
+def check_console():
+    if console() is None:
+        return "PostgreSQL has none"
+    connection = psycopg2.connect("", **console())
+    try:
+        for autocommit in (False, True):
+            connection.autocommit = autocommit
+            equal(value(connection, "select count(*) from databases where name = 'pgweir'"), 1, "a count")
+            with connection.cursor() as cursor:
+                cursor.execute("show stats")
+                names = [column.name for column in cursor.description]
+                equal(names[:2], ["database", "total_server_assignment_count"], "the columns")
+                equal(len(cursor.fetchall()) > 0, True, "rows")
+            run(connection, "set query_wait_timeout = %s", ("20s",))
+            run(connection, "pause app timeout '5s'")
+            run(connection, "resume app")
+            equal(value(connection, "select version()").startswith("pgweir"), True, "the version")
+            connection.rollback()
+        run(connection, "reload")
+    finally:
+        connection.close()
 
 
 print(f"version: {psycopg2.__version__.split()[0]}, libpq {psycopg2.extensions.libpq_version()}")

@@ -5,7 +5,7 @@ import contextlib
 import psycopg
 from psycopg import errors, pq
 
-from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, equal, for_each, is_cached_plan_error, run_all, together, wait_until
+from checks import CONNECTIONS, PATIENCE_SECONDS, ROUNDS, console, equal, for_each, is_cached_plan_error, run_all, together, wait_until
 
 SLEEPING = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and query like '%psycopg3 sleeper%'"
 
@@ -317,6 +317,29 @@ def check_newcomers_see_defaults():
                     "defaults",
                 ),
             )
+
+
+def check_console():
+    if console() is None:
+        return "PostgreSQL has none"
+    login = console()
+    login["dbname"] = login.pop("database")
+    with psycopg.connect("", prepare_threshold=1, **login) as connection:
+        for _ in range(7):
+            for binary in (False, True):
+                cursor = connection.execute("show stats", binary=binary)
+                equal([column.name for column in cursor.description][:2], ["database", "total_server_assignment_count"], "the columns")
+                equal([int(row[2]) >= 0 for row in cursor.fetchall()], [True] * cursor.rowcount, "numbers")
+                query = "select name, paused from databases where name = 'pgweir' order by name limit 1"
+                equal(connection.execute(query, binary=binary).fetchall(), [("pgweir", 0)], "a row")
+            connection.commit()
+        connection.execute("pause app timeout '5s'")
+        connection.execute("resume app")
+        connection.rollback()
+        with connection.pipeline():
+            first = connection.execute("show version")
+            second = connection.execute("select count(*) from pools")
+            equal((first.fetchone()[0].split()[0], second.fetchone()[0] > 0), ("pgweir", True), "answers in a pipeline")
 
 
 print(f"version: {psycopg.__version__}, libpq {pq.version()}")

@@ -6,6 +6,7 @@ printed as a note. Each check opens and closes its own connections, so that one 
 
 import asyncio
 import inspect
+import os
 import sys
 import threading
 import time
@@ -111,6 +112,13 @@ def wait_until(question, what):
     while not question():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not happen")
+
+
+def console():
+    """How to log in to pgweir's console; None when PostgreSQL itself is checked, which has none."""
+    if os.environ["DRIVERS_SERVER"] != "pgweir":
+        return None
+    return {"user": "admin", "password": "admin", "database": "pgweir"}
 
 
 def is_cached_plan_error(error):

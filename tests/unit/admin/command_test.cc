@@ -16,7 +16,10 @@ const std::set<VerbId> kStatsVerbs = {
     VerbId::kShowUsers,   VerbId::kShowStats,   VerbId::kShowStatsTotals,   VerbId::kShowStatsAverages,
     VerbId::kShowTotals,  VerbId::kShowLists,   VerbId::kShowConfig,        VerbId::kShowState,
     VerbId::kShowVersion, VerbId::kShowHelp,    VerbId::kShowDriverSetting, VerbId::kSetDriverSetting,
-    VerbId::kShowPins};
+    VerbId::kShowPins,    VerbId::kShowSockets, VerbId::kShowActiveSockets, VerbId::kShowHolders,
+    VerbId::kShowWaiters, VerbId::kShowErrors,  VerbId::kShowMem,           VerbId::kShowDnsHosts,
+    VerbId::kShowDnsZones, VerbId::kShowPeers,  VerbId::kShowPeerPools,     VerbId::kSelect,
+    VerbId::kTransaction};
 
 TEST(Verbs, EveryVerbHasOneRowAndAnAccess) {
   EXPECT_EQ(Verbs().size(), static_cast<size_t>(VerbId::kCount_));
@@ -79,7 +82,30 @@ INSTANTIATE_TEST_SUITE_P(
                     Good{"set default_pool_size = 40", VerbId::kSetKey, "default_pool_size", "40"},
                     Good{"set session = 40", VerbId::kSetKey, "session", "40"},
                     Good{"SET application_name = ''", VerbId::kSetDriverSetting, "application_name", ""},
-                    Good{"SHUTDOWN", VerbId::kShutdown}));
+                    Good{"BEGIN", VerbId::kTransaction, "", "BEGIN"}, Good{"begin work;", VerbId::kTransaction, "", "BEGIN"},
+                    Good{"START TRANSACTION READ ONLY", VerbId::kTransaction, "", "START TRANSACTION"},
+                    Good{"BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY", VerbId::kTransaction, "", "BEGIN"},
+                    Good{"END", VerbId::kTransaction, "", "COMMIT"}, Good{"abort", VerbId::kTransaction, "", "ROLLBACK"},
+                    Good{"SHOW TRANSACTION ISOLATION LEVEL", VerbId::kShowDriverSetting, "transaction_isolation"},
+                    Good{"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", VerbId::kSetDriverSetting},
+                    Good{"SET TRANSACTION READ WRITE", VerbId::kSetDriverSetting},
+                    Good{"reload dry run;", VerbId::kReloadDryRun}, Good{"SELECT pools", VerbId::kShowPools},
+                    Good{"DISABLE shop", VerbId::kDisable, "shop"}, Good{"ENABLE shop", VerbId::kEnable, "shop"},
+                    Good{"WAIT_CLOSE", VerbId::kWaitClose}, Good{"SUSPEND", VerbId::kSuspend},
+                    Good{"SHOW FDS", VerbId::kShowFds}, Good{"KILL \"where\"", VerbId::kKill, "where"},
+                    Good{"PAUSE timeout", VerbId::kPause, "timeout"}, Good{"SHUTDOWN", VerbId::kShutdown}));
+
+TEST(ParseCommand, TimeoutsOfPause) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(ParseCommand("PAUSE TIMEOUT 5s")->timeout, milliseconds(5000));
+  EXPECT_EQ(ParseCommand("PAUSE TIMEOUT 5s")->argument, "");
+  EXPECT_EQ(ParseCommand("pause shop timeout '250ms'")->timeout, milliseconds(250));
+  EXPECT_EQ(ParseCommand("pause shop timeout '250ms'")->argument, "shop");
+  EXPECT_FALSE(ParseCommand("PAUSE shop")->timeout);
+  for (const char* sql : {"PAUSE TIMEOUT 0s", "PAUSE a TIMEOUT 25h", "PAUSE a b TIMEOUT 5s", "PAUSE a TIMEOUT -1s", "PAUSE a TIMEOUT x"}) {
+    EXPECT_FALSE(ParseCommand(sql)) << sql;
+  }
+}
 
 TEST(ParseCommand, EmptyStatements) {
   for (const char* sql : {"", " ", ";", ";;", "-- nothing", "/* nothing */;"}) {
@@ -122,13 +148,15 @@ INSTANTIATE_TEST_SUITE_P(
     Statements, BadCommand,
     testing::Values(
         Bad{"SHOW POLS", "\"SHOW POLS\"", "Did you mean SHOW POOLS?"}, Bad{"PAUZE", "\"PAUZE\"", "Did you mean PAUSE?"},
-        Bad{"SELECT 1", "\"SELECT\"", ""}, Bad{"SHOW", "SHOW needs to know what", ""},
+        Bad{"SHOW", "SHOW needs to know what", ""},
         Bad{"SHOW ;", "SHOW needs to know what", ""}, Bad{"SHOW *", "\"SHOW *\"", ""},
         Bad{"SET *", "SET needs a name and a value", ""},
         Bad{"SHOW POOLS x", "unexpected \"x\" after SHOW POOLS", "Usage: SHOW POOLS."},
         Bad{"SHOW timezone x", "unexpected \"x\"", "Usage"},
         Bad{"PAUSE a b", "unexpected \"b\" after PAUSE", "PAUSE [database]"},
         Bad{"PAUSE \"\"", "an empty database name", ""}, Bad{"PAUSE; RESUME", "more than one statement in a query", ""},
+        Bad{"DISABLE", "a database is required", "Usage: DISABLE database."}, Bad{"BEGIN x", "unexpected \"x\" after BEGIN", ""},
+        Bad{"RELOAD DRY", "unexpected \"DRY\" after RELOAD", ""},
         Bad{"KILL_CLIENT", "KILL_CLIENT needs an argument", "Usage: KILL_CLIENT id."},
         Bad{"KILL_CLIENT x", "\"x\" is not the id of a client", ""},
         Bad{"KILL_CLIENT -1", "\"-1\" is not the id of a client", ""},

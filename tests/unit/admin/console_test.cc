@@ -97,6 +97,10 @@ TEST_F(ConsoleTest, NobodyDoesWhatHeMayNot) {
                                                                      {"KILL shop", "kill:shop"},
                                                                      {"KILL_CLIENT 7", "kill_client:7"},
                                                                      {"RECONNECT", "reconnect:"},
+                                                                     {"WAIT_CLOSE", "wait_close:"},
+                                                                     {"DISABLE shop", "disable:shop"},
+                                                                     {"ENABLE shop", "enable:shop"},
+                                                                     {"PAUSE TIMEOUT 5s", "pause::5000000"},
                                                                      {"SHUTDOWN", "shutdown now"},
                                                                      {"SHUTDOWN WAIT_FOR_CLIENTS", "shutdown drain"},
                                                                      {"SHUTDOWN WAIT_FOR_SERVERS", "shutdown drain"}};
@@ -124,7 +128,7 @@ TEST_F(ConsoleTest, NobodyDoesWhatHeMayNot) {
 }
 
 TEST_F(ConsoleTest, TheAdminDatabaseCannotBeDriven) {
-  for (const std::string verb : {"PAUSE", "RESUME", "KILL", "RECONNECT"}) {
+  for (const std::string verb : {"PAUSE", "RESUME", "KILL", "RECONNECT", "DISABLE", "ENABLE", "WAIT_CLOSE"}) {
     for (const std::string name : {"pgweir", "pgbouncer"}) {
       const auto messages = client_.Query(verb + ' ' + name);
       ASSERT_EQ(Types(messages), "EZ");
@@ -203,13 +207,110 @@ TEST_F(ConsoleTest, ReloadTellsABoundedNumberOfLines) {
   EXPECT_EQ(ErrorField(messages[kReloadLinesMax], 'M'), "and 2 other changes");
 }
 
-TEST_F(ConsoleTest, SetOfAKeySaysWhereToChangeIt) {
-  control_.config_->rows = {{.key = "default_pool_size", .value = "20", .default_value = "20"}};
+TEST_F(ConsoleTest, SetChangesAKey) {
+  control_.changes = {"default_pool_size: 20 -> 40"};
   auto messages = client_.Query("SET default_pool_size = 40");
-  EXPECT_EQ(ErrorField(messages[0], 'M'), "\"default_pool_size\" cannot be changed by SET");
-  EXPECT_NE(ErrorField(messages[0], 'H').find("RELOAD"), std::string::npos);
+  ASSERT_EQ(Types(messages), "NCZ");
+  EXPECT_EQ(ErrorField(messages[0], 'M'), "default_pool_size: 20 -> 40");
+  EXPECT_EQ(messages[1].body, "SET default_pool_size=40\0"s);
+  EXPECT_EQ(control_.calls, std::vector<std::string>{"set:default_pool_size=40"});
+  control_.mistakes = {{.file = "SET", .line = 0, .text = "unknown key 'default_pool_sise'"}};
   messages = client_.Query("SET default_pool_sise = 40");
-  EXPECT_NE(ErrorField(messages[0], 'M').find("did you mean 'default_pool_size'"), std::string::npos);
+  ASSERT_EQ(Types(messages), "EZ");
+  EXPECT_NE(ErrorField(messages[0], 'D').find("unknown key"), std::string::npos);
+}
+
+TEST_F(ConsoleTest, DryRunAnswersWithTheChanges) {
+  control_.changes = {"default_pool_size: 20 -> 40"};
+  auto messages = client_.Query("RELOAD DRY RUN");
+  ASSERT_EQ(Types(messages), "TDCZ");
+  EXPECT_EQ(RowValues(messages[1]), (wire::Values{"default_pool_size: 20 -> 40"}));
+  EXPECT_EQ(messages[2].body, "RELOAD\0"s);
+  control_.mistakes = {{.file = "pgweir.toml", .line = 3, .text = "unknown key 'a'"}};
+  EXPECT_EQ(ErrorField(client_.Query("RELOAD DRY RUN")[0], 'C'), "F0000");
+  EXPECT_TRUE(control_.calls.empty());
+}
+
+TEST_F(ConsoleTest, PauseNamesWhoHoldsItUp) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  proxy::ServerRow server;
+  server.remote_pid = 4711;
+  server.link_id = 17;
+  proxy::ClientRow client;
+  client.id = 17;
+  client.user = "app";
+  client.database = "shop";
+  client.application_name = "bil\nling";
+  client.addr = "10.0.0.5";
+  client.port = 5123;
+  client.state = "active";
+  client.idle_in_transaction = true;
+  client.held_since = proxy::WallTime(std::chrono::seconds(1'700'000'000));
+  proxy::ServerRow unlinked;
+  unlinked.remote_pid = 4712;
+  unlinked.database = "shop";
+  unlinked.state = "tested";
+  control_.held = {.servers = {server, unlinked}, .clients = {client}};
+  control_.control_error = protocol::MakeError(protocol::ErrorCode::kPauseTimeout, "5s");
+  const auto messages = client_.Query("PAUSE shop TIMEOUT 5s");
+  ASSERT_EQ(Types(messages), "EZ");
+  EXPECT_EQ(control_.calls, std::vector<std::string>{"pause:shop:5000000"});
+  EXPECT_EQ(ErrorField(messages[0], 'C'), "55P03");
+  EXPECT_EQ(ErrorField(messages[0], 'D'),
+            "server process 4711: client 17 (user app, database shop, application \"bil?ling\", 10.0.0.5:5123), idle in "
+            "transaction, since 2023-11-14 22:13:20 UTC\nserver process 4712: no client, database shop, state tested");
+}
+
+TEST_F(ConsoleTest, KillWhereEndsThoseThatMatchButNeverAConsole) {
+  const auto add = [this](uint64_t id, const char* database, const char* state) {
+    proxy::ClientRow client;
+    client.id = id;
+    client.database = database;
+    client.state = state;
+    control_.snapshot.clients.push_back(client);
+  };
+  add(1, "shop", "idle"), add(2, "shop", "active"), add(3, "other", "idle"), add(4, "pgweir", "idle"), add(5, "pgbouncer", "idle");
+  const auto messages = client_.Query("KILL WHERE state = 'idle' OR id = 2");
+  ASSERT_EQ(Types(messages), "CZ");
+  EXPECT_EQ(messages[0].body, "KILL 3\0"s);
+  EXPECT_EQ(control_.calls, std::vector<std::string>{"kill_clients:1,2,3,"});
+}
+
+TEST_F(ConsoleTest, WhatCannotBeSaysWhyAndWhatToUse) {
+  for (const std::string sql : {"SUSPEND", "SHOW FDS"}) {
+    const auto messages = client_.Query(sql);
+    ASSERT_EQ(Types(messages), "EZ") << sql;
+    EXPECT_EQ(ErrorField(messages[0], 'C'), "0A000");
+    EXPECT_FALSE(ErrorField(messages[0], 'D').empty() || ErrorField(messages[0], 'H').empty()) << sql;
+  }
+}
+
+TEST_F(ConsoleTest, SelectAnswersWithRowsAndTheirNumber) {
+  auto messages = client_.Query("SELECT user, cl_waiting AS waiting FROM pools WHERE cl_waiting > 0 ORDER BY user DESC");
+  ASSERT_EQ(Types(messages), "TDDCZ");
+  EXPECT_EQ(RowValues(messages[1]), (wire::Values{"report", "3"}));
+  EXPECT_EQ(messages[3].body, "SELECT 2\0"s);
+  messages = client_.Exchange(wire::Parse("", "SELECT count(*) FROM pools") + wire::DescribeStatement("") + wire::Bind("", "") +
+                              wire::Execute("") + wire::Sync());
+  ASSERT_EQ(Types(messages), "1tT2DCZ");
+  EXPECT_EQ(RowValues(messages[4]), (wire::Values{"3"}));
+  messages = client_.Query("SELECT usr FROM pools");
+  ASSERT_EQ(Types(messages), "EZ");
+  EXPECT_EQ(ErrorField(messages[0], 'C'), "42703");
+  EXPECT_EQ(ErrorField(messages[0], 'P'), "8");
+  client_.access = proxy::ConsoleAccess::kNone;
+  EXPECT_EQ(ErrorField(client_.Query("SELECT 1")[0], 'C'), "42501");
+}
+
+TEST_F(ConsoleTest, TransactionsAreAcceptedWithTheirTags) {
+  client_.access = proxy::ConsoleAccess::kStats;
+  for (const std::string sql : {"BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK"}) {
+    const auto messages = client_.Query(sql);
+    ASSERT_EQ(Types(messages), "CZ");
+    EXPECT_EQ(messages[0].body, sql + '\0');
+    EXPECT_EQ(messages[1].body, "I");
+  }
 }
 
 TEST_F(ConsoleTest, WelcomeLooksLikePgBouncersToTools) {
@@ -305,11 +406,7 @@ TEST_F(ConsoleTest, BinaryResults) {
   EXPECT_EQ(RowValues(messages[1]), (wire::Values{"databases", Int32Bytes(3)}));
 
   messages = client_.Exchange(wire::Parse("t", "SHOW TOTALS") + BindWithFormats("", "t", {1}) + wire::Sync());
-  ASSERT_EQ(Types(messages), "1EZ");
-  EXPECT_EQ(ErrorField(messages[1], 'C'), "0A000");
-  EXPECT_NE(ErrorField(messages[1], 'H').find("text"), std::string::npos);
-  EXPECT_EQ(Types(client_.Exchange(BindWithFormats("", "t", {1, 0}) + wire::Sync())), "2Z")
-      << "numeric in text is fine";
+  ASSERT_EQ(Types(messages), "12Z");
 }
 
 TEST_F(ConsoleTest, AValueTooLargeForItsBinaryFormIsAnError) {

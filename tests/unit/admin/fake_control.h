@@ -30,15 +30,30 @@ class FakeControl : public proxy::Control {
     asked_within = within;
     pending.push_back([this, done = std::move(done)] { done(workers_turn); });
   }
-  tl::expected<std::vector<std::string>, std::vector<conf::Mistake>> Reload() override {
-    calls.push_back("reload");
+  Changes Reload() override { return NoteChange("reload"); }
+  Changes DryRun() const override {
     if (!mistakes.empty()) return tl::unexpected(mistakes);
     return changes;
   }
-  void Pause(std::string_view database, Done done) override { Note("pause", database, std::move(done)); }
+  Changes Set(std::string_view key, std::string_view value) override {
+    return NoteChange("set:" + std::string(key) + '=' + std::string(value));
+  }
+  void Pause(std::string_view database, std::optional<std::chrono::microseconds> timeout, PauseDone done) override {
+    calls.push_back("pause:" + std::string(database) + (timeout ? ':' + std::to_string(timeout->count()) : ""));
+    pending.push_back([this, done = std::move(done)] { done(control_error, held); });
+  }
   void Resume(std::string_view database, Done done) override { Note("resume", database, std::move(done)); }
   void Kill(std::string_view database, Done done) override { Note("kill", database, std::move(done)); }
   void Reconnect(std::string_view database, Done done) override { Note("reconnect", database, std::move(done)); }
+  void WaitClose(std::string_view database, Done done) override { Note("wait_close", database, std::move(done)); }
+  void Disable(std::string_view database, Done done) override { Note("disable", database, std::move(done)); }
+  void Enable(std::string_view database, Done done) override { Note("enable", database, std::move(done)); }
+  void KillClients(std::vector<uint64_t> ids, std::function<void(size_t)> done) override {
+    std::string call = "kill_clients:";
+    for (const uint64_t id : ids) call += std::to_string(id) + ',';
+    calls.push_back(call);
+    pending.push_back([count = ids.size(), done = std::move(done)] { done(count); });
+  }
   void KillClient(uint64_t id, Done done) override { Note("kill_client", std::to_string(id), std::move(done)); }
   void Shutdown(ShutdownKind kind) override {
     calls.push_back(kind == ShutdownKind::kDrain ? "shutdown drain" : "shutdown now");
@@ -61,6 +76,7 @@ class FakeControl : public proxy::Control {
   std::vector<std::string> changes;
   std::vector<conf::Mistake> mistakes;
   std::optional<protocol::ErrorReport> control_error;
+  Held held;  // what PAUSE says with control_error
 
   std::vector<proxy::Collecting> collected;
   std::vector<std::string> calls;
@@ -68,6 +84,11 @@ class FakeControl : public proxy::Control {
   std::deque<std::function<void()>> pending;
 
  private:
+  Changes NoteChange(std::string call) {
+    calls.push_back(std::move(call));
+    if (!mistakes.empty()) return tl::unexpected(mistakes);
+    return changes;
+  }
   void Note(const std::string& verb, std::string_view argument, Done done) {
     calls.push_back(verb + ':' + std::string(argument));
     pending.push_back([this, done = std::move(done)] { done(control_error); });

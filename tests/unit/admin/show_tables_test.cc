@@ -57,6 +57,24 @@ const Expected kExpected[] = {
      " sv_closing:i pool_size:i max_waiting:i trouble:t"},
     {"SHOW CLIENTS", kConnectionColumns, " worker:i"},
     {"SHOW SERVERS", kConnectionColumns, " worker:i close_reason:t"},
+    {"SHOW SOCKETS", std::string(kConnectionColumns) +
+     " recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i pkt_avail:i send_avail:i", " worker:i"},
+    {"SHOW ACTIVE_SOCKETS", std::string(kConnectionColumns) +
+     " recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i pkt_avail:i send_avail:i", " worker:i"},
+    {"SHOW MEM", "name:t size:i used:i free:i memtotal:i", ""},
+    {"SHOW DNS_HOSTS", "hostname:t ttl:q addrs:t", ""},
+    {"SHOW DNS_ZONES", "zonename:t serial:q count:i", ""},
+    {"SHOW PEERS", "peer_id:i host:t port:i pool_size:i", ""},
+    {"SHOW PEER_POOLS", "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active_cancel:i sv_login:i", ""},
+    {"SHOW ERRORS", "", "name:t sqlstate:t severity:t count:q last_time:t"},
+    {"SHOW HOLDERS", "",
+     "database:t user:t client_id:i server_id:i remote_pid:i application_name:t addr:t port:i since:t held:i held_us:i state:t "
+     "idle_in_transaction:i request_time:t pins:t"},
+    {"SHOW WAITERS", "",
+     "database:t pool_user:t place:i client_id:i user:t application_name:t addr:t port:i since:t wait:i wait_us:i"},
+    {"RELOAD DRY RUN", "", "change:t"},
+    {"SELECT host, port FROM databases", "host:t port:i", ""},
+    {"SELECT count(*) FROM pools", "count:q", ""},
     {"SHOW PINS", "",
      "database:t user:t client_id:i server_id:i reason:t since:t application_name:t addr:t port:i"},
     {"SHOW DATABASES",
@@ -133,13 +151,18 @@ TEST_F(ShowTables, ColumnsAreThoseOfPgBouncerThenOurs) {
 TEST_F(ShowTables, EveryRowIsAsWideAsItsColumns) {
   control_.snapshot.clients.resize(2);
   control_.snapshot.clients[0].pins = "listen";
+  control_.snapshot.clients[0].link_id = 1;
+  control_.snapshot.clients[1].is_waiting = true;
   control_.snapshot.servers.resize(2);
+  control_.snapshot.names = {{.name = "db.internal", .seconds_left = 14, .addresses = {"10.0.0.5", "10.0.0.6"}}};
   control_.config_->rows.resize(1);
   for (const Expected& expected : kExpected) {
     const Command command = CommandOf(expected.sql);
-    if (ColumnsOf(command).empty()) continue;
+    const std::string sql = expected.sql;
+    if (ColumnsOf(command).empty() || sql == "RELOAD DRY RUN") continue;
+    const bool is_always_empty = sql.ends_with("ZONES") || sql.find("PEER") != std::string::npos;
     const Table table = Show(expected.sql);
-    EXPECT_FALSE(table.rows.empty()) << expected.sql;
+    EXPECT_EQ(table.rows.empty(), is_always_empty) << expected.sql;
     for (const Row& row : table.rows) EXPECT_EQ(row.size(), table.columns.size()) << expected.sql;
   }
 }
@@ -249,7 +272,97 @@ TEST_F(ShowTables, PinsAreOneRowPerReasonTheLongestFirst) {
             "sh?op|app|4|104|temp_table|2023-11-14 22:13:21 UTC|cron?|10.1.1.1|4000|\n"
             "sh?op|app|4|104|advisory_lock|2023-11-14 22:13:21 UTC|cron?|10.1.1.1|4000|\n"
             "sh?op|app|1|~|load|2023-11-14 22:13:22 UTC|cron?|10.1.1.1|4000|\n");
-  EXPECT_EQ(NeededFor(VerbId::kShowPins), proxy::Collecting::kClients);
+  EXPECT_EQ(NeededFor(CommandOf("SHOW PINS")), proxy::Collecting::kClients);
+}
+
+std::string Written(const std::vector<Row>& rows) {
+  std::string out;
+  for (const Row& row : rows) {
+    for (const auto& value : row) out += value.value_or("~") + '|';
+    out += '\n';
+  }
+  return out;
+}
+
+TEST_F(ShowTables, HoldersTheLongestFirst) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  const proxy::WallTime noon(std::chrono::seconds(1'700'000'000));
+  const auto add = [&](uint64_t id, uint64_t link, int held) {
+    proxy::ClientRow client;
+    client.id = id;
+    client.user = "app";
+    client.database = "shop";
+    client.state = "active";
+    client.link_id = link;
+    client.held_since = noon - std::chrono::seconds(held);
+    client.held_us = static_cast<uint64_t>(held) * 1'000'000 + 7;
+    client.request_time = noon;
+    control_.snapshot.clients.push_back(client);
+  };
+  add(1, 11, 5), add(2, 0, 9), add(3, 13, 8);
+  control_.snapshot.clients[2].idle_in_transaction = true;
+  control_.snapshot.clients[2].pins = "temp_table";
+  control_.snapshot.servers.resize(1);
+  control_.snapshot.servers[0].id = 13;
+  control_.snapshot.servers[0].remote_pid = 4711;
+  EXPECT_EQ(Written(Show("SHOW HOLDERS").rows),
+            "shop|app|3|13|4711|||0|2023-11-14 22:13:12 UTC|8|7|idle in transaction|1|2023-11-14 22:13:20 UTC|temp_table|\n"
+            "shop|app|1|11|~|||0|2023-11-14 22:13:15 UTC|5|7|active|0|2023-11-14 22:13:20 UTC|~|\n");
+}
+
+TEST_F(ShowTables, WaitersHaveTheirPlaceInTheQueueOfTheirPool) {
+  const proxy::WallTime noon(std::chrono::seconds(1'700'000'000));
+  const auto add = [&](uint64_t id, const char* user, int waited) {
+    proxy::ClientRow client;
+    client.id = id;
+    client.user = "login";
+    client.database = "shop";
+    client.pool_user = user;
+    client.is_waiting = waited > 0;
+    client.wait_us = static_cast<uint64_t>(waited) * 1'000'000;
+    client.waiting_since = noon - std::chrono::seconds(waited);
+    control_.snapshot.clients.push_back(client);
+  };
+  add(1, "b", 1), add(2, "a", 2), add(3, "b", 4), add(4, "b", 0), add(5, "a", 1);
+  std::string places;
+  for (const Row& row : Show("SHOW WAITERS").rows) places += *row[1] + *row[2] + '=' + *row[3] + ' ';
+  EXPECT_EQ(places, "a1=2 a2=5 b1=3 b2=1 ");
+}
+
+TEST_F(ShowTables, ErrorsTheLatestFirst) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  const proxy::WallTime noon(std::chrono::seconds(1'700'000'000));
+  constexpr auto kFull = static_cast<size_t>(protocol::ErrorCode::kQueueFull), kKilled = static_cast<size_t>(protocol::ErrorCode::kKilled);
+  control_.snapshot.workers[0].last_errors[kFull] = noon;
+  control_.snapshot.workers[1].last_errors[kFull] = noon + std::chrono::seconds(1);
+  control_.snapshot.workers[1].errors[kKilled] = 1;
+  control_.snapshot.workers[1].last_errors[kKilled] = noon + std::chrono::seconds(2);
+  EXPECT_EQ(Written(Show("SHOW ERRORS").rows), "killed|57P01|FATAL|1|2023-11-14 22:13:22 UTC|\nqueue_full|53300|ERROR|6|2023-11-14 22:13:21 UTC|\n");
+}
+
+TEST_F(ShowTables, MemCountsObjectsAtTheirSize) {
+  const Table table = Show("SELECT name, used, free, memtotal FROM mem WHERE used > 0");
+  ASSERT_EQ(table.rows.size(), 4U);
+  EXPECT_EQ(table.rows[0][1], "20") << "clients";
+  EXPECT_EQ(table.rows[1][1], "16") << "servers";
+  EXPECT_EQ(table.rows[2][1], "2") << "pools, and the console is none";
+  EXPECT_EQ(RowOf(table, "prepared_statement_texts"), "prepared_statement_texts|62|0|8192");
+}
+
+TEST_F(ShowTables, SocketsTellTheirSideAndWhatIsKept) {
+  control_.snapshot.clients.resize(2);
+  control_.snapshot.clients[0].state = "idle";
+  control_.snapshot.clients[1].state = "active";
+  control_.snapshot.clients[1].kept_bytes = 5;
+  control_.snapshot.clients[1].message_left = 6;
+  control_.snapshot.clients[1].unsent_bytes = 7;
+  control_.snapshot.servers.resize(1);
+  control_.snapshot.servers[0].state = "idle";
+  EXPECT_EQ(Written(Show("SELECT type, state, recv_pos, pkt_pos, pkt_remain, send_pos, send_remain, pkt_avail, send_avail FROM sockets").rows),
+            "C|cl_idle|0|0|0|0|0|0|0|\nC|cl_active|5|0|6|0|7|5|7|\nS|sv_idle|0|0|0|0|0|0|0|\n");
+  EXPECT_EQ(Show("SHOW ACTIVE_SOCKETS").rows.size(), 1U);
 }
 
 TEST_F(ShowTables, ListsInPgBouncersOrder) {

@@ -61,13 +61,35 @@ TEST(Table, WritesIntegersInBinary) {
             (test_support::Values{"a", std::nullopt, "\0\0\0\1\0\0\0\1"s}));
 }
 
+// PostgreSQL, numeric_send: how many digits of base 10,000, weight of the first, sign, scale, the digits.
+TEST(Table, WritesWholeNumericsInBinary) {
+  const Format all[] = {Format::kBinary};
+  const auto digits = [](std::initializer_list<int> values) {
+    std::string bytes;
+    for (const int value : values) bytes += Int16Bytes(value);
+    return bytes;
+  };
+  const std::pair<const char*, std::string> cases[] = {{"0", digits({0, 0, 0, 0})},
+                                                       {"7", digits({1, 0, 0, 0, 7})},
+                                                       {"-12345", digits({2, 1, 0x4000, 0, 1, 2345})},
+                                                       {"10000", digits({1, 1, 0, 0, 1})},
+                                                       {"120000009999", digits({3, 2, 0, 0, 1200, 0, 9999})},
+                                                       {"18446744073709551615", digits({5, 4, 0, 0, 1844, 6744, 737, 955, 1615})}};
+  for (const auto& [text, bytes] : cases) {
+    std::string out;
+    ASSERT_TRUE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {text}, all));
+    EXPECT_EQ(test_support::RowValues(admin_test::Cut(out)[0]), test_support::Values{bytes}) << text;
+  }
+}
+
 TEST(Table, RefusesWhatDoesNotFitInBinary) {
   const Format all[] = {Format::kBinary};
   std::string out = "before";
   EXPECT_FALSE(WriteDataRow(out, {{"i", ColumnType::kInt4}}, {"2147483648"}, all));
   EXPECT_FALSE(WriteDataRow(out, {{"i", ColumnType::kInt4}}, {"x"}, all));
   EXPECT_FALSE(WriteDataRow(out, {{"q", ColumnType::kInt8}}, {"9223372036854775808"}, all));
-  EXPECT_FALSE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {"1"}, all));
+  EXPECT_FALSE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {"1.5"}, all));
+  EXPECT_FALSE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {"-"}, all));
   EXPECT_EQ(out, "before");
 }
 

@@ -248,6 +248,7 @@ TEST_F(PoolUpkeepTest, CloseAllEndsTheIdleNowAndTheOthersAtRelease) {
   pool->CloseAll(now, orders);
   ASSERT_EQ(orders.close.size(), 1u);
   EXPECT_EQ(orders.close[0], slots[1]);
+  EXPECT_EQ(pool->GivenUp(), 3);
   EXPECT_EQ(Release(*slots[2]).kind, Next::kClose);
   EXPECT_TRUE(pool->MayMove(*slots[0], 0, 1));
   EXPECT_EQ(Arrived(*slots[0]).waiter, &waiter);

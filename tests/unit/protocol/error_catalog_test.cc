@@ -107,6 +107,14 @@ TEST(WriteError, FieldsInOrder) {
 }
 
 // Drivers compare it: the words and no hint, as PostgreSQL sends them.
+TEST(WriteError, APositionIsTold) {
+  ErrorReport report = MakeError(ErrorCode::kConsoleSyntax, "x");
+  report.position = 17;
+  std::string out;
+  WriteError(out, report);
+  EXPECT_NE(out.find(std::string("\0P17\0\0", 6)), std::string::npos);
+}
+
 TEST(WriteError, AnAbortedTransactionAsPostgresSaysIt) {
   std::string out;
   WriteError(out, ErrorCode::kTransactionAborted);

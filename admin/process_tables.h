@@ -1,0 +1,32 @@
+// SHOW LISTS, CONFIG, STATE, ERRORS, MEM, VERSION, DNS_HOSTS, DNS_ZONES, PEERS and PEER_POOLS: what the process itself is.
+//
+// What: PgBouncer 1.25's columns, ours at the end. ERRORS is ours: what pgweir has said to clients since its start, by the
+// stable name of protocol/error_catalog.h; the console's own errors are not counted. MEM counts objects of a kind at the size of
+// the object itself; what they point to (buffers, settings) comes on top, statement texts have a row of their own. There are
+// no peers and no zones, so those tables are empty. Threads: pure functions. Source: PgBouncer's documentation, "Admin console".
+#pragma once
+
+#include "admin/show_tables.h"
+#include "admin/table.h"
+
+namespace admin {
+
+Columns ListColumns();
+Columns ConfigColumns();
+Columns StateColumns();
+Columns ErrorColumns();
+Columns MemColumns();
+Columns VersionColumns();
+Columns DnsHostColumns();
+Columns DnsZoneColumns();
+Columns PeerColumns();
+Columns PeerPoolColumns();
+
+std::vector<Row> ListRows(const proxy::Snapshot& snapshot);
+std::vector<Row> ConfigRows(const Facts& facts);
+std::vector<Row> StateRows(const Facts& facts);
+std::vector<Row> ErrorRows(const proxy::Snapshot& snapshot);
+std::vector<Row> MemRows(const proxy::Snapshot& snapshot);
+std::vector<Row> DnsHostRows(const proxy::Snapshot& snapshot);
+
+}  // namespace admin

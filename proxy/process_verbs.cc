@@ -1,0 +1,233 @@
+// Process, what the console tells it to do: pause, resume, kill, reconnect, disable.
+#include <algorithm>
+#include <set>
+
+#include "conf/units.h"
+#include "proxy/log.h"
+#include "proxy/notification_hub.h"
+#include "proxy/process.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+using protocol::ErrorCode;
+using protocol::MakeError;
+
+// Under "*" a database exists once somebody has asked for it.
+bool Process::KnowsDatabase(std::string_view name) const {
+  return (name != "*" && runtime_->config->databases.contains(name)) || !PoolsOf(name).empty();
+}
+
+std::vector<std::shared_ptr<BackendPool>> Process::PoolsOf(std::string_view database) const {
+  auto pools = shared_->pools.All();
+  if (!database.empty()) std::erase_if(pools, [database](const auto& pool) { return pool->key().database != database; });
+  return pools;
+}
+
+int Process::OpenServers(std::string_view database) const {
+  int open = 0;
+  for (const auto& pool : PoolsOf(database)) open += pool->Count(Now()).open;
+  return open;
+}
+
+int Process::ServersGivenUp(std::string_view database) const {
+  int given_up = 0;
+  for (const auto& pool : PoolsOf(database)) given_up += pool->GivenUp();
+  return given_up;
+}
+
+// --- pause and resume ----------------------------------------------------------------------------------------------------
+
+void Process::HoldPools(std::string_view database) {
+  shared_->pools.SetPaused(database, PoolDirectory::Paused::kYes);
+  if (database.empty()) shared_->run_state = RunState::kPaused;
+  for (auto& pool : PoolsOf(database)) {
+    pool::Orders orders;
+    pool->SetMode(pool::RunMode::kPaused, Now(), orders);
+    shared_->CarryOut(*pool, orders, nullptr);
+  }
+}
+
+void Process::Pause(std::string_view database, std::optional<std::chrono::microseconds> timeout, PauseDone done) {
+  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database), {});
+  if (run_state() == RunState::kDraining) return done(MakeError(ErrorCode::kConsoleState, "pgweir is shutting down"), {});
+  if (shared_->pools.IsPaused(database)) {
+    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "already paused" : "database is already paused"), {});
+  }
+  HoldPools(database);
+  Log(Level::kInfo, "paused", {{"database", database.empty() ? "all" : database}});
+  WaitingPause pause;
+  pause.serial = ++pause_serial_;
+  pause.database = database;
+  pause.deadline = timeout ? Now() + *timeout : pool::kNever;
+  pause.timeout = timeout.value_or(std::chrono::microseconds(0));
+  pause.done = std::move(done);
+  waiting_pauses_.push_back(std::move(pause));
+  WaitStep();
+}
+
+void Process::WaitStep() {
+  std::vector<WaitingPause> still, finished;
+  for (auto& pause : waiting_pauses_) {
+    if (OpenServers(pause.database) == 0) {
+      finished.push_back(std::move(pause));
+      continue;
+    }
+    if (pause.phase == WaitingPause::Phase::kWaits && Now() >= pause.deadline) {
+      pause.phase = WaitingPause::Phase::kLate;
+      Collect(Collecting::kEverything, [this, serial = pause.serial](const Snapshot& snapshot) { GiveUpPause(serial, snapshot); });
+    }
+    still.push_back(std::move(pause));
+  }
+  waiting_pauses_ = std::move(still);
+  std::vector<WaitingClose> closes = std::move(waiting_closes_), closed;
+  waiting_closes_.clear();
+  for (auto& wait : closes) (ServersGivenUp(wait.database) == 0 ? closed : waiting_closes_).push_back(std::move(wait));
+  for (auto& pause : finished) pause.done(std::nullopt, {});
+  for (auto& wait : closed) wait.done(std::nullopt);
+  if (!waiting_pauses_.empty() || !waiting_closes_.empty()) wait_timer_.Start(kWaitStep);
+}
+
+// It may have come to its end while the workers were asked: then there is nothing to give up.
+void Process::GiveUpPause(uint64_t serial, const Snapshot& snapshot) {
+  const auto found = std::find_if(waiting_pauses_.begin(), waiting_pauses_.end(),
+                                  [serial](const WaitingPause& pause) { return pause.serial == serial; });
+  if (found == waiting_pauses_.end()) return;
+  if (OpenServers(found->database) == 0) return WaitStep();
+  const WaitingPause pause = std::move(*found);
+  waiting_pauses_.erase(found);
+  Held held;
+  std::set<uint64_t> clients;
+  for (const ServerRow& server : snapshot.servers) {
+    if (!pause.database.empty() && server.database != pause.database) continue;
+    held.servers.push_back(server);
+    if (server.link_id != 0) clients.insert(server.link_id);
+  }
+  for (const ClientRow& client : snapshot.clients) {
+    if (clients.contains(client.id)) held.clients.push_back(client);
+  }
+  shared_->pools.EndPause(pause.database);
+  if (pause.database.empty() && run_state() == RunState::kPaused) shared_->run_state = RunState::kActive;
+  RunPaused();
+  Log(Level::kWarning, "pause_timeout", {{"database", pause.database.empty() ? "all" : pause.database}, {"servers", held.servers.size()}});
+  pause.done(MakeError(ErrorCode::kPauseTimeout, conf::FormatDuration(pause.timeout)), std::move(held));
+}
+
+void Process::RunPaused() {
+  for (auto& pool : shared_->pools.All()) {
+    if (pool->Count(Now()).mode != pool::RunMode::kPaused || shared_->pools.IsPaused(pool->key().database)) continue;
+    pool::Orders orders;
+    pool->SetMode(pool::RunMode::kRunning, Now(), orders);
+    shared_->CarryOut(*pool, orders, nullptr);
+  }
+}
+
+void Process::Resume(std::string_view database, Done done) {
+  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
+  // RESUME without a name undoes every pause, also those that KILL left.
+  if (database.empty() ? !shared_->pools.IsAnyPaused() : !shared_->pools.IsPaused(database)) {
+    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "pgweir is not paused" : "database is not paused"));
+  }
+  shared_->pools.SetPaused(database, PoolDirectory::Paused::kNo);
+  if (database.empty() && run_state() == RunState::kPaused) shared_->run_state = RunState::kActive;
+  RunPaused();
+  // A PAUSE that was still waiting has been undone.
+  auto waiting = std::move(waiting_pauses_);
+  waiting_pauses_.clear();
+  for (auto& pause : waiting) {
+    if (database.empty() || pause.database == database) pause.done(MakeError(ErrorCode::kConsoleState, "PAUSE was undone by RESUME"), {});
+    else waiting_pauses_.push_back(std::move(pause));
+  }
+  Log(Level::kInfo, "resumed", {{"database", database.empty() ? "all" : database}});
+  done(std::nullopt);
+}
+
+// --- reconnect, disable --------------------------------------------------------------------------------------------------
+
+void Process::Reconnect(std::string_view database, Done done) {
+  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
+  shared_->resolver.Forget();
+  for (auto& pool : PoolsOf(database)) {
+    pool::Orders orders;
+    pool->CloseAll(Now(), orders);
+    shared_->CarryOut(*pool, orders, nullptr);
+    shared_->notifications->Reopen(pool);
+  }
+  Log(Level::kInfo, "reconnect", {{"database", database.empty() ? "all" : database}});
+  done(std::nullopt);
+}
+
+void Process::WaitClose(std::string_view database, Done done) {
+  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
+  waiting_closes_.push_back({std::string(database), std::move(done)});
+  WaitStep();
+}
+
+void Process::Disable(std::string_view database, Done done) {
+  if (!KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
+  shared_->pools.SetDisabled(database, PoolDirectory::Disabled::kYes);
+  Log(Level::kInfo, "disabled", {{"database", database}});
+  done(std::nullopt);
+}
+
+void Process::Enable(std::string_view database, Done done) {
+  // A database under "*" that nobody uses any more is unknown again, and may still be disabled.
+  if (!KnowsDatabase(database) && !shared_->pools.IsDisabled(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
+  shared_->pools.SetDisabled(database, PoolDirectory::Disabled::kNo);
+  Log(Level::kInfo, "enabled", {{"database", database}});
+  done(std::nullopt);
+}
+
+// --- kill ----------------------------------------------------------------------------------------------------------------
+
+void Process::EndClientsOf(std::string_view database, ErrorCode code) {
+  for (auto& worker : shared_->workers) {
+    Worker* each = worker.get();
+    each->Post([each, database = std::string(database), code] {
+      each->ForEachClient([&](Client& client) {
+        if (!client.is_console() && (database.empty() || client.database() == database)) client.End(code);
+      });
+    });
+  }
+}
+
+void Process::Kill(std::string_view database, Done done) {
+  if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
+  HoldPools(database);
+  EndClientsOf(database, ErrorCode::kKilled);
+  Log(Level::kInfo, "killed", {{"database", database.empty() ? "all" : database}});
+  done(std::nullopt);
+}
+
+void Process::KillClient(uint64_t id, Done done) {
+  KillClients({id}, [id, done = std::move(done)](size_t killed) {
+    if (killed > 0) done(std::nullopt);
+    else done(MakeError(ErrorCode::kConsoleNoSuchClient, std::to_string(id)));
+  });
+}
+
+void Process::KillClients(std::vector<uint64_t> ids, std::function<void(size_t)> done) {
+  struct Answers {
+    size_t left, killed = 0;
+  };
+  auto answers = std::make_shared<Answers>(Answers{shared_->workers.size()});
+  const auto shared_ids = std::make_shared<const std::vector<uint64_t>>(std::move(ids));
+  for (auto& worker : shared_->workers) {
+    Worker* each = worker.get();
+    each->Post([this, each, shared_ids, answers, done] {
+      size_t killed = 0;
+      for (const uint64_t id : *shared_ids) {
+        Client* client = each->FindClient(id);
+        if (client == nullptr) continue;
+        client->End(ErrorCode::kKilled);
+        ++killed;
+      }
+      loop_.Post([answers, killed, done] {
+        answers->killed += killed;
+        if (--answers->left == 0) done(answers->killed);
+      });
+    });
+  }
+}
+
+}  // namespace proxy
