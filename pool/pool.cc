@@ -61,6 +61,7 @@ Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) 
     if (MoveIdleTo(waiter, orders)) return {Acquired::Kind::kQueued};
   }
   if (running && Usable() == 0 && health_.RefusesNow(now)) return {Acquired::Kind::kRefused};
+  if (queue_.size() == 0) overload_.Forget();
   if (!is_new) {
     queue_.PushAgain(waiter);
   } else {
@@ -104,106 +105,6 @@ bool Pool::Cancel(Waiter& waiter, TimePoint, Orders&) {
       waiter.grant = nullptr;
       waiter.state = WaiterState::kNone;
       return true;
-  }
-  return false;
-}
-
-// --- release -------------------------------------------------------------------------------------------------------------
-
-Pool::Next Pool::Release(Slot& slot, TimePoint now, Orders& orders) {
-  MutexLock lock(mutex_);
-  PGWEIR_CHECK(slot.state == SlotState::kActive);
-  if (IsExpired(slot, now)) {
-    SetState(slot, SlotState::kClosing);
-    Grow(now, orders);
-    return {Next::Kind::kClose};
-  }
-  return Hand(slot, now);
-}
-
-Pool::Next Pool::Opened(Slot& slot, TimePoint now, Orders& orders) {
-  MutexLock lock(mutex_);
-  PGWEIR_CHECK(slot.state == SlotState::kLogin);
-  health_.OnOpened();
-  SetState(slot, SlotState::kActive);
-  slot.opened_at = now;
-  const auto life = static_cast<double>(limits_.lifetime.count()) * (1.0 - limits_.lifetime_jitter * UnitRandom());
-  slot.expires_at = now + Duration(static_cast<Duration::rep>(life));
-  const Next next = Hand(slot, now);
-  Grow(now, orders);
-  return next;
-}
-
-Pool::Next Pool::Arrived(Slot& slot, TimePoint now, Orders&) {
-  MutexLock lock(mutex_);
-  PGWEIR_CHECK(slot.state == SlotState::kMoving);
-  SetState(slot, SlotState::kActive);
-  if (Waiter* waiter = slot.grant) {
-    slot.grant = nullptr;
-    waiter->grant = nullptr;
-    waiter->state = WaiterState::kNone;
-    return {Next::Kind::kServe, waiter, 0, now - slot.idle_since > limits_.check_delay};
-  }
-  return Hand(slot, now);
-}
-
-bool Pool::MayMove(Slot& slot, WorkerId from, WorkerId to) {
-  MutexLock lock(mutex_);
-  if (slot.state != SlotState::kMoving || slot.worker != from) return false;
-  slot.worker = to;
-  return true;
-}
-
-bool Pool::IsUnwanted(const Slot& slot) const {
-  return slot.close_needed || mode_ != RunMode::kRunning || Staying() > limits_.size + limits_.reserve_size;
-}
-
-bool Pool::IsExpired(const Slot& slot, TimePoint now) const {
-  if (limits_.lifetime.count() == 0) return true;  // serves once, whoever waits
-  if (now < slot.expires_at) return false;
-  // At once when nobody waits, else one at a time, so that an old pool does not close all at once under load.
-  return queue_.size() == 0 || CountOf(SlotState::kLogin) + CountOf(SlotState::kClosing) == 0;
-}
-
-Waiter* Pool::ChooseWaiter(WorkerId worker) {
-  Waiter* own = queue_.OldestOn(worker);
-  Waiter* oldest = queue_.Oldest();
-  if (own == nullptr || oldest == own) return oldest;
-  return own->since - oldest->since > kHandoverSlack ? oldest : own;
-}
-
-Pool::Next Pool::Hand(Slot& slot, TimePoint now) {
-  if (IsUnwanted(slot)) {
-    SetState(slot, SlotState::kClosing);
-    return {Next::Kind::kClose};
-  }
-  if (Waiter* waiter = ChooseWaiter(slot.worker)) {
-    queue_.Remove(*waiter);
-    if (waiter->worker == slot.worker) return {Next::Kind::kServe, waiter};
-    SetState(slot, SlotState::kMoving);
-    slot.grant = waiter;
-    waiter->grant = &slot;
-    waiter->state = WaiterState::kGranted;
-    slot.worker = waiter->worker;
-    slot.idle_since = now;  // it was in use until now: no check
-    return {Next::Kind::kMove, nullptr, waiter->worker};
-  }
-  if (Staying() > limits_.min_size && IsWantedElsewhere()) {
-    SetState(slot, SlotState::kClosing);  // another pool waits for the place at a shared cap
-    return {Next::Kind::kClose};
-  }
-  SetState(slot, SlotState::kIdle);
-  slot.idle_since = now;
-  idle_[slot.worker].PushFront(slot);
-  return {Next::Kind::kIdle};
-}
-
-// This pool needs nothing now, so its own hunger is forgotten first: it would close a server for itself.
-bool Pool::IsWantedElsewhere() {
-  for (Budget* budget : {database_.get(), user_.get()}) {
-    if (!budget->HasHungry()) continue;
-    budget->ForgetHungry(*this);
-    if (budget->HasHungry()) return true;
   }
   return false;
 }
@@ -429,6 +330,7 @@ Pool::Counts Pool::Count(TimePoint now) const {
   counts.open = Open();
   counts.waiting = queue_.size();
   if (const Waiter* oldest = queue_.Oldest()) counts.oldest_wait = now - oldest->since;
+  counts.is_shedding = queue_.size() > 0 && overload_.is_shedding();
   counts.is_down = health_.is_down();
   counts.down_since = health_.down_since();
   counts.last_failure = health_.last_failure();

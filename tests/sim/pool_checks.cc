@@ -102,4 +102,19 @@ void PoolWorld::CheckChoice(const Place& place, const pool::Waiter& chosen) cons
   }
 }
 
+// Law 6: only who has waited too long, oldest first, and never so many that the queue is shorter than the pool.
+void PoolWorld::CheckShed(const Place& place, const Client& shed) {
+  ++shed_;
+  Require(place.limits.overload.target.count() > 0, "shed although that is off");
+  Require(now_ - shed.asked_at > place.limits.overload.target, "shed before it had waited for the target");
+  size_t left = 0;
+  for (const Client* other : place.clients) {
+    if (other->waiter.state != pool::WaiterState::kQueued) continue;
+    ++left;
+    Require(other->order > shed.order, "shed before an older one");
+  }
+  // At least one of a queue as long as the pool is served by the server that was handed out.
+  Require(left + 1 >= static_cast<size_t>(place.limits.size), "shed from a queue that is no longer than the pool");
+}
+
 }  // namespace sim
