@@ -78,7 +78,7 @@ struct PoolKeys {
   std::optional<int> reserve_pool_size;
   std::optional<Duration> reserve_pool_timeout;
   std::optional<int> max_waiting;  // unset everywhere: 50 x pool_size
-  std::optional<Duration> query_wait_timeout;
+  std::optional<Duration> query_wait_timeout, queue_target, queue_interval;
   std::optional<Duration> server_lifetime;
   std::optional<double> server_lifetime_jitter;  // 0.0 .. 1.0, subtracted; written "10%" or 0.1
   std::optional<Duration> server_idle_timeout;
@@ -191,7 +191,7 @@ struct Global {
 struct PoolSettings {
   PoolMode pool_mode = PoolMode::kTransaction;
   int pool_size = 20, min_pool_size = 0, reserve_pool_size = 0, max_waiting = 1000, max_parallel_connects = 2;
-  Duration reserve_pool_timeout{}, query_wait_timeout{}, server_lifetime{}, server_idle_timeout{}, server_check_delay{},
+  Duration reserve_pool_timeout{}, query_wait_timeout{}, queue_target{}, queue_interval{}, server_lifetime{}, server_idle_timeout{}, server_check_delay{},
       server_connect_timeout{}, server_login_retry{};
   double server_lifetime_jitter = 0.1;
   std::string server_check_query, server_reset_query;

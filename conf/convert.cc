@@ -40,6 +40,7 @@ std::string_view RemarkOn(std::string_view target) {
     if (key.fate == IniFate::kMapped && key.Target() == target) return key.remark;
   }
   if (target == "max_waiting") return "PgBouncer has no such bound; the next client is refused at once, with the numbers";
+  if (target == "queue_target") return "PgBouncer refuses nobody for overload; pgweir's default is 250ms";
   return "";
 }
 

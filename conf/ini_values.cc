@@ -114,6 +114,7 @@ const Global& IniDefaults() {
       (void)FindKey(GlobalKeys(), key.Target())->set(defaults, *ReadIniValue(key.reading, key.default_value));
     }
     defaults.keys.max_waiting = defaults.max_client_conn;
+    defaults.keys.queue_target = Duration(0);
     return defaults;
   }();
   return global;

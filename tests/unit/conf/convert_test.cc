@@ -47,6 +47,7 @@ TEST(Convert, TellsWhatIsDifferentAndWhatIsNotCarriedOver) {
   EXPECT_THAT(toml, HasSubstr("# query_wait_timeout: between transactions it is an error, and the client stays connected\n"
                               "query_wait_timeout = \"5s\"\n"));
   EXPECT_THAT(toml, HasSubstr("# max_waiting: PgBouncer has no such bound"));
+  EXPECT_THAT(toml, HasSubstr("# queue_target: PgBouncer refuses nobody for overload"));
 }
 
 TEST(Convert, EveryMappedKey) {
