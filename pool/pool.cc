@@ -56,12 +56,12 @@ Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) 
     if (Slot* slot = own.front()) {
       own.Remove(*slot);
       SetState(*slot, SlotState::kActive);
+      slot->loan = queue_.Lend(waiter, now);
       return {Acquired::Kind::kLeased, slot, now - slot->idle_since > limits_.check_delay};
     }
-    if (MoveIdleTo(waiter, orders)) return {Acquired::Kind::kQueued};
+    if (MoveIdleTo(waiter, now, orders)) return {Acquired::Kind::kQueued};
   }
   if (running && Usable() == 0 && health_.RefusesNow(now)) return {Acquired::Kind::kRefused};
-  if (queue_.size() == 0) overload_.Forget();
   if (!is_new) {
     queue_.PushAgain(waiter);
   } else {
@@ -72,13 +72,14 @@ Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) 
   return {Acquired::Kind::kQueued};
 }
 
-bool Pool::MoveIdleTo(Waiter& waiter, Orders& orders) {
+bool Pool::MoveIdleTo(Waiter& waiter, TimePoint now, Orders& orders) {
   for (WorkerId from = 0; from < idle_.size(); ++from) {
     Slot* slot = idle_[from].front();
     if (slot == nullptr) continue;
     idle_[from].Remove(*slot);
     SetState(*slot, SlotState::kMoving);
     slot->grant = &waiter;
+    slot->loan = queue_.Lend(waiter, now);
     waiter.grant = slot;
     waiter.state = WaiterState::kGranted;
     orders.move.push_back({slot->shared_from_this(), from, waiter.worker});
@@ -203,10 +204,11 @@ void Pool::BeginClose(Slot& slot, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   if (slot.state == SlotState::kClosing || slot.state == SlotState::kClosed) return;
   if (slot.state == SlotState::kIdle) idle_[slot.worker].Remove(slot);
+  if (slot.state == SlotState::kActive) queue_.Charge(slot.loan, now);
   if (Waiter* waiter = slot.grant) {
     slot.grant = nullptr;
     waiter->grant = nullptr;
-    if (!MoveIdleTo(*waiter, orders)) queue_.PushAgain(*waiter);
+    if (!MoveIdleTo(*waiter, now, orders)) queue_.PushAgain(*waiter);
   }
   SetState(slot, SlotState::kClosing);
   Grow(now, orders);
@@ -330,7 +332,7 @@ Pool::Counts Pool::Count(TimePoint now) const {
   counts.open = Open();
   counts.waiting = queue_.size();
   if (const Waiter* oldest = queue_.Oldest()) counts.oldest_wait = now - oldest->since;
-  counts.is_shedding = queue_.size() > 0 && overload_.is_shedding();
+  counts.is_shedding = queue_.IsShedding();
   counts.is_down = health_.is_down();
   counts.down_since = health_.down_since();
   counts.last_failure = health_.last_failure();

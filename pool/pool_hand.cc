@@ -8,6 +8,7 @@ namespace pool {
 Pool::Next Pool::Release(Slot& slot, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   PGWEIR_CHECK(slot.state == SlotState::kActive);
+  queue_.Charge(slot.loan, now);
   if (IsExpired(slot, now)) {
     SetState(slot, SlotState::kClosing);
     Grow(now, orders);
@@ -39,6 +40,7 @@ Pool::Next Pool::Arrived(Slot& slot, TimePoint now, Orders& orders) {
     waiter->state = WaiterState::kNone;
     return {Next::Kind::kServe, waiter, 0, now - slot.idle_since > limits_.check_delay};
   }
+  queue_.Charge(slot.loan, now);  // its waiter has left on the way
   return Hand(slot, now, orders);
 }
 
@@ -60,33 +62,33 @@ bool Pool::IsExpired(const Slot& slot, TimePoint now) const {
   return queue_.size() == 0 || CountOf(SlotState::kLogin) + CountOf(SlotState::kClosing) == 0;
 }
 
-Waiter* Pool::ChooseWaiter(WorkerId worker) {
-  Waiter* own = queue_.OldestOn(worker);
-  Waiter* oldest = queue_.Oldest();
+Waiter* Pool::ChooseWaiter(const WaitQueue::Turn& turn, WorkerId worker) {
+  Waiter* own = queue_.OldestOf(turn, worker);
+  Waiter* oldest = queue_.OldestOf(turn);
   if (own == nullptr || oldest == own) return oldest;
   return own->since - oldest->since > kHandoverSlack ? oldest : own;
 }
 
 // Who is shed is told through orders; the one who is served next waits for it no longer than this took.
-void Pool::Shed(TimePoint now, Orders& orders) {
+void Pool::Shed(WaitQueue::Turn turn, TimePoint now, Orders& orders) {
   const Duration target = limits_.overload.target;
   const Duration silence = now - std::max(last_served_, queue_.Oldest()->since);
   last_served_ = now;
   if (silence > target) {
     // What has gathered meanwhile needs about as long to go: at half load exactly so.
     judge_from_ = now + silence;
-    overload_.Forget();
+    queue_.ForgetOverload();
   }
   const bool grows = CountOf(SlotState::kLogin) > 0 && !health_.is_down();
-  if (now < judge_from_ || (grows && !overload_.is_shedding())) return overload_.Forget();
+  if (now < judge_from_ || (grows && !turn.overload.is_shedding())) return turn.overload.Forget();
   const auto size = static_cast<size_t>(limits_.size);
-  for (int left = kShedAtOnce; left > 0; --left) {
-    Waiter& oldest = *queue_.Oldest();
-    if (!overload_.MustShed(now - oldest.since, queue_.size() > size, limits_.overload)) break;
+  for (int left = kShedAtOnce; left > 0; --left, --turn.waiting) {
+    Waiter& oldest = *queue_.OldestOf(turn);
+    if (!turn.overload.MustShed(now - oldest.since, turn.waiting > size, limits_.overload)) break;
     queue_.Remove(oldest);
     orders.shed.push_back({oldest.worker, oldest.owner_id});
   }
-  overload_.OnHanded(now - queue_.Oldest()->since, queue_.size() > size, now, limits_.overload);
+  turn.overload.OnHanded(now - queue_.OldestOf(turn)->since, turn.waiting > size, now, limits_.overload);
 }
 
 Pool::Next Pool::Hand(Slot& slot, TimePoint now, Orders& orders) {
@@ -94,8 +96,11 @@ Pool::Next Pool::Hand(Slot& slot, TimePoint now, Orders& orders) {
     SetState(slot, SlotState::kClosing);
     return {Next::Kind::kClose};
   }
-  if (limits_.overload.target.count() > 0 && queue_.size() > 0) Shed(now, orders);
-  if (Waiter* waiter = ChooseWaiter(slot.worker)) {
+  if (queue_.size() > 0) {
+    const WaitQueue::Turn turn = queue_.Next();
+    if (limits_.overload.target.count() > 0) Shed(turn, now, orders);
+    Waiter* waiter = ChooseWaiter(turn, slot.worker);
+    slot.loan = queue_.Lend(*waiter, now);
     queue_.Remove(*waiter);
     if (waiter->worker == slot.worker) return {Next::Kind::kServe, waiter};
     SetState(slot, SlotState::kMoving);

@@ -128,6 +128,8 @@ void LoadWorld::Ask(size_t group) {
   question.is_late = false;
   question.waiter.worker = static_cast<pool::WorkerId>(dice_.Below(load_.workers));
   question.waiter.owner = &question;
+  question.waiter.flow = load_.groups[group].flow;
+  question.waiter.weight = load_.groups[group].weight;
   question.waiter.owner_id = question.index;
   ++tallies_[group].asked;
   Schedule(Event::Kind::kPatience, load_.patience, question.index, question.turn);
@@ -172,6 +174,7 @@ void LoadWorld::Answered(Question& question) {
     tally.answers.push_back(now_ - question.asked_at);
     if (group.clients > 0) Schedule(Event::Kind::kAsk, dice_.UpTo(2 * group.think), question.group);
   }
+  tally.held += now_ - question.linked_at;
   End(question);
   Orders orders;
   HandleNext(pool_->Release(slot, now_, orders), slot);

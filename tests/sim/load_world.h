@@ -36,6 +36,8 @@ struct Group {
   Duration think{0};
   int retries = 0;  // of a hundred that got no answer in time so many ask again, after retry_after
   Duration retry_after{100'000};
+  pool::FlowKey flow = 0;
+  uint16_t weight = 1;
 };
 
 struct Load {
@@ -52,6 +54,7 @@ struct Load {
 
 struct Tally {
   uint64_t asked = 0, useful = 0, late = 0, shed = 0, refused = 0, timed_out = 0;
+  Duration held{0};
   std::vector<Duration> waits, answers;  // of those that were served: for the server, and in all
   TimePoint last_trouble{};              // the last that was not useful: when its client heard, or lost patience
   Duration Percentile(std::vector<Duration> of, int percent) const;

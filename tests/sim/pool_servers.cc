@@ -128,7 +128,7 @@ void PoolWorld::HandleNext(Server& server, Pool::Next next, SlotState before, Or
               "moves to a worker where nobody waits");
       CheckChoice(place, *server.slot->grant);
       for (const Client* other : place.clients) {
-        Require(other->waiter.state != pool::WaiterState::kQueued ||
+        Require(other->waiter.state != pool::WaiterState::kQueued || other->waiter.flow != server.slot->grant->flow ||
                     other->order > static_cast<const Client*>(server.slot->grant->owner)->order,
                 "a server moved to a waiter that is not the oldest");
       }

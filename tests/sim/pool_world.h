@@ -180,6 +180,7 @@ class PoolWorld {
   TimePoint now_{Duration(1'000'000)};
   WorkerId here_ = 0;  // the worker that this step runs on
   uint32_t workers_ = 1;
+  uint64_t flows_ = 1;
   Duration message_delay_{0}, hold_{0}, think_{0}, connect_{0};
   bool is_draining_ = false;
   size_t busy_events_ = 0;  // pending, without housekeeping
