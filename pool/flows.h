@@ -48,6 +48,7 @@ class Flows {
  public:
   explicit Flows(uint32_t workers) : workers_(workers) {}
   bool empty() const { return flows_.empty(); }
+  size_t size() const { return flows_.size(); }  // those that are remembered
   void Add(Waiter& waiter);  // where its ticket belongs
   void Remove(Waiter& waiter);
   Flow& Next() { return *heap_.front(); }  // somebody waits

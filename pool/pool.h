@@ -120,8 +120,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Acquired TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
   bool MoveIdleTo(Waiter& waiter, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
   Next Hand(Slot& slot, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
-  void Shed(WaitQueue::Turn turn, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
-  Waiter* ChooseWaiter(const WaitQueue::Turn& turn, WorkerId worker) PGWEIR_REQUIRES(mutex_);
+  void Shed(Flow* flow, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  Waiter* ChooseWaiter(const Flow* flow, WorkerId worker) PGWEIR_REQUIRES(mutex_);
   bool IsUnwanted(const Slot& slot) const PGWEIR_REQUIRES(mutex_);
   bool IsWantedElsewhere() PGWEIR_REQUIRES(mutex_);
   bool IsExpired(const Slot& slot, TimePoint now) const PGWEIR_REQUIRES(mutex_);

@@ -62,15 +62,15 @@ bool Pool::IsExpired(const Slot& slot, TimePoint now) const {
   return queue_.size() == 0 || CountOf(SlotState::kLogin) + CountOf(SlotState::kClosing) == 0;
 }
 
-Waiter* Pool::ChooseWaiter(const WaitQueue::Turn& turn, WorkerId worker) {
-  Waiter* own = queue_.OldestOf(turn, worker);
-  Waiter* oldest = queue_.OldestOf(turn);
+Waiter* Pool::ChooseWaiter(const Flow* flow, WorkerId worker) {
+  Waiter* own = queue_.OldestOf(flow, worker);
+  Waiter* oldest = queue_.OldestOf(flow);
   if (own == nullptr || oldest == own) return oldest;
   return own->since - oldest->since > kHandoverSlack ? oldest : own;
 }
 
 // Who is shed is told through orders; the one who is served next waits for it no longer than this took.
-void Pool::Shed(WaitQueue::Turn turn, TimePoint now, Orders& orders) {
+void Pool::Shed(Flow* flow, TimePoint now, Orders& orders) {
   const Duration target = limits_.overload.target;
   const Duration silence = now - std::max(last_served_, queue_.Oldest()->since);
   last_served_ = now;
@@ -79,16 +79,17 @@ void Pool::Shed(WaitQueue::Turn turn, TimePoint now, Orders& orders) {
     judge_from_ = now + silence;
     queue_.ForgetOverload();
   }
+  Overload& overload = queue_.OverloadOf(flow);
   const bool grows = CountOf(SlotState::kLogin) > 0 && !health_.is_down();
-  if (now < judge_from_ || (grows && !turn.overload.is_shedding())) return turn.overload.Forget();
+  if (now < judge_from_ || (grows && !overload.is_shedding())) return overload.Forget();
   const auto size = static_cast<size_t>(limits_.size);
-  for (int left = kShedAtOnce; left > 0; --left, --turn.waiting) {
-    Waiter& oldest = *queue_.OldestOf(turn);
-    if (!turn.overload.MustShed(now - oldest.since, turn.waiting > size, limits_.overload)) break;
+  for (int left = kShedAtOnce; left > 0; --left) {
+    Waiter& oldest = *queue_.OldestOf(flow);
+    if (!overload.MustShed(now - oldest.since, queue_.WaitingIn(flow) > size, limits_.overload)) break;
     queue_.Remove(oldest);
     orders.shed.push_back({oldest.worker, oldest.owner_id});
   }
-  turn.overload.OnHanded(now - queue_.OldestOf(turn)->since, turn.waiting > size, now, limits_.overload);
+  overload.OnHanded(now - queue_.OldestOf(flow)->since, queue_.WaitingIn(flow) > size, now, limits_.overload);
 }
 
 Pool::Next Pool::Hand(Slot& slot, TimePoint now, Orders& orders) {
@@ -97,9 +98,9 @@ Pool::Next Pool::Hand(Slot& slot, TimePoint now, Orders& orders) {
     return {Next::Kind::kClose};
   }
   if (queue_.size() > 0) {
-    const WaitQueue::Turn turn = queue_.Next();
-    if (limits_.overload.target.count() > 0) Shed(turn, now, orders);
-    Waiter* waiter = ChooseWaiter(turn, slot.worker);
+    Flow* flow = queue_.Next();
+    if (limits_.overload.target.count() > 0) Shed(flow, now, orders);
+    Waiter* waiter = ChooseWaiter(flow, slot.worker);
     slot.loan = queue_.Lend(*waiter, now);
     queue_.Remove(*waiter);
     if (waiter->worker == slot.worker) return {Next::Kind::kServe, waiter};

@@ -18,13 +18,13 @@ void WaitQueue::PushAgain(Waiter& waiter) {
   Enter(waiter);
 }
 
-void WaitQueue::Enter(Waiter& waiter) {
-  if (size_++ == 0) {
+void WaitQueue::EnterFlow(Waiter& waiter) {
+  if (size_ == 1) {
     only_flow_ = waiter.flow;
     overload_.Forget();
   } else if (!flows_.empty()) {
     flows_.Add(waiter);
-  } else if (waiter.flow != only_flow_) {
+  } else {
     Split();
   }
 }
@@ -55,12 +55,6 @@ Waiter* WaitQueue::Oldest() const {
     if (head != nullptr && (oldest == nullptr || head->ticket < oldest->ticket)) oldest = head;
   }
   return oldest;
-}
-
-WaitQueue::Turn WaitQueue::Next() {
-  if (flows_.empty()) return {nullptr, overload_, size_};
-  Flow& flow = flows_.Next();
-  return {&flow, flow.overload, flow.waiting};
 }
 
 void WaitQueue::ForgetOverload() {

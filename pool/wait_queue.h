@@ -22,13 +22,6 @@ namespace pool {
 
 class WaitQueue {
  public:
-  // Those who may be served next: all, or one flow.
-  struct Turn {
-    Flow* flow;  // nullptr: there is one flow only
-    Overload& overload;
-    size_t waiting;
-  };
-
   explicit WaitQueue(uint32_t workers) : lists_(workers), flows_(workers) {}
   // A place in the order of arrival without standing in the queue, for PushAgain.
   void GiveTicket(Waiter& waiter) { waiter.ticket = next_ticket_++; }
@@ -39,11 +32,14 @@ class WaitQueue {
   Waiter* OldestOn(WorkerId worker) const { return lists_[worker].front(); }
   size_t size() const { return size_; }
 
-  Turn Next();  // somebody waits
-  Waiter* OldestOf(const Turn& turn) const { return turn.flow != nullptr ? turn.flow->Oldest() : Oldest(); }
-  Waiter* OldestOf(const Turn& turn, WorkerId worker) const {
-    return turn.flow != nullptr ? turn.flow->OldestOn(worker) : OldestOn(worker);
+  // Whose turn it is, while somebody waits. nullptr: there is one flow only, and that is everybody.
+  Flow* Next() { return flows_.empty() ? nullptr : &flows_.Next(); }
+  Waiter* OldestOf(const Flow* flow) const { return flow == nullptr ? Oldest() : flow->Oldest(); }
+  Waiter* OldestOf(const Flow* flow, WorkerId worker) const {
+    return flow == nullptr ? OldestOn(worker) : flow->OldestOn(worker);
   }
+  size_t WaitingIn(const Flow* flow) const { return flow == nullptr ? size_ : flow->waiting; }
+  Overload& OverloadOf(Flow* flow) { return flow == nullptr ? overload_ : flow->overload; }
   Loan Lend(const Waiter& waiter, TimePoint now) {
     return flows_.empty() ? Loan{waiter.flow, Duration(0), now} : flows_.Lend(flows_.Of(waiter), now);
   }
@@ -54,7 +50,11 @@ class WaitQueue {
   void ForgetOverload();
 
  private:
-  void Enter(Waiter& waiter);
+  void Enter(Waiter& waiter) {
+    if (size_++ > 0 && flows_.empty() && waiter.flow == only_flow_) return;
+    EnterFlow(waiter);
+  }
+  void EnterFlow(Waiter& waiter);
   void Split();
 
   std::vector<IntrusiveList<Waiter, &Waiter::links>> lists_;
