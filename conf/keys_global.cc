@@ -278,6 +278,7 @@ const Global& DefaultGlobal() {
                      .query_wait_timeout = seconds(5),
                      .queue_target = milliseconds(250),
                      .queue_interval = seconds(1),
+                     .queue_flow = QueueFlow::kUser,
                      .server_lifetime = hours(1),
                      .server_lifetime_jitter = 0.1,
                      .server_idle_timeout = minutes(10),

@@ -59,6 +59,10 @@ inline WordCodec<PoolMode> PoolModes() {
   return {{{"session", PoolMode::kSession}, {"transaction", PoolMode::kTransaction}, {"statement", PoolMode::kStatement}}};
 }
 
+inline WordCodec<QueueFlow> QueueFlows() {
+  return {{{"user", QueueFlow::kUser}, {"application", QueueFlow::kApplication}, {"address", QueueFlow::kAddress}}};
+}
+
 template <typename Section>
 void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_name) {
   using std::chrono::hours;
@@ -85,6 +89,9 @@ void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_
       "has waited longer is refused; 0 = off");
   add("queue_interval", Time(milliseconds(1), hours(1)), &PoolKeys::queue_interval,
       "how long the wait must stay above queue_target; longer than a usual burst lasts");
+  add("queue_flow", QueueFlows(), &PoolKeys::queue_flow,
+      "clients of a pool that share a turn while they wait: those of one login user, application_name or address; the "
+      "flows get equal server time");
   add("server_lifetime", Time(), &PoolKeys::server_lifetime,
       "age at which a server is replaced, never inside a transaction; 0 = each is used once");
   add("server_lifetime_jitter", FractionCodec{}, &PoolKeys::server_lifetime_jitter,

@@ -1,5 +1,6 @@
 // Pool: what becomes of a server that is free, and of those who wait for it.
 #include <algorithm>
+#include <utility>
 
 #include "pool/pool.h"
 
@@ -69,25 +70,29 @@ Waiter* Pool::ChooseWaiter(const Flow* flow, WorkerId worker) {
   return own->since - oldest->since > kHandoverSlack ? oldest : own;
 }
 
-// Who is shed is told through orders; the one who is served next waits for it no longer than this took.
+// Who is shed is told through orders; the one who is served next has waited no longer than the target, or almost.
 void Pool::Shed(Flow* flow, TimePoint now, Orders& orders) {
   const Duration target = limits_.overload.target;
-  const Duration silence = now - std::max(last_served_, queue_.Oldest()->since);
-  last_served_ = now;
-  if (silence > target) {
-    // What has gathered meanwhile needs about as long to go: at half load exactly so.
-    judge_from_ = now + silence;
-    queue_.ForgetOverload();
+  const TimePoint before = std::exchange(last_served_, now);
+  if (now - before > target) [[unlikely]] {
+    const Duration silence = now - std::max(before, queue_.Oldest()->since);
+    if (silence > target) {
+      // What has gathered meanwhile needs about as long to go: at half load exactly so.
+      judge_from_ = now + silence;
+      queue_.ForgetOverload();
+    }
   }
   Overload& overload = queue_.OverloadOf(flow);
+  const Waiter* oldest = queue_.OldestOf(flow);
+  if (now - oldest->since <= target / 2) return overload.Forget();  // as OnHanded says; the usual case costs no more
   const bool grows = CountOf(SlotState::kLogin) > 0 && !health_.is_down();
   if (now < judge_from_ || (grows && !overload.is_shedding())) return overload.Forget();
   const auto size = static_cast<size_t>(limits_.size);
   for (int left = kShedAtOnce; left > 0; --left) {
-    Waiter& oldest = *queue_.OldestOf(flow);
-    if (!overload.MustShed(now - oldest.since, queue_.WaitingIn(flow) > size, limits_.overload)) break;
-    queue_.Remove(oldest);
-    orders.shed.push_back({oldest.worker, oldest.owner_id});
+    Waiter& first = *queue_.OldestOf(flow);
+    if (!overload.MustShed(now - first.since, queue_.WaitingIn(flow) > size, limits_.overload)) break;
+    queue_.Remove(first);
+    orders.shed.push_back({first.worker, first.owner_id});
   }
   overload.OnHanded(now - queue_.OldestOf(flow)->since, queue_.WaitingIn(flow) > size, now, limits_.overload);
 }
