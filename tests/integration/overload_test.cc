@@ -1,4 +1,4 @@
-// A pool under more than it can do: it sheds, says why, and stops when the load does.
+// A pool under more than it can do: it sheds, says why, and stops when the load does; and its users take turns.
 #include <vector>
 
 #include "tests/integration/environment.h"
@@ -62,6 +62,25 @@ TEST_F(OverloadTest, ShedsNobodyWhenItIsOff) {
   std::vector<Connection> clients;
   for (int i = 0; i < kClients; ++i) clients.push_back(Connect());
   for (int round = 0; round < 2; ++round) EXPECT_TRUE(Round(clients).empty());
+}
+
+// One server for all users, so that they share a pool; whoever is served takes the next number. The holder is one of the many.
+TEST_F(OverloadTest, AUserWithOneQueryIsNotBehindTheTwentyOfAnother) {
+  StartPgweir("workers = 1\ndefault_pool_size = 1\nquery_wait_timeout = \"60s\"\nqueue_target = 0\n", DatabaseSection("*", "user = \"app\"\n"));
+  Connection admin = Admin(), holder = Connect("other");
+  ASSERT_TRUE(holder.Query("DROP SEQUENCE IF EXISTS turns; CREATE SEQUENCE turns; BEGIN; SELECT 1").ok());
+  std::vector<Connection> heavy;
+  for (int i = 0; i < 20; ++i) {
+    heavy.push_back(Connect("other"));
+    heavy.back().Send("SELECT nextval('turns'), pg_sleep(0.001)");
+  }
+  ASSERT_TRUE(WaitForPool(admin, "cl_waiting", 20));
+  Connection light = Connect("app");
+  light.Send("SELECT nextval('turns')");
+  ASSERT_TRUE(WaitForPool(admin, "cl_waiting", 21));
+  ASSERT_TRUE(holder.Query("COMMIT").ok());
+  EXPECT_EQ(light.Next().Value(), "1");
+  for (Connection& client : heavy) EXPECT_TRUE(client.Next().ok());
 }
 
 }  // namespace
