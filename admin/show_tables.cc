@@ -69,7 +69,8 @@ Columns PoolColumns() {
           {"sv_closing", kInt4},
           {"pool_size", kInt4},
           {"max_waiting", kInt4},
-          {"trouble", kText}};
+          {"trouble", kText},
+          {"shed", ColumnType::kNumeric}};
 }
 
 std::vector<Row> PoolRows(const proxy::Snapshot& snapshot) {
@@ -96,7 +97,8 @@ std::vector<Row> PoolRows(const proxy::Snapshot& snapshot) {
                     Number(pool.sv_closing),
                     Number(pool.settings.pool_size),
                     Number(pool.settings.max_waiting),
-                    TextOrNull(pool.trouble)});
+                    TextOrNull(pool.trouble),
+                    Number(pool.totals.shed)});
   }
   return rows;
 }

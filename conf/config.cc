@@ -117,6 +117,9 @@ PoolSettings Config::ResolvePool(const Database& database, std::string_view user
   settings.reserve_pool_timeout = take(&PoolKeys::reserve_pool_timeout, settings.reserve_pool_timeout);
   settings.max_waiting = take(&PoolKeys::max_waiting, kWaitersPerSlot * settings.pool_size);
   settings.query_wait_timeout = take(&PoolKeys::query_wait_timeout, settings.query_wait_timeout);
+  settings.queue_target = take(&PoolKeys::queue_target, settings.queue_target);
+  settings.queue_interval = take(&PoolKeys::queue_interval, settings.queue_interval);
+  settings.queue_flow = take(&PoolKeys::queue_flow, settings.queue_flow);
   settings.server_lifetime = take(&PoolKeys::server_lifetime, settings.server_lifetime);
   settings.server_lifetime_jitter = take(&PoolKeys::server_lifetime_jitter, settings.server_lifetime_jitter);
   settings.server_idle_timeout = take(&PoolKeys::server_idle_timeout, settings.server_idle_timeout);

@@ -27,6 +27,7 @@ class IdentMaps;  // ident.h
 using Duration = std::chrono::microseconds;
 
 enum class PoolMode : uint8_t { kSession, kTransaction, kStatement };
+enum class QueueFlow : uint8_t { kUser, kApplication, kAddress };  // what is fair to what while clients wait
 // kHba and kAny stand in auth_type only, kReject in auth_hba_file only.
 enum class AuthType : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kAny, kHba, kReject };
 enum class TlsMode : uint8_t { kDisable, kAllow, kPrefer, kRequire, kVerifyCa, kVerifyFull };
@@ -79,11 +80,11 @@ struct Host {
 struct PoolKeys {
   std::optional<PoolMode> pool_mode;
   std::optional<int> pool_size;  // default_pool_size in [pgweir]
-  std::optional<int> min_pool_size;
-  std::optional<int> reserve_pool_size;
+  std::optional<int> min_pool_size, reserve_pool_size;
   std::optional<Duration> reserve_pool_timeout;
   std::optional<int> max_waiting;  // unset everywhere: 50 x pool_size
-  std::optional<Duration> query_wait_timeout;
+  std::optional<Duration> query_wait_timeout, queue_target, queue_interval;
+  std::optional<QueueFlow> queue_flow;
   std::optional<Duration> server_lifetime;
   std::optional<double> server_lifetime_jitter;  // 0.0 .. 1.0, subtracted; written "10%" or 0.1
   std::optional<Duration> server_idle_timeout;
@@ -97,10 +98,7 @@ struct PoolKeys {
   std::optional<bool> session_state_verify;
   std::optional<int> max_prepared_statements;  // per server; 0 = they pass unchanged
   std::optional<bool> deferred_begin;
-  std::optional<Duration> query_timeout;
-  std::optional<Duration> transaction_timeout;
-  std::optional<Duration> idle_transaction_timeout;
-  std::optional<Duration> client_idle_timeout;
+  std::optional<Duration> query_timeout, transaction_timeout, idle_transaction_timeout, client_idle_timeout;
   friend bool operator==(const PoolKeys&, const PoolKeys&) = default;
 };
 
@@ -122,6 +120,7 @@ struct User {
   Secret password;  // may stand here instead of in auth_file: plain, md5..., SCRAM-SHA-256$...
   std::optional<int> max_user_connections;         // servers, over all databases of this user
   std::optional<int> max_user_client_connections;  // clients, over all databases of this user
+  std::optional<int> weight;                       // of its flow; 1 when absent
   PoolKeys keys;
   friend bool operator==(const User&, const User&) = default;
 };
@@ -186,8 +185,9 @@ struct Global {
 // What a pool of (database, user) works with, after precedence.
 struct PoolSettings {
   PoolMode pool_mode = PoolMode::kTransaction;
+  QueueFlow queue_flow = QueueFlow::kUser;
   int pool_size = 20, min_pool_size = 0, reserve_pool_size = 0, max_waiting = 1000, max_parallel_connects = 2;
-  Duration reserve_pool_timeout{}, query_wait_timeout{}, server_lifetime{}, server_idle_timeout{}, server_check_delay{},
+  Duration reserve_pool_timeout{}, query_wait_timeout{}, queue_target{}, queue_interval{}, server_lifetime{}, server_idle_timeout{}, server_check_delay{},
       server_connect_timeout{}, server_login_retry{};
   double server_lifetime_jitter = 0.1;
   std::string server_check_query, server_reset_query;

@@ -263,6 +263,7 @@ const std::vector<Key<Global>>& GlobalKeys() {
 
 const Global& DefaultGlobal() {
   using std::chrono::hours;
+  using std::chrono::milliseconds;
   using std::chrono::minutes;
   using std::chrono::seconds;
   static const Global global = [] {
@@ -274,6 +275,9 @@ const Global& DefaultGlobal() {
                      .reserve_pool_timeout = seconds(3),
                      .max_waiting = std::nullopt,
                      .query_wait_timeout = seconds(5),
+                     .queue_target = Duration(0),
+                     .queue_interval = seconds(1),
+                     .queue_flow = QueueFlow::kUser,
                      .server_lifetime = hours(1),
                      .server_lifetime_jitter = 0.1,
                      .server_idle_timeout = minutes(10),

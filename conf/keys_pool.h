@@ -59,6 +59,10 @@ inline WordCodec<PoolMode> PoolModes() {
   return {{{"session", PoolMode::kSession}, {"transaction", PoolMode::kTransaction}, {"statement", PoolMode::kStatement}}};
 }
 
+inline WordCodec<QueueFlow> QueueFlows() {
+  return {{{"user", QueueFlow::kUser}, {"application", QueueFlow::kApplication}, {"address", QueueFlow::kAddress}}};
+}
+
 template <typename Section>
 void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_name) {
   using std::chrono::hours;
@@ -80,6 +84,14 @@ void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_
       &PoolKeys::max_waiting, "clients that may wait for a server of one pool; the next is refused at once");
   add("query_wait_timeout", Time(milliseconds(1), hours(24), "waiting must have an end: name the longest you accept"),
       &PoolKeys::query_wait_timeout, "longest wait of a query for a server; then the query gets an error");
+  add("queue_target", Time(Duration(0), hours(1)), &PoolKeys::queue_target,
+      "a pool in which nobody waits less than this for a whole queue_interval is overloaded: until it is not, whoever "
+      "has waited longer is refused; 0 = off");
+  add("queue_interval", Time(milliseconds(1), hours(1)), &PoolKeys::queue_interval,
+      "how long the wait must stay above queue_target; longer than a usual burst lasts");
+  add("queue_flow", QueueFlows(), &PoolKeys::queue_flow,
+      "clients of a pool that share a turn while they wait: those of one login user, application_name or address; the "
+      "flows get equal server time");
   add("server_lifetime", Time(), &PoolKeys::server_lifetime,
       "age at which a server is replaced, never inside a transaction; 0 = each is used once");
   add("server_lifetime_jitter", FractionCodec{}, &PoolKeys::server_lifetime_jitter,

@@ -87,6 +87,8 @@ const std::vector<Key<User>>& UserKeys() {
                                   "servers of this user over all databases; 0 = no limit"));
     table.push_back(MakeKey<User>("max_user_client_connections", Count(0, kMostConnections),
                                   &User::max_user_client_connections, "clients of this user; 0 = no limit"));
+    table.push_back(MakeKey<User>("weight", Count(1, 1000), &User::weight,
+                                  "share of server time beside other waiting flows of a pool; 1 when absent"));
     AppendPoolKeys(table, "pool_size");
     return table;
   }();

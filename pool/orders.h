@@ -30,13 +30,15 @@ struct Orders {
   std::vector<std::shared_ptr<Slot>> close;  // were idle; on slot->worker
   std::vector<Move> move;                    // idle servers wanted elsewhere
   std::vector<Failed> failed;                // waiters that left the queue: tell them `failure`
+  std::vector<Failed> shed;                  // waiters that left the queue because it is overloaded
   std::vector<std::shared_ptr<Pool>> poke;   // other pools that may grow now: call Tick
   std::shared_ptr<OpenFailure> failure;
   std::shared_ptr<Budget> evict;  // at a shared cap: let another pool give an idle one up
   TimePoint wake_at = kNever;     // call Tick then
 
   bool empty() const {
-    return open.empty() && close.empty() && move.empty() && failed.empty() && poke.empty() && !evict && wake_at == kNever;
+    return open.empty() && close.empty() && move.empty() && failed.empty() && shed.empty() && poke.empty() && !evict &&
+           wake_at == kNever;
   }
 };
 

@@ -56,9 +56,10 @@ Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) 
     if (Slot* slot = own.front()) {
       own.Remove(*slot);
       SetState(*slot, SlotState::kActive);
+      slot->loan = queue_.Lend(waiter, now);
       return {Acquired::Kind::kLeased, slot, now - slot->idle_since > limits_.check_delay};
     }
-    if (MoveIdleTo(waiter, orders)) return {Acquired::Kind::kQueued};
+    if (MoveIdleTo(waiter, now, orders)) return {Acquired::Kind::kQueued};
   }
   if (running && Usable() == 0 && health_.RefusesNow(now)) return {Acquired::Kind::kRefused};
   if (!is_new) {
@@ -71,13 +72,14 @@ Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) 
   return {Acquired::Kind::kQueued};
 }
 
-bool Pool::MoveIdleTo(Waiter& waiter, Orders& orders) {
+bool Pool::MoveIdleTo(Waiter& waiter, TimePoint now, Orders& orders) {
   for (WorkerId from = 0; from < idle_.size(); ++from) {
     Slot* slot = idle_[from].front();
     if (slot == nullptr) continue;
     idle_[from].Remove(*slot);
     SetState(*slot, SlotState::kMoving);
     slot->grant = &waiter;
+    slot->loan = queue_.Lend(waiter, now);
     waiter.grant = slot;
     waiter.state = WaiterState::kGranted;
     orders.move.push_back({slot->shared_from_this(), from, waiter.worker});
@@ -104,106 +106,6 @@ bool Pool::Cancel(Waiter& waiter, TimePoint, Orders&) {
       waiter.grant = nullptr;
       waiter.state = WaiterState::kNone;
       return true;
-  }
-  return false;
-}
-
-// --- release -------------------------------------------------------------------------------------------------------------
-
-Pool::Next Pool::Release(Slot& slot, TimePoint now, Orders& orders) {
-  MutexLock lock(mutex_);
-  PGWEIR_CHECK(slot.state == SlotState::kActive);
-  if (IsExpired(slot, now)) {
-    SetState(slot, SlotState::kClosing);
-    Grow(now, orders);
-    return {Next::Kind::kClose};
-  }
-  return Hand(slot, now);
-}
-
-Pool::Next Pool::Opened(Slot& slot, TimePoint now, Orders& orders) {
-  MutexLock lock(mutex_);
-  PGWEIR_CHECK(slot.state == SlotState::kLogin);
-  health_.OnOpened();
-  SetState(slot, SlotState::kActive);
-  slot.opened_at = now;
-  const auto life = static_cast<double>(limits_.lifetime.count()) * (1.0 - limits_.lifetime_jitter * UnitRandom());
-  slot.expires_at = now + Duration(static_cast<Duration::rep>(life));
-  const Next next = Hand(slot, now);
-  Grow(now, orders);
-  return next;
-}
-
-Pool::Next Pool::Arrived(Slot& slot, TimePoint now, Orders&) {
-  MutexLock lock(mutex_);
-  PGWEIR_CHECK(slot.state == SlotState::kMoving);
-  SetState(slot, SlotState::kActive);
-  if (Waiter* waiter = slot.grant) {
-    slot.grant = nullptr;
-    waiter->grant = nullptr;
-    waiter->state = WaiterState::kNone;
-    return {Next::Kind::kServe, waiter, 0, now - slot.idle_since > limits_.check_delay};
-  }
-  return Hand(slot, now);
-}
-
-bool Pool::MayMove(Slot& slot, WorkerId from, WorkerId to) {
-  MutexLock lock(mutex_);
-  if (slot.state != SlotState::kMoving || slot.worker != from) return false;
-  slot.worker = to;
-  return true;
-}
-
-bool Pool::IsUnwanted(const Slot& slot) const {
-  return slot.close_needed || mode_ != RunMode::kRunning || Staying() > limits_.size + limits_.reserve_size;
-}
-
-bool Pool::IsExpired(const Slot& slot, TimePoint now) const {
-  if (limits_.lifetime.count() == 0) return true;  // serves once, whoever waits
-  if (now < slot.expires_at) return false;
-  // At once when nobody waits, else one at a time, so that an old pool does not close all at once under load.
-  return queue_.size() == 0 || CountOf(SlotState::kLogin) + CountOf(SlotState::kClosing) == 0;
-}
-
-Waiter* Pool::ChooseWaiter(WorkerId worker) {
-  Waiter* own = queue_.OldestOn(worker);
-  Waiter* oldest = queue_.Oldest();
-  if (own == nullptr || oldest == own) return oldest;
-  return own->since - oldest->since > kHandoverSlack ? oldest : own;
-}
-
-Pool::Next Pool::Hand(Slot& slot, TimePoint now) {
-  if (IsUnwanted(slot)) {
-    SetState(slot, SlotState::kClosing);
-    return {Next::Kind::kClose};
-  }
-  if (Waiter* waiter = ChooseWaiter(slot.worker)) {
-    queue_.Remove(*waiter);
-    if (waiter->worker == slot.worker) return {Next::Kind::kServe, waiter};
-    SetState(slot, SlotState::kMoving);
-    slot.grant = waiter;
-    waiter->grant = &slot;
-    waiter->state = WaiterState::kGranted;
-    slot.worker = waiter->worker;
-    slot.idle_since = now;  // it was in use until now: no check
-    return {Next::Kind::kMove, nullptr, waiter->worker};
-  }
-  if (Staying() > limits_.min_size && IsWantedElsewhere()) {
-    SetState(slot, SlotState::kClosing);  // another pool waits for the place at a shared cap
-    return {Next::Kind::kClose};
-  }
-  SetState(slot, SlotState::kIdle);
-  slot.idle_since = now;
-  idle_[slot.worker].PushFront(slot);
-  return {Next::Kind::kIdle};
-}
-
-// This pool needs nothing now, so its own hunger is forgotten first: it would close a server for itself.
-bool Pool::IsWantedElsewhere() {
-  for (Budget* budget : {database_.get(), user_.get()}) {
-    if (!budget->HasHungry()) continue;
-    budget->ForgetHungry(*this);
-    if (budget->HasHungry()) return true;
   }
   return false;
 }
@@ -302,10 +204,11 @@ void Pool::BeginClose(Slot& slot, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   if (slot.state == SlotState::kClosing || slot.state == SlotState::kClosed) return;
   if (slot.state == SlotState::kIdle) idle_[slot.worker].Remove(slot);
+  if (slot.state == SlotState::kActive) queue_.Charge(slot.loan, now);
   if (Waiter* waiter = slot.grant) {
     slot.grant = nullptr;
     waiter->grant = nullptr;
-    if (!MoveIdleTo(*waiter, orders)) queue_.PushAgain(*waiter);
+    if (!MoveIdleTo(*waiter, now, orders)) queue_.PushAgain(*waiter);
   }
   SetState(slot, SlotState::kClosing);
   Grow(now, orders);
@@ -436,6 +339,7 @@ Pool::Counts Pool::Count(TimePoint now) const {
   counts.open = Open();
   counts.waiting = queue_.size();
   if (const Waiter* oldest = queue_.Oldest()) counts.oldest_wait = now - oldest->since;
+  counts.is_shedding = queue_.IsShedding();
   counts.is_down = health_.is_down();
   counts.down_since = health_.down_since();
   counts.last_failure = health_.last_failure();

@@ -7,10 +7,12 @@
 //  1. open() = login + idle + active + moving + closing, and never passes size (+ reserve), nor the budgets it draws on.
 //  2. Idle servers and waiters do not coexist while the pool is running: a release looks for a waiter first, an acquire for an
 //     idle server first, and an acquire never passes a queue that is not empty.
-//  3. A released server goes to the oldest waiter of its own worker, unless one elsewhere is older by more than
-//     kHandoverSlack: then the server moves. Idle servers are taken LIFO, own worker first.
+//  3. A released server goes to the flow whose turn it is (flows.h), in it to the oldest waiter of its own worker, unless one
+//     elsewhere is older by more than kHandoverSlack: then the server moves. Idle servers are taken LIFO, own worker first.
 //  4. A waiter waits (queued), is promised a server that moves (granted), or neither; whoever owns it cancels it before it dies.
 //  5. Growth: min(waiters - login, room, parallel connects), one probe at a time until a login succeeded.
+//  6. Whoever waits in an overloaded queue is shed when a server is handed out, never otherwise (overload.h). Nothing is judged
+//     after a silence (no completion for longer than the target while somebody waits) for as long as that lasted.
 //
 // Threads: any worker; one short mutex inside. Units: microseconds. Limits: PoolLimits; kWorkersMax workers.
 #pragma once
@@ -25,6 +27,7 @@
 #include "pool/budget.h"
 #include "pool/mutex.h"
 #include "pool/orders.h"
+#include "pool/overload.h"
 #include "pool/slot.h"
 #include "pool/wait_queue.h"
 
@@ -41,6 +44,7 @@ struct PoolLimits {
   Duration check_delay{0};   // idle longer than this: check before use
   Duration login_retry{0};
   double lifetime_jitter = 0;
+  OverloadLimits overload;
 };
 
 enum class RunMode : uint8_t { kRunning, kPaused, kRemoved };  // a removed pool cannot be paused, only run again
@@ -98,6 +102,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     int open = 0;
     size_t waiting = 0;
     Duration oldest_wait{0};
+    bool is_shedding = false;
     bool is_down = false;
     TimePoint down_since{};
     OpenFailure last_failure;
@@ -114,9 +119,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   using IdleList = IntrusiveList<Slot, &Slot::idle_links>;
 
   Acquired TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
-  bool MoveIdleTo(Waiter& waiter, Orders& orders) PGWEIR_REQUIRES(mutex_);
-  Next Hand(Slot& slot, TimePoint now) PGWEIR_REQUIRES(mutex_);
-  Waiter* ChooseWaiter(WorkerId worker) PGWEIR_REQUIRES(mutex_);
+  bool MoveIdleTo(Waiter& waiter, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  Next Hand(Slot& slot, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  void Shed(Flow* flow, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  Waiter* ChooseWaiter(const Flow* flow, WorkerId worker) PGWEIR_REQUIRES(mutex_);
   bool IsUnwanted(const Slot& slot) const PGWEIR_REQUIRES(mutex_);
   bool IsWantedElsewhere() PGWEIR_REQUIRES(mutex_);
   bool IsExpired(const Slot& slot, TimePoint now) const PGWEIR_REQUIRES(mutex_);
@@ -142,6 +148,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<std::shared_ptr<Slot>> slots_ PGWEIR_GUARDED_BY(mutex_);
   std::array<int, kSlotStates> by_state_ PGWEIR_GUARDED_BY(mutex_){};
   BackendHealth health_ PGWEIR_GUARDED_BY(mutex_);
+  TimePoint last_served_ PGWEIR_GUARDED_BY(mutex_){};  // the last completion that found somebody waiting
+  TimePoint judge_from_ PGWEIR_GUARDED_BY(mutex_){};   // a stall is over, and what it left behind too
   WorkerId next_worker_ PGWEIR_GUARDED_BY(mutex_) = 0;  // for connections that nobody waits for
   std::minstd_rand random_ PGWEIR_GUARDED_BY(mutex_);
 };

@@ -31,6 +31,7 @@ struct Slot : std::enable_shared_from_this<Slot> {
   size_t index = 0;           // in Pool::slots_
   TimePoint opened_at{}, idle_since{}, expires_at = kNever;
   Waiter* grant = nullptr;  // moving: for whom
+  Loan loan;                // active, or moving for somebody: since when, and for which flow
   void* server = nullptr;   // the proxy's Server
   ListLinks<Slot> idle_links;
 };

@@ -21,6 +21,8 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
      "If this happens often, raise pool_size, or look in SHOW SERVERS and SHOW CLIENTS for who keeps the connections."},
     {kQueueFull, "queue_full", "53300", kError, "too many clients are waiting for a server connection (max_waiting is {})",
      "If this happens often, raise pool_size or max_waiting."},
+    {kShed, "shed", "53300", kError, "the pool is overloaded: nobody gets a server connection within queue_target ({})",
+     "If this happens often, raise pool_size; or raise queue_target if clients may wait longer, 0 = until query_wait_timeout."},
     {kTooManyClients, "max_client_conn", "53300", kFatal, "no more connections allowed (max_client_conn is {})",
      "Close connections that are not needed, or raise max_client_conn."},
     {kTooManyDatabaseClients, "max_db_client_connections", "53300", kFatal,

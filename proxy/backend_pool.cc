@@ -1,5 +1,7 @@
 #include "proxy/backend_pool.h"
 
+#include "proxy/log.h"
+
 namespace proxy {
 
 BackendPool::BackendPool(PoolKey key, const conf::Config& config, const conf::Database& database, uint32_t workers,
@@ -25,6 +27,7 @@ pool::PoolLimits BackendPool::LimitsOf(const conf::PoolSettings& settings) {
   limits.check_delay = settings.server_check_query.empty() ? pool::Duration::max() : settings.server_check_delay;
   limits.login_retry = settings.server_login_retry;
   limits.lifetime_jitter = settings.server_lifetime_jitter;
+  limits.overload = {settings.queue_target, settings.queue_interval};
   return limits;
 }
 
@@ -153,6 +156,22 @@ PoolTotals BackendPool::Totals() const {
   PoolTotals totals;
   for (const auto& counters : counters_) counters.AddTo(totals);
   return totals;
+}
+
+void BackendPool::TellShed(size_t clients, pool::TimePoint now) {
+  const uint64_t untold = untold_shed_.fetch_add(clients, std::memory_order_relaxed) + clients;
+  int64_t told_at = told_shed_at_.load(std::memory_order_relaxed);
+  const int64_t at = now.time_since_epoch().count();
+  if (at - told_at < kOverloadLineEvery.count() || !told_shed_at_.compare_exchange_strong(told_at, at)) return;
+  untold_shed_.fetch_sub(untold, std::memory_order_relaxed);
+  const pool::Pool::Counts counts = Count(now);
+  Log(Level::kWarning, "pool_overloaded",
+      {{"database", key_.database},
+       {"user", key_.user},
+       {"shed", untold},
+       {"waiting", counts.waiting},
+       {"oldest_wait_ms", counts.oldest_wait.count() / 1000},
+       {"queue_target_ms", limits().overload.target.count() / 1000}});
 }
 
 uint64_t BackendPool::IdleInTransaction() const {

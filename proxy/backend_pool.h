@@ -28,6 +28,7 @@ namespace proxy {
 
 inline constexpr size_t kVerifiedMax = 1024;
 inline constexpr size_t kSharedSettingsMax = 1024;
+inline constexpr pool::Duration kOverloadLineEvery{1'000'000};
 
 struct PoolKey {
   std::string database, user;
@@ -54,6 +55,8 @@ class BackendPool : public pool::Pool {
   uint64_t Clients() const;
   uint64_t IdleInTransaction() const;
   uint64_t Pinned() const;
+  // The log's line about overload, once in kOverloadLineEvery: it names those since the line before.
+  void TellShed(size_t clients, pool::TimePoint now);
 
   // Read per query; written by Configure.
   conf::PoolMode mode() const { return mode_.load(std::memory_order_relaxed); }
@@ -105,6 +108,8 @@ class BackendPool : public pool::Pool {
   std::atomic<int> max_prepared_statements_{0};
   std::array<std::atomic<conf::StatePolicy>, conf::kStateKinds> policies_{};
   std::atomic<bool> session_state_verify_{false}, deferred_begin_{true};
+  std::atomic<uint64_t> untold_shed_{0};
+  std::atomic<int64_t> told_shed_at_{0};
   const std::shared_ptr<StatementRegistry> statements_ = std::make_shared<StatementRegistry>();
   std::atomic<int64_t> query_wait_timeout_{0}, query_timeout_{0}, transaction_timeout_{0}, idle_transaction_timeout_{0};
 

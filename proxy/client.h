@@ -64,7 +64,7 @@ class Client final : public SocketHandler {
 
   // From the pool (through the worker): a server for this waiter.
   void OnGranted(Server& server, pool::TimePoint now, bool check_first);
-  void OnWaitFailed(const pool::OpenFailure& failure);
+  void OnWaitFailed(const pool::OpenFailure* failure);  // nullptr: shed
   // From its server.
   void OnServerReady();
   void OnServerUnfit();                                   // failed its check: ask again
@@ -307,8 +307,7 @@ class Client final : public SocketHandler {
   std::unique_ptr<Session> session_;  // made when first needed
   ClientState state_ = ClientState::kStartup;
   const PeerKind peer_;
-  bool stream_drop_ = false;
-  bool skip_until_sync_ = false;
+  bool stream_drop_ = false, skip_until_sync_ = false;
   Answered answered_ = Answered::kNothingOpen;
   Between between_ = Between::kNo;
   bool in_transaction_ = false;  // the last ReadyForQuery said T or E

@@ -1,5 +1,6 @@
 // Client, from its first byte to its welcome.
 #include <algorithm>
+#include <functional>
 
 #include "protocol/message_writer.h"
 #include "proxy/client.h"
@@ -48,6 +49,22 @@ ConsoleAccess AccessOf(const std::string& user, conf::AuthType method, const con
 
 bool Contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Decided once, at login: neither SET application_name nor a reload moves a client to another flow.
+pool::FlowKey FlowOf(conf::QueueFlow by, const std::string& user, const std::vector<protocol::Setting>& wanted, int fd) {
+  std::string name;
+  switch (by) {
+    case conf::QueueFlow::kUser: name = user; break;
+    case conf::QueueFlow::kAddress: name = RemoteName(fd).address; break;
+    case conf::QueueFlow::kApplication:
+      for (const auto& [key, value] : wanted) {
+        if (key == "application_name") name = value;
+      }
+      break;
+  }
+  const uint64_t hash = std::hash<std::string>()(name);
+  return static_cast<pool::FlowKey>(hash ^ hash >> 32);
 }
 
 }  // namespace
@@ -298,6 +315,8 @@ void Client::OnAuthenticated() {
   if (!pool_) return TooBusy("too many pools: " + std::to_string(kPoolsMax));
   // A forced user is somebody else: this client's password is not for its servers.
   if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->exchange->cleartext());
+  waiter_.flow = FlowOf(pool_->settings().queue_flow, user_, login_->wanted, socket_->fd());
+  if (const conf::User* section = config.FindUser(user_)) waiter_.weight = static_cast<uint16_t>(section->weight.value_or(1));
   client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;
   Attach();
 }

@@ -337,11 +337,13 @@ void Client::OnSettingsRefused(const std::string& error_body) {
   Fatal(report);
 }
 
-void Client::OnWaitFailed(const pool::OpenFailure& failure) {
+void Client::OnWaitFailed(const pool::OpenFailure* failure) {
   const bool waits = state_ == ClientState::kWaiting || state_ == ClientState::kAttach;
   // The word may be late: this client may have asked anew, or have been served, since.
   if (!waits || server_ != nullptr || pool_->IsWaiting(waiter_)) return;
-  RefuseLater(ReportOf(failure, pool_->key().database));
+  if (failure != nullptr) return RefuseLater(ReportOf(*failure, pool_->key().database));
+  pool_->counters(worker_.number()).shed.Add(1);
+  RefuseLater(WaitReport(ErrorCode::kShed, Now()));
 }
 
 void Client::RefuseLater(protocol::ErrorReport report) {
@@ -382,8 +384,11 @@ protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) co
                        count(pool::SlotState::kLogin) + ", waiting " + std::to_string(counts.waiting) + ", waited " +
                        std::to_string(code == ErrorCode::kQueueFull ? 0 : waited.count()) + " ms";
   if (code == ErrorCode::kPaused) return protocol::MakeError(code, pool_->key().database, std::move(detail));
-  const std::string limit = code == ErrorCode::kQueueFull ? std::to_string(pool_->limits().max_waiting)
-                                                          : std::to_string(pool_->query_wait_timeout().count() / 1000) + " ms";
+  const auto in_ms = [](pool::Duration time) { return std::to_string(time.count() / 1000) + " ms"; };
+  const pool::PoolLimits limits = pool_->limits();
+  const std::string limit = code == ErrorCode::kQueueFull ? std::to_string(limits.max_waiting)
+                            : code == ErrorCode::kShed    ? in_ms(limits.overload.target)
+                                                          : in_ms(pool_->query_wait_timeout());
   protocol::ErrorReport report = protocol::MakeError(code, limit, std::move(detail));
   report.hint = "Retry after " + std::to_string(RetryAfterMs(counts.waiting)) + " ms. " + report.hint;
   return report;

@@ -39,6 +39,7 @@ void PoolTotals::Merge(const PoolTotals& other) {
   settings_replays += other.settings_replays;
   statement_heals += other.statement_heals;
   notifications += other.notifications;
+  shed += other.shed;
   wait.Merge(other.wait);
   query.Merge(other.query);
   transaction.Merge(other.transaction);
@@ -67,6 +68,7 @@ void PoolCounters::AddTo(PoolTotals& totals) const {
   totals.settings_replays += settings_replays.Get();
   totals.statement_heals += statement_heals.Get();
   totals.notifications += notifications.Get();
+  totals.shed += shed.Get();
   wait.AddTo(totals.wait);
   query.AddTo(totals.query);
   transaction.AddTo(totals.transaction);

@@ -56,9 +56,16 @@ void Shared::CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here) {
   for (const auto& failed : orders.failed) {
     Worker* worker = workers[failed.worker].get();
     worker->Post([worker, id = failed.owner_id, failure = orders.failure] {
-      if (Client* client = worker->FindClient(id)) client->OnWaitFailed(*failure);
+      if (Client* client = worker->FindClient(id)) client->OnWaitFailed(failure.get());
     });
   }
+  for (const auto& shed : orders.shed) {
+    Worker* worker = workers[shed.worker].get();
+    worker->Post([worker, id = shed.owner_id] {
+      if (Client* client = worker->FindClient(id)) client->OnWaitFailed(nullptr);
+    });
+  }
+  if (!orders.shed.empty()) pool.TellShed(orders.shed.size(), Now());
   if (orders.wake_at != pool::kNever) {
     Worker* worker = here != nullptr ? here : workers[0].get();
     worker->Post([worker, shared, at = orders.wake_at] { worker->WakePool(shared, at); });

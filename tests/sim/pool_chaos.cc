@@ -18,6 +18,8 @@ pool::PoolLimits PoolWorld::DrawLimits() {
   limits.idle_timeout = Duration(dice_.Percent(30) ? 0 : dice_.Between(20'000, 3'000'000));
   limits.check_delay = Duration(dice_.Between(0, 100'000));
   limits.login_retry = Duration(dice_.Between(1'000, 5'000'000));
+  limits.overload.target = Duration(dice_.Percent(40) ? 0 : dice_.Between(500, 10'000));
+  limits.overload.interval = Duration(dice_.Between(0, 30'000));
   return limits;
 }
 

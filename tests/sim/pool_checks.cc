@@ -88,11 +88,11 @@ void PoolWorld::CheckWaiters(const Place& place) const {
   Require(queued == place.pool->Count(now_).waiting, "the pool miscounts its waiters");
 }
 
-// Law 3: first come first served on one worker; nobody elsewhere is older by more than the slack.
+// Law 3: inside a flow first come first served on one worker; nobody elsewhere is older by more than the slack.
 void PoolWorld::CheckChoice(const Place& place, const pool::Waiter& chosen) const {
   const auto& client = *static_cast<const Client*>(chosen.owner);
   for (const Client* other : place.clients) {
-    if (other->waiter.state != pool::WaiterState::kQueued) continue;
+    if (other->waiter.state != pool::WaiterState::kQueued || other->waiter.flow != chosen.flow) continue;
     if (other->waiter.worker == chosen.worker) {
       Require(other->order > client.order, "overtaken on its own worker");
     } else {
@@ -100,6 +100,21 @@ void PoolWorld::CheckChoice(const Place& place, const pool::Waiter& chosen) cons
               "overtaken from another worker by more than the slack");
     }
   }
+}
+
+// Law 6: only who has waited too long, oldest of its flow first, and never so many that they are fewer than the servers.
+void PoolWorld::CheckShed(const Place& place, const Client& shed) {
+  ++shed_;
+  Require(place.limits.overload.target.count() > 0, "shed although that is off");
+  Require(now_ - shed.asked_at > place.limits.overload.target, "shed before it had waited for the target");
+  size_t left = 0;
+  for (const Client* other : place.clients) {
+    if (other->waiter.state != pool::WaiterState::kQueued || other->waiter.flow != shed.waiter.flow) continue;
+    ++left;
+    Require(other->order > shed.order, "shed before an older one");
+  }
+  // At least one of a queue as long as the pool is served by the server that was handed out.
+  Require(left + 1 >= static_cast<size_t>(place.limits.size), "shed from a queue that is no longer than the pool");
 }
 
 }  // namespace sim

@@ -149,6 +149,8 @@ void PoolWorld::HangUp(size_t index) {
   next->pool = client.pool;
   next->turn = turn + 1;
   next->waiter.worker = static_cast<WorkerId>(dice_.Below(workers_));
+  next->waiter.flow = client.waiter.flow;
+  next->waiter.weight = client.waiter.weight;
   for (Client*& entry : places_[client.pool].clients) {
     if (entry == &client) entry = next.get();
   }

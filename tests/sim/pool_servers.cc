@@ -128,7 +128,7 @@ void PoolWorld::HandleNext(Server& server, Pool::Next next, SlotState before, Or
               "moves to a worker where nobody waits");
       CheckChoice(place, *server.slot->grant);
       for (const Client* other : place.clients) {
-        Require(other->waiter.state != pool::WaiterState::kQueued ||
+        Require(other->waiter.state != pool::WaiterState::kQueued || other->waiter.flow != server.slot->grant->flow ||
                     other->order > static_cast<const Client*>(server.slot->grant->owner)->order,
                 "a server moved to a waiter that is not the oldest");
       }
@@ -166,6 +166,15 @@ void PoolWorld::Forget(Server& server) {
   delete &server;
 }
 
+Client& PoolWorld::Dismiss(const Orders::Failed& failed) {
+  Client& client = *clients_[failed.owner_id & 0xffff];
+  Require(client.waiter.owner_id == failed.owner_id && client.phase == Client::Phase::kWaiting && !client.failed,
+          "failed a client that does not wait");
+  client.failed = true;
+  Post(failed.worker, {.kind = Event::Kind::kFailMessage, .index = client.index, .turn = failed.owner_id});
+  return client;
+}
+
 void PoolWorld::CarryOut(size_t index, Orders& first) {
   if (first.empty()) return;
   std::vector<std::pair<size_t, Orders>> left;
@@ -188,12 +197,9 @@ void PoolWorld::CarryOut(size_t index, Orders& first) {
     }
     for (const auto& failed : orders.failed) {
       Require(orders.failure != nullptr, "waiters failed without a reason");
-      Client& client = *clients_[failed.owner_id & 0xffff];
-      Require(client.waiter.owner_id == failed.owner_id && client.phase == Client::Phase::kWaiting && !client.failed,
-              "failed a client that does not wait");
-      client.failed = true;
-      Post(failed.worker, {.kind = Event::Kind::kFailMessage, .index = client.index, .turn = failed.owner_id});
+      Dismiss(failed);
     }
+    for (const auto& shed : orders.shed) CheckShed(place, Dismiss(shed));
     for (const auto& hungry : orders.poke) {
       Orders more;
       hungry->Tick(now_, more);

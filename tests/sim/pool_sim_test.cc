@@ -39,7 +39,7 @@ TEST(PoolSim, KeepsItsLawsUnderFaults) {
   const uint64_t first = only > 0 ? only : 1;
   const uint64_t runs = FromEnvironment("PGWEIR_SIM_RUNS", only > 0 ? 1 : kSeeds);
   const uint64_t steps = FromEnvironment("PGWEIR_SIM_STEPS", kStepsPerSeed);
-  uint64_t done = 0, served = 0;
+  uint64_t done = 0, served = 0, shed = 0;
   for (uint64_t seed = first; seed < first + runs; ++seed) {
     current_seed = static_cast<std::sig_atomic_t>(seed);
     PoolWorld world(seed, steps);
@@ -50,10 +50,12 @@ TEST(PoolSim, KeepsItsLawsUnderFaults) {
     }
     done += world.step();
     served += world.served();
+    shed += world.shed();
   }
   // A world in which nothing happens would keep every law.
   EXPECT_GT(served, done / 50);
-  std::printf("%lu steps, %lu clients served\n", done, served);
+  EXPECT_TRUE(shed > 0 || runs < kSeeds) << "overload was not reached";
+  std::printf("%lu steps, %lu clients served, %lu shed\n", done, served, shed);
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ void PoolWorld::Build() {
   workers_ = static_cast<uint32_t>(dice_.Between(1, 4));
   last_arrival_.assign(workers_, std::vector<TimePoint>(workers_));
   message_delay_ = Duration(dice_.Percent(80) ? dice_.Between(0, 300) : dice_.Between(1'000, 30'000));
+  flows_ = dice_.Percent(50) ? 1 : dice_.Below(5) + 1;
   hold_ = Duration(dice_.Between(0, 20'000));
   think_ = Duration(dice_.Between(0, 60'000));
   connect_ = Duration(dice_.Percent(80) ? dice_.Between(0, 5'000) : dice_.Between(50'000, 800'000));
@@ -51,6 +52,8 @@ void PoolWorld::Build() {
       client->index = clients_.size();
       client->pool = i;
       client->waiter.worker = static_cast<WorkerId>(dice_.Below(workers_));
+      client->waiter.flow = static_cast<pool::FlowKey>(dice_.Below(flows_));
+      client->waiter.weight = static_cast<uint16_t>(client->waiter.flow + 1);
       place.clients.push_back(client.get());
       Schedule({.kind = Event::Kind::kClientTurn, .index = clients_.size()}, dice_.UpTo(think_));
       clients_.push_back(std::move(client));

@@ -82,6 +82,7 @@ class PoolWorld {
 
   uint64_t step() const { return step_; }
   uint64_t served() const { return served_; }
+  uint64_t shed() const { return shed_; }
 
  private:
   struct Event {
@@ -149,6 +150,7 @@ class PoolWorld {
   void Break(Server& server, pool::Orders& orders);
   void CloseSocket(Server& server);
   void Forget(Server& server);
+  Client& Dismiss(const pool::Orders::Failed& failed);
   void CarryOut(size_t index, pool::Orders& orders);
   void Evict(size_t asking, const pool::Budget& budget, std::vector<std::pair<size_t, pool::Orders>>& more);
 
@@ -166,6 +168,7 @@ class PoolWorld {
   void CheckGrowth(Place& place, const pool::Pool::Counts& counts);
   void CheckWaiters(const Place& place) const;
   void CheckChoice(const Place& place, const pool::Waiter& chosen) const;
+  void CheckShed(const Place& place, const Client& shed);
   void Shift(Place& place, pool::SlotState from, pool::SlotState to);
 
   static Server& ServerOf(const pool::Slot& slot) { return *static_cast<Server*>(slot.server); }
@@ -173,10 +176,11 @@ class PoolWorld {
 
   Dice dice_;
   const uint64_t steps_;
-  uint64_t step_ = 0, sequence_ = 0, asked_ = 0, served_ = 0;
+  uint64_t step_ = 0, sequence_ = 0, asked_ = 0, served_ = 0, shed_ = 0;
   TimePoint now_{Duration(1'000'000)};
   WorkerId here_ = 0;  // the worker that this step runs on
   uint32_t workers_ = 1;
+  uint64_t flows_ = 1;
   Duration message_delay_{0}, hold_{0}, think_{0}, connect_{0};
   bool is_draining_ = false;
   size_t busy_events_ = 0;  // pending, without housekeeping

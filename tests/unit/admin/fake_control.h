@@ -123,6 +123,7 @@ inline proxy::Snapshot ShopSnapshot() {
   app.totals.transaction_us = 80'000;
   app.totals.wait_us = 10'000;
   app.totals.client_logins = 12;
+  app.totals.shed = 17;
   app.totals.wait.buckets = {1, 2, 0, 3};
   app.totals.wait.buckets[proxy::kHistogramBuckets - 1] = 4;
   app.totals.wait.count = 10;

@@ -138,7 +138,7 @@ TEST_F(Metrics, EachTotalIsItsOwnMetric) {
   set("server_moves", totals.server_moves), set("cancels", totals.cancels);
   set("client_parses", totals.client_parses), set("server_parses", totals.server_parses), set("binds", totals.binds);
   set("settings_replays", totals.settings_replays), set("statement_heals", totals.statement_heals);
-  set("notifications", totals.notifications);
+  set("notifications", totals.notifications), set("shed", totals.shed);
   for (const auto& [name, figure] : expected) {
     ExpectLine("pgweir_" + name + "_total{database=\"shop\",user=\"app\"} " + std::to_string(figure));
   }

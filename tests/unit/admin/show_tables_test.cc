@@ -54,7 +54,7 @@ const Expected kExpected[] = {
      "sv_active_cancel:i sv_being_canceled:i sv_idle:i sv_used:i sv_tested:i sv_login:i maxwait:i maxwait_us:i "
      "pool_mode:t "
      "load_balance_hosts:t",
-     " sv_closing:i pool_size:i max_waiting:i trouble:t"},
+     " sv_closing:i pool_size:i max_waiting:i trouble:t shed:N"},
     {"SHOW CLIENTS", kConnectionColumns, " worker:i"},
     {"SHOW SERVERS", kConnectionColumns, " worker:i close_reason:t"},
     {"SHOW SOCKETS", std::string(kConnectionColumns) +
@@ -172,10 +172,10 @@ TEST_F(ShowTables, Pools) {
   const Table table = Show("SHOW POOLS");
   ASSERT_EQ(table.rows.size(), 3U);
   EXPECT_EQ(table.rows[0][0], "pgweir") << "sorted by database";
-  EXPECT_EQ(RowOf(table, "pgweir"), "pgweir|pgweir|1|0|0|0|0|0|0|0|0|0|0|0|0|statement|~|0|2|1000|~");
-  EXPECT_EQ(RowOf(table, "shop"), "shop|app|7|3|0|0|5|0|0|1|0|0|0|2|500001|transaction|disable|2|5|250|~");
+  EXPECT_EQ(RowOf(table, "pgweir"), "pgweir|pgweir|1|0|0|0|0|0|0|0|0|0|0|0|0|statement|~|0|2|1000|~|0");
+  EXPECT_EQ(RowOf(table, "shop"), "shop|app|7|3|0|0|5|0|0|1|0|0|0|2|500001|transaction|disable|2|5|250|~|17");
   EXPECT_EQ(RowOf(table, "shop", 1),
-            "shop|report|7|3|0|0|5|0|0|1|0|0|0|2|500001|session|disable|2|5|250|connection refused");
+            "shop|report|7|3|0|0|5|0|0|1|0|0|0|2|500001|session|disable|2|5|250|connection refused|0");
 }
 
 TEST_F(ShowTables, EachFigureOfAPoolIsInItsOwnColumn) {
@@ -183,7 +183,7 @@ TEST_F(ShowTables, EachFigureOfAPoolIsInItsOwnColumn) {
   pool.cl_active = 1, pool.cl_waiting = 2, pool.cl_active_cancel_req = 3, pool.cl_waiting_cancel_req = 4;
   pool.sv_active = 5, pool.sv_active_cancel = 6, pool.sv_being_canceled = 7, pool.sv_idle = 8, pool.sv_used = 9;
   pool.sv_tested = 10, pool.sv_login = 11, pool.sv_closing = 14, pool.max_wait_us = 12'000'013;
-  EXPECT_EQ(RowOf(Show("SHOW POOLS"), "shop"), "shop|app|1|2|3|4|5|6|7|8|9|10|11|12|13|transaction|disable|14|5|250|~");
+  EXPECT_EQ(RowOf(Show("SHOW POOLS"), "shop"), "shop|app|1|2|3|4|5|6|7|8|9|10|11|12|13|transaction|disable|14|5|250|~|17");
 }
 
 TEST_F(ShowTables, Databases) {

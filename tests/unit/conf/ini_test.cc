@@ -48,6 +48,7 @@ TEST(IniDefaults, ArePgBouncers) {
   EXPECT_EQ(keys.server_reset_query, "DISCARD ALL");
   EXPECT_EQ(keys.max_prepared_statements, 200);
   EXPECT_EQ(keys.max_waiting, 100) << "as many as max_client_conn lets in";
+  EXPECT_EQ(keys.queue_target, seconds(0)) << "PgBouncer refuses nobody for overload";
   EXPECT_EQ(global, [&] {
     Global expected = IniDefaults();
     expected.auth_file = kUserList;

@@ -189,6 +189,30 @@ TEST(Resolve, MaxWaitingGivenWins) {
   EXPECT_EQ((*result)->ResolvePool(*(*result)->FindDatabase("d"), "x").max_waiting, 8);
 }
 
+TEST(Resolve, QueueTargetAndIntervalAtEveryLevel) {
+  const auto result = Loading().Text(With("queue_interval = \"2s\"", "[databases.d]\nqueue_target = \"50ms\"\n[users.batch]\nqueue_target = 0\n"));
+  ASSERT_TRUE(result.has_value()) << testing::PrintToString(Mistakes(result));
+  const Config& config = **result;
+  const Database &d = *config.FindDatabase("d"), &shop = *config.FindDatabase("shop");
+  EXPECT_EQ(config.ResolvePool(shop, "app").queue_target, seconds(0)) << "the default";
+  EXPECT_EQ(config.ResolvePool(d, "app").queue_target, std::chrono::milliseconds(50));
+  EXPECT_EQ(config.ResolvePool(d, "batch").queue_target, seconds(0));
+  EXPECT_EQ(config.ResolvePool(d, "app").queue_interval, seconds(2));
+  EXPECT_THAT(Mistakes(Loading().Text(With("queue_interval = 0"))), ElementsAre(HasSubstr("pgweir.toml:2: queue_interval must be")));
+  EXPECT_THAT(Mistakes(Loading().Text(With("queue_target = \"2h\""))), ElementsAre(HasSubstr("pgweir.toml:2: queue_target must be")));
+}
+
+TEST(Resolve, QueueFlowAndWeights) {
+  const auto result = Loading().Text(With("", "[databases.d]\nqueue_flow = \"address\"\n[users.batch]\nweight = 3\n"));
+  ASSERT_TRUE(result.has_value()) << testing::PrintToString(Mistakes(result));
+  const Config& config = **result;
+  EXPECT_EQ(config.ResolvePool(*config.FindDatabase("shop"), "app").queue_flow, QueueFlow::kUser) << "the default";
+  EXPECT_EQ(config.ResolvePool(*config.FindDatabase("d"), "app").queue_flow, QueueFlow::kAddress);
+  EXPECT_EQ(config.FindUser("batch")->weight, 3);
+  EXPECT_THAT(Mistakes(Loading().Text(With("queue_flow = \"pool\""))), ElementsAre(HasSubstr("pgweir.toml:2: queue_flow must be")));
+  EXPECT_THAT(Mistakes(Loading().Text(With("", "[users.x]\nweight = 0\n"))), ElementsAre(HasSubstr(":8: weight must be")));
+}
+
 TEST(Console, AdminsAreStatsToo) {
   const auto result = Loading().Text(With("admin_users = \"a, b\"\nstats_users = [\"s\"]"));
   ASSERT_TRUE(result.has_value());

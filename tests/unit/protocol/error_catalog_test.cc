@@ -75,6 +75,7 @@ TEST(ErrorCatalog, ErrorsAboutALimitNameTheSetting) {
   using enum ErrorCode;
   for (const auto& [code, setting] : {std::pair{kQueryWaitTimeout, "query_wait_timeout"},
                                       {kQueueFull, "max_waiting"},
+                                      {kShed, "queue_target"},
                                       {kTooManyClients, "max_client_conn"},
                                       {kTooManyDatabaseClients, "max_db_client_connections"},
                                       {kTooManyUserClients, "max_user_client_connections"},

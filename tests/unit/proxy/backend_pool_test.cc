@@ -203,12 +203,14 @@ TEST_F(BackendPoolTest, VerifiedValuesAreBounded) {
 
 TEST_F(BackendPoolTest, LimitsFollowTheSettings) {
   const auto pool = Make(*Config(
-      "pool_size = 9\nmin_pool_size = 2\nreserve_pool_size = 3\nmax_waiting = 11\nserver_check_query = \"\"\n"));
+      "pool_size = 9\nmin_pool_size = 2\nreserve_pool_size = 3\nmax_waiting = 11\nqueue_target = \"70ms\"\nqueue_interval = \"2s\"\nserver_check_query = \"\"\n"));
   const pool::PoolLimits limits = pool->limits();
   EXPECT_EQ(limits.size, 9);
   EXPECT_EQ(limits.min_size, 2);
   EXPECT_EQ(limits.reserve_size, 3);
   EXPECT_EQ(limits.max_waiting, 11);
+  EXPECT_EQ(limits.overload.target, pool::Duration(70'000));
+  EXPECT_EQ(limits.overload.interval, pool::Duration(2'000'000));
   EXPECT_EQ(limits.check_delay, pool::Duration::max()) << "no query, no check";
 }
 

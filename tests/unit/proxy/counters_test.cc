@@ -87,7 +87,8 @@ TEST(PoolTotalsTest, AddToAndMergeForgetNoField) {
   counters.settings_replays.Add(22);
   counters.statement_heals.Add(23);
   counters.notifications.Add(24);
-  for (size_t i = 0; i < conf::kStateKinds; ++i) counters.pins[i].Add(25 + i);
+  counters.shed.Add(25);
+  for (size_t i = 0; i < conf::kStateKinds; ++i) counters.pins[i].Add(26 + i);
   PoolTotals totals, twice;
   counters.AddTo(totals);
   twice.Merge(totals);
@@ -98,11 +99,12 @@ TEST(PoolTotalsTest, AddToAndMergeForgetNoField) {
         t.transaction_us,        t.query_us,           t.wait_us,       t.client_logins,    t.server_logins,
         t.server_login_failures, t.server_closes,      t.server_moves,  t.cancels,          t.wait.sum_us,
         t.query.sum_us,          t.transaction.sum_us, t.connect.sum_us, t.client_parses,   t.server_parses,
-        t.binds,                 t.settings_replays,   t.statement_heals, t.notifications};
+        t.binds,                 t.settings_replays,   t.statement_heals, t.notifications,
+        t.shed};
     all.insert(all.end(), t.pins.begin(), t.pins.end());
     return all;
   };
-  ASSERT_EQ(values(totals).size(), 24 + conf::kStateKinds);
+  ASSERT_EQ(values(totals).size(), 25 + conf::kStateKinds);
   for (size_t i = 0; i < values(totals).size(); ++i) {
     EXPECT_EQ(values(totals)[i], i + 1);
     EXPECT_EQ(values(twice)[i], 2 * (i + 1));
