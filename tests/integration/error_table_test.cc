@@ -129,7 +129,7 @@ TEST_F(ErrorTableTest, ServerLostBeforeItsAnswerIsAnErrorAndTheSessionLives) {
 }
 
 TEST_F(ErrorTableTest, ServerEndedInTheMiddleOfItsAnswerEndsTheSession) {
-  StartPgweir();
+  StartPgweir("default_pool_size = 1\n");  // so that its server is known
   WireClient client = ConnectWire();
   const std::string pid = client.Value("SELECT pg_backend_pid()");
   BeginAnswerAndSleep(client);
@@ -145,7 +145,7 @@ TEST_F(ErrorTableTest, ServerEndedInTheMiddleOfItsAnswerEndsTheSession) {
 TEST_F(ErrorTableTest, ServerThatDiesInTheMiddleOfItsAnswerIsFatal) {
   PostgresCluster cluster;
   MakeRolesAndDatabases(cluster);
-  StartPgweir("", DatabaseSection("*", cluster));
+  StartPgweir("default_pool_size = 1\n", DatabaseSection("*", cluster));
   WireClient client = ConnectWire();
   const std::string pid = client.Value("SELECT pg_backend_pid()");
   BeginAnswerAndSleep(client);
