@@ -23,6 +23,8 @@ struct HistoryEntry {
   Observation direct, through;
 };
 
+inline constexpr uint64_t kOnItsWaySteps = 50;
+
 class Pair {
  public:
   explicit Pair(int number) : number_(number) {}
@@ -42,10 +44,11 @@ class Pair {
   std::string Own(const std::string& object) const { return object + "_" + std::to_string(number_); }
 
   void Pin() { is_pinned_ = true; }
-  // At this step; inside a transaction it is not certain from when on it hears.
+  // At this step. Inside a transaction it is not certain from when on it hears; and what was sent shortly before may still be on
+  // its way to the connection that listens for all.
   void Listen(uint64_t step) {
     has_listened_ = true;
-    if (status() != 'I') BeUncertain(step);
+    BeUncertain(std::max(step, kOnItsWaySteps) - kOnItsWaySteps);
   }
   // COMMIT AND CHAIN, too: pgweir listens, or does not, when the chain has ended.
   void BeUncertain(uint64_t step) { uncertain_ = {std::min({uncertain_.from, last_idle_, step}), UINT64_MAX}; }
