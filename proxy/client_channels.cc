@@ -5,6 +5,8 @@
 // what was listened to; the hub is asked, and only then the client hears that it is done, so that no notification is missed.
 // In the middle of a simple query it is the same, for each such statement; a Parse can only hold one. Where the text is not seen
 // (too long) or a function listens, the server is pinned.
+#include <algorithm>
+
 #include "protocol/message_writer.h"
 #include "protocol/session_check.h"
 #include "proxy/client.h"
@@ -76,6 +78,21 @@ Client::Edit Client::SendWithStandIns(std::string_view sql, const std::vector<Sq
 // --- when the transaction has ended --------------------------------------------------------------------------------------
 
 // True: the hub has been asked, OnHubAnswer follows.
+namespace {
+
+// Of a channel that is not listened to any more, what waited for the end of the transaction is not told, as PostgreSQL has it.
+void DropNotifications(Session& session, const std::string& channel) {
+  constexpr size_t kChannelAt = protocol::kFrameHeaderBytes + 4;  // behind the process id
+  std::erase_if(session.notifications, [&](const std::shared_ptr<const std::string>& message) {
+    const std::string_view rest = std::string_view(*message).substr(std::min(kChannelAt, message->size()));
+    if (rest.substr(0, rest.find('\0')) != channel) return false;
+    session.notification_bytes -= message->size();
+    return true;
+  });
+}
+
+}  // namespace
+
 bool Client::ChangeChannels(const protocol::SessionFinding& finding) {
   Session& own = session();
   std::vector<std::string> wanted = own.channels;
@@ -110,7 +127,10 @@ void Client::AskHub(std::vector<std::string> add, std::vector<std::string> remov
       Client* client = worker->FindClient(id);
       if (client == nullptr || client->state_ == ClientState::kClosing) return;
       auto& channels = client->session().channels;
-      for (const std::string& channel : removed) std::erase(channels, channel);
+      for (const std::string& channel : removed) {
+        std::erase(channels, channel);
+        DropNotifications(*client->session_, channel);
+      }
       if (!removed.empty() && !add.empty()) return client->AskHub(add, {});
       if (!error) channels.insert(channels.end(), add.begin(), add.end());
       client->OnHubAnswer(std::move(error));
