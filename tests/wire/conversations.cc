@@ -173,8 +173,8 @@ std::vector<size_t> Cuts(size_t bytes) {
     }
     for (size_t i = 1; i < kSpread; ++i) cuts.insert(bytes * i / kSpread);
   }
-  // Under a sanitizer each place costs several times as much: PGWEIR_WIRE_EVERY=N takes every N-th, others for each length.
-  const char* every = std::getenv("PGWEIR_WIRE_EVERY");
+  // Under a sanitizer each place costs several times as much: WIRE_EVERY=N takes every N-th, others for each length.
+  const char* every = std::getenv("WIRE_EVERY");
   const size_t step = every != nullptr ? std::max<size_t>(1, std::strtoul(every, nullptr, 10)) : 1;
   std::erase_if(cuts, [&](size_t at) { return at != 0 && at != bytes && (at + bytes) % step != 0; });
   return {cuts.begin(), cuts.end()};
