@@ -139,11 +139,6 @@ void ServerStatements::MarkAllStale() {
   for (Item& item : order_) item.generation = kNeverFits;
 }
 
-uint32_t ServerStatements::GenerationOf(uint64_t id) const {
-  const auto found = index_.find(id);
-  return found == index_.end() ? kNeverFits : found->second->generation;
-}
-
 void ServerStatements::Renew(uint64_t id) {
   const auto found = index_.find(id);
   if (found != index_.end()) found->second->generation = found->second->statement->generation.load(std::memory_order_relaxed);

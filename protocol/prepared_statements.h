@@ -131,9 +131,7 @@ class ServerStatements {
   void EndClose(const StatementRef& statement);
   void UndoClose(const StatementRef& statement);
   void MarkAllStale();
-  // It was parsed here, or found to fit, when its statement had this generation.
-  uint32_t GenerationOf(uint64_t id) const;
-  void Renew(uint64_t id);  // to that of its statement now
+  void Renew(uint64_t id);  // it was found to fit its statement as that is now
   StatementRef Oldest() const { return order_.empty() ? nullptr : order_.back().statement; }
   size_t size() const { return order_.size(); }
 

@@ -232,6 +232,17 @@ bool SettingsDifference::MustBeAwaited() const {
          std::any_of(set.begin(), set.end(), [&](const Setting& setting) { return decides(setting.first); });
 }
 
+namespace {
+
+// No client may find them afterwards.
+void WriteRunAndClose(std::string& out, std::string_view name) {
+  MessageWriter(out).Begin('E').Text(name).Int32(0).End();
+  MessageWriter(out).Begin('C').Byte('P').Text(name).End();
+  MessageWriter(out).Begin('C').Byte('S').Text(name).End();
+}
+
+}  // namespace
+
 void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std::string_view name, SettingScope scope) {
   std::string sql = "SELECT ";
   for (size_t i = 0; i < settings.size(); ++i) {
@@ -245,10 +256,7 @@ void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std:
     bind.Int32(static_cast<int32_t>(value.size())).Bytes(value);
   }
   bind.Int16(0).End();
-  MessageWriter(out).Begin('E').Text(name).Int32(0).End();
-  // No client may find them.
-  MessageWriter(out).Begin('C').Byte('P').Text(name).End();
-  MessageWriter(out).Begin('C').Byte('S').Text(name).End();
+  WriteRunAndClose(out, name);
 }
 
 std::optional<std::string> SetCommand(const Setting& setting) {
@@ -265,12 +273,20 @@ std::optional<std::string> SetCommand(const Setting& setting) {
   return sql + "'";
 }
 
+std::vector<std::string> TakeSetCommands(std::vector<Setting>& settings) {
+  std::vector<std::string> commands;
+  std::erase_if(settings, [&commands](const Setting& setting) {
+    auto sql = SetCommand(setting);
+    if (sql) commands.push_back(std::move(*sql));
+    return sql.has_value();
+  });
+  return commands;
+}
+
 void WriteCommand(std::string& out, std::string_view sql, std::string_view name) {
   MessageWriter(out).Begin('P').Text(name).Text(sql).Int16(0).End();
   MessageWriter(out).Begin('B').Text(name).Text(name).Int16(0).Int16(0).Int16(0).End();
-  MessageWriter(out).Begin('E').Text(name).Int32(0).End();
-  MessageWriter(out).Begin('C').Byte('P').Text(name).End();
-  MessageWriter(out).Begin('C').Byte('S').Text(name).End();
+  WriteRunAndClose(out, name);
 }
 
 int WriteReplay(std::string& out, const SettingsDifference& wanted, std::string& types) {

@@ -93,6 +93,8 @@ void WriteSetConfig(std::string& out, const std::vector<Setting>& settings, std:
 // SET as a command: unlike set_config it takes no snapshot, so that SET TRANSACTION may still follow. Not every value can be written
 // into a text: nullopt then. The messages run it under this name of statement and portal; their types are kSetConfigTypes.
 std::optional<std::string> SetCommand(const Setting& setting);
+// Those of the settings that can; they are taken out.
+std::vector<std::string> TakeSetCommands(std::vector<Setting>& settings);
 void WriteCommand(std::string& out, std::string_view sql, std::string_view name);
 // Appends the messages of a replay: `types` gets the type of each, in order. Returns how many ReadyForQuery will come back.
 int WriteReplay(std::string& out, const SettingsDifference& difference, std::string& types);

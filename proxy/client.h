@@ -231,6 +231,7 @@ class Client final : public SocketHandler {
   void EnsureUnknown(std::string_view name, Parts& parts);
   void SendSetConfig(const std::vector<protocol::Setting>& settings, protocol::SettingScope scope, protocol::ReplyTracker::Action action,
                      Parts& parts);
+  void ReadUnder(const std::string& wanted, const std::string& now, protocol::ReplyTracker::Action action, Parts& parts);
   void SendCommand(std::string_view sql, Parts& parts);
   void CloseNamed(const std::string& name, protocol::ReplyTracker::Action action, Parts& parts);
   protocol::ReplyTracker::Note NoteWrongName(std::string_view name);

@@ -72,12 +72,11 @@ void Client::EnsureNamed(std::string_view name, Named wanted, Action action, Par
     protocol::WriteParse(parts.BeginOwn(), name, {"\0\0\0", 3}), parts.EndOwn();
     tracker.OnSent('P', action, Note::kNoted);
   } else if (entry->language == protocol::Language::kSql) {
-    const bool may_set = tracker.status() != 'E';
     const std::string& now = settings_->reading_key();
     const std::string& then = entry->statement->settings;
-    if (may_set) SendSetConfig(server_->settings().DifferenceOfReading(then, now), protocol::SettingScope::kTransaction, action, parts);
+    ReadUnder(then, now, action, parts);
     WriteSqlPrepare(entry->statement, action, parts);
-    if (may_set) SendSetConfig(server_->settings().DifferenceOfReading(now, then), protocol::SettingScope::kTransaction, action, parts);
+    ReadUnder(now, then, action, parts);
   } else {
     protocol::WriteParse(parts.BeginOwn(), name, entry->statement->body), parts.EndOwn();
     tracker.OnSent('P', action, Note::kNoted);

@@ -190,11 +190,7 @@ std::vector<protocol::Setting> Client::ResetValues() const {
 void Client::RestoreInBatch(Parts& parts) {
   session_->touched.restored = true;
   std::vector<protocol::Setting> values = ResetValues();
-  std::erase_if(values, [&](const protocol::Setting& setting) {
-    const auto sql = protocol::SetCommand(setting);
-    if (sql) SendCommand(*sql, parts);
-    return sql.has_value();
-  });
+  for (const std::string& sql : protocol::TakeSetCommands(values)) SendCommand(sql, parts);
   SendSetConfig(values, protocol::SettingScope::kSession, Action::kSkip, parts);
 }
 

@@ -364,18 +364,14 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   if (has == protocol::ServerStatements::Has::kStale) CloseOnServer(statement, parts);
   else MakeRoom(parts);
   EnsureExecuted(statement->details, parts);
-  // A literal of a date means what the settings said when the client parsed it; it is read under those again. For the transaction
-  // only: what was set for it alone must not outlast it.
   const std::string& now = settings_->reading_key();
-  auto& settings = server_->settings();
-  const bool may_set = tracker.status() != 'E';
-  SendSetConfig(may_set ? settings.DifferenceOfReading(statement->settings, now) : std::vector<protocol::Setting>(), protocol::SettingScope::kTransaction, Action::kSkip, parts);
+  ReadUnder(statement->settings, now, Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
   server_->log().Add({Kind::kServerParse, {}, statement, {}});
   server.Add(statement, batches_.current, SchemaView());
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
-  SendSetConfig(may_set ? settings.DifferenceOfReading(now, statement->settings) : std::vector<protocol::Setting>(), protocol::SettingScope::kTransaction, Action::kSkip, parts);
+  ReadUnder(now, statement->settings, Action::kSkip, parts);
   if (look == Look::kNo || !statement->IsDescribed()) return Ensured::kYes;
   DescribeHidden({}, statement, parts);
   return look == Look::kAwaited ? Ensured::kLater : Ensured::kYes;
@@ -394,6 +390,13 @@ void Client::SendSetConfig(const std::vector<protocol::Setting>& settings, proto
   protocol::WriteSetConfig(parts.BeginOwn(), settings, kSettingName, scope);
   parts.EndOwn();
   for (const char type : protocol::kSetConfigTypes) server_->tracker().OnSent(type, action);
+}
+
+// A literal of a date means what the settings said when the client parsed it: around a Parse of ours its text is read under those
+// again. For the transaction only: what was set for it alone must not outlast it.
+void Client::ReadUnder(const std::string& wanted, const std::string& now, Action action, Parts& parts) {
+  if (server_->tracker().status() == 'E') return;  // nothing can be set
+  SendSetConfig(server_->settings().DifferenceOfReading(wanted, now), protocol::SettingScope::kTransaction, action, parts);
 }
 
 void Client::SendCommand(std::string_view sql, Parts& parts) {
@@ -446,11 +449,13 @@ Note Client::NoteWrongName(std::string_view name) {
 // --- Bind, Describe, Close -----------------------------------------------------------------------------------------------
 
 Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
-  if (session_) session_->restores_bound = false;
+  if (session_) {
+    session_->restores_bound = false;
+    session_->bound.reset();
+  }
   const auto head = protocol::ReadBindHead(frame.body());
   if (!head) return {};  // malformed: the server says so
   pool_->counters(worker_.number()).binds.Add(1);
-  if (session_) session_->bound.reset();
   if (head->statement.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
     if (!session_) return {};

@@ -119,11 +119,7 @@ void Server::SendOwnQuery(std::string_view sql, protocol::ReplyTracker::Note not
 
 void Server::SendOwn(protocol::SettingsDifference settings) {
   std::string messages, types, commands;
-  std::erase_if(settings.set, [&commands](const protocol::Setting& setting) {
-    const auto sql = protocol::SetCommand(setting);
-    if (sql) commands += *sql + ";";
-    return sql.has_value();
-  });
+  for (const std::string& sql : protocol::TakeSetCommands(settings.set)) commands += sql + ";";
   if (!commands.empty()) {
     protocol::WriteQuery(messages, commands);
     types += 'Q';
