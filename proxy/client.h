@@ -279,6 +279,7 @@ class Client final : public SocketHandler {
   enum class Asked : uint8_t { kByQuery, kByBind };
   void NoteSettings(const protocol::SqlStatement& statement, std::string_view bind_body, Asked asked);
   void NoteResets(const std::vector<protocol::SqlStatement>& details, Asked asked);
+  void NoteText(const std::vector<protocol::SqlStatement>& details, std::string_view bind_body, Asked asked);
   bool MustSettle() const;
   void Restore();
   void RestoreInBatch(Parts& parts);

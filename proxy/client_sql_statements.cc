@@ -97,12 +97,7 @@ void Client::EnsureExecuted(const std::vector<protocol::SqlStatement>& details, 
 void Client::WriteSqlPrepare(const protocol::StatementRef& statement, Action action, Parts& parts) {
   std::string& own = parts.BeginOwn();
   protocol::WriteClose(own, kOwnName);
-  protocol::WriteParse(own, kOwnName, statement->body);
-  protocol::WriteBindHead(own, kOwnName, kOwnName, 6);
-  own.append(6, '\0');
-  protocol::MessageWriter(own).Begin('E').Text(kOwnName).Int32(0).End();
-  protocol::MessageWriter(own).Begin('C').Byte('P').Text(kOwnName).End();
-  protocol::WriteClose(own, kOwnName);
+  protocol::WriteCommand(own, statement->text(), kOwnName);
   parts.EndOwn();
   auto& tracker = server_->tracker();
   for (const char type : std::string_view("CPB")) tracker.OnSent(type, action);

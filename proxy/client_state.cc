@@ -65,13 +65,7 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
   Touched& touched = session().touched;
   if ((flags & kUnreadNames) != 0) touched.every_setting = touched.unreadable = true;
   const bool named_before = !touched.names.empty() || touched.every_setting;
-  const bool is_bound = frame.type == 'B';
-  session_->resets = {};
-  for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body, is_bound ? Asked::kByBind : Asked::kByQuery);
-  touched.resets.Add(session_->resets);
-  const bool restores = !ResetValues().empty();
-  session_->restores_bound = restores && is_bound;
-  if (restores && !is_bound) session_->restoring = Restoring::kDue;
+  NoteText(details, bind_body, frame.type == 'B' ? Asked::kByBind : Asked::kByQuery);
   SqlFlags state = flags & kStateFlags;
   if (session_->pins != 0) state |= flags & kUnpinFlags;
   // What the server reports needs no question.
@@ -93,9 +87,14 @@ std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<
 void Client::NoteResets(const std::vector<protocol::SqlStatement>& details, Asked asked) {
   if (session_) session_->restores_bound = false;
   if (details.empty()) return;
-  session().resets = {};
-  session_->touched.flags |= protocol::kSqlSet;
-  for (const protocol::SqlStatement& statement : details) NoteSettings(statement, {}, asked);
+  session().touched.flags |= protocol::kSqlSet;
+  NoteText(details, {}, asked);
+}
+
+// What a whole text sets and resets.
+void Client::NoteText(const std::vector<protocol::SqlStatement>& details, std::string_view bind_body, Asked asked) {
+  session_->resets = {};
+  for (const protocol::SqlStatement& statement : details) NoteSettings(statement, bind_body, asked);
   session_->touched.resets.Add(session_->resets);
   const bool restores = !ResetValues().empty();
   session_->restores_bound = restores && asked == Asked::kByBind;
