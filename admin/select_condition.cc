@@ -45,20 +45,18 @@ bool EndsInEscape(std::string_view pattern) {
 
 bool SelectParser::AnyOf(Condition& condition) {
   condition.kind = Condition::Kind::kAny;
-  while (true) {
-    if (!AllOf(condition.parts.emplace_back())) return false;
-    if (!IsWord("or")) break;
-    if (!Advance()) return false;
-  }
-  Unwrap(condition);
-  return true;
+  return Joined(condition, "or", &SelectParser::AllOf);
 }
 
 bool SelectParser::AllOf(Condition& condition) {
   condition.kind = Condition::Kind::kAll;
+  return Joined(condition, "and", &SelectParser::Term);
+}
+
+bool SelectParser::Joined(Condition& condition, std::string_view word, bool (SelectParser::*part)(Condition&)) {
   while (true) {
-    if (!Term(condition.parts.emplace_back())) return false;
-    if (!IsWord("and")) break;
+    if (!(this->*part)(condition.parts.emplace_back())) return false;
+    if (!IsWord(word)) break;
     if (!Advance()) return false;
   }
   Unwrap(condition);

@@ -46,6 +46,7 @@ class SelectParser {
 
   bool AnyOf(Condition& condition);  // terms with OR between them
   bool AllOf(Condition& condition);
+  bool Joined(Condition& condition, std::string_view word, bool (SelectParser::*part)(Condition&));
   bool Term(Condition& condition);
   bool Predicate(Condition& condition);
   bool Negated(Condition& condition);  // what follows a column: [NOT] LIKE, [NOT] IN

@@ -2,7 +2,6 @@
 // No file of the machine is touched: read_file is answered here.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
@@ -12,12 +11,9 @@
 #include "conf/loader.h"
 #include "conf/units.h"
 #include "conf/user_list.h"
+#include "tests/fuzz/mistakes.h"
 
 namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 conf::LoadOptions Options() {
   conf::LoadOptions options;
@@ -30,11 +26,7 @@ conf::LoadOptions Options() {
 
 void FuzzToml(std::string_view text) {
   const auto loaded = conf::LoadText(text, Options());
-  if (!loaded) {
-    Require(!loaded.error().empty());
-    for (const conf::Mistake& mistake : loaded.error()) Require(mistake.ToString().find('\n') == std::string::npos);
-    return;
-  }
+  if (!loaded) return RequireLines(loaded.error());
   const conf::Config& config = **loaded;
   Require(!config.databases.empty());
   Require(conf::Differences(config, config).empty());

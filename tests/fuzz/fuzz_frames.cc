@@ -1,20 +1,16 @@
 // Both directions of one server connection: ReadClientFrame and ReadServerFrame over split streams, into one ReplyTracker.
 // Input: chunks, each after a byte that holds its side (bit 0: 1 = from the server) and its length (the other bits).
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 
 #include "protocol/frame.h"
 #include "protocol/reply_tracker.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace protocol;
 using Reply = ReplyTracker::Reply;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 // One side's stream as a relay reads it: a frame counts once its header is there, its body passes without being kept.
 class Stream {

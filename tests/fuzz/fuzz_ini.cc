@@ -3,19 +3,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "conf/convert.h"
 #include "conf/ini_reader.h"
 #include "conf/loader.h"
+#include "tests/fuzz/mistakes.h"
 
 namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 bool IsAscii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char each) { return static_cast<unsigned char>(each) < 0x80; });
@@ -31,11 +27,7 @@ void FuzzLoad(std::string_view text) {
     return "\"user\" \"secret\"\n";
   };
   const auto loaded = conf::LoadText(text, options);
-  if (!loaded) {
-    Require(!loaded.error().empty());
-    for (const conf::Mistake& mistake : loaded.error()) Require(mistake.ToString().find('\n') == std::string::npos);
-    return;
-  }
+  if (!loaded) return RequireLines(loaded.error());
   const conf::Config& config = **loaded;
   Require(!config.databases.empty());
   for (const auto& [name, database] : config.databases) {

@@ -1,19 +1,14 @@
 // A hostile server: ServerLogin is fed a stream that is cut into messages as the wire has them (type, length, body).
 // Input: one byte chooses the credentials, then the stream.
-#include <cstdlib>
-
 #include "protocol/message_writer.h"
 #include "protocol/server_login.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace protocol;
 
 constexpr int kAffordableIterations = 100;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 ServerCredentials CredentialsOf(unsigned choice) {
   static const ScramKeys kKeys = DeriveKeys("pencil", "salt", 1);

@@ -1,17 +1,13 @@
 // A hostile client: ClientLogin is fed messages, in each method and with each form of secret; and the parsers of secrets.
 // Input: one byte chooses method and secret, then messages, each with a length of two bytes before it.
 #include <algorithm>
-#include <cstdlib>
 
 #include "protocol/client_login.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace protocol;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 // The secret is md5("pencil" + "anna"), or the verifier of "pencil", of one iteration.
 std::optional<std::string> SecretOf(unsigned choice) {

@@ -1,16 +1,11 @@
 // SQL text of a Query or Parse: Sniff and Examine must see the same, and a statement that Examine cut out must be one.
-#include <cstdlib>
-
 #include "protocol/sql_lexer.h"
 #include "protocol/sql_sniffer.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace protocol;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void CheckNames(const SqlStatement& statement) {
   const bool is_parameter = statement.kind == SqlKind::kSet || statement.kind == SqlKind::kReset;

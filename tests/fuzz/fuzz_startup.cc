@@ -1,15 +1,10 @@
 // The first bytes of a connection, and the body of an error: ParseStartup, ParseOptions, ParseErrorFields.
-#include <cstdlib>
-
 #include "protocol/startup.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
 using namespace protocol;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void CheckMessage(const StartupMessage& message) {
   Require(!message.user.empty() && !message.database.empty());

@@ -7,16 +7,13 @@
 
 #include <map>
 
-#include "tests/integration/environment.h"
-#include "tests/support/child_process.h"
+#include "tests/integration/proxy.h"
 #include "tests/support/temporary_folder.h"
 
 namespace integration {
 namespace {
 
 using namespace test_support;
-
-constexpr const char* kPgBouncer = "/usr/sbin/pgbouncer";
 
 const std::string kConnection =
     "type:t user:t database:t replication:t state:t addr:t port:i local_addr:t local_port:i connect_time:t request_time:t wait:i "
@@ -84,31 +81,25 @@ std::vector<std::string> ColumnsOf(const Result& result) {
 
 class PgBouncerProcess {
  public:
-  PgBouncerProcess() : port_(FreePort()) {
-    WriteFile(folder_.path() + "/users.txt", "\"app\" \"\"\n\"admin\" \"\"\n");
-    const std::string file = folder_.path() + "/pgbouncer.ini";
-    WriteFile(file, "[databases]\n* = host=127.0.0.1 port=" + std::to_string(SharedCluster().port()) +
-                        "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " + std::to_string(port_) +
-                        "\nunix_socket_dir =\nauth_type = trust\nauth_file = " + folder_.path() +
-                        "/users.txt\nadmin_users = admin\npool_mode = transaction\n");
-    GiveToUnprivilegedUser(folder_.path());
-    process_ = std::make_unique<ChildProcess>(
-        ChildOptions{.arguments = {kPgBouncer, file}, .output_file = folder_.path() + "/log", .environment = {}, .user = UnprivilegedUser()});
-  }
   Connection Connect(const std::string& user, const std::string& database) const {
-    const std::string where = "host=127.0.0.1 port=" + std::to_string(port_) + " user=" + user + " dbname=" + database;
-    Connection connection;
-    EXPECT_TRUE(Eventually([&] {
-      connection = Connection(where);
-      return connection.ok();
-    })) << connection.error() << ReadFile(folder_.path() + "/log");
-    return connection;
+    return Connection("host=127.0.0.1 port=" + std::to_string(proxy_.port()) + " user=" + user + " dbname=" + database);
   }
 
  private:
-  TemporaryFolder folder_;
-  int port_;
-  std::unique_ptr<ChildProcess> process_;
+  std::string WriteIni() const {
+    WriteFile(folder_.File("users.txt"), "\"app\" \"\"\n\"admin\" \"\"\n");
+    WriteFile(folder_.File("pgbouncer.ini"),
+              "[databases]\n* = host=127.0.0.1 port=" + std::to_string(SharedCluster().port()) +
+                  "\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " + std::to_string(port_) +
+                  "\nunix_socket_dir =\nauth_type = trust\nauth_file = " + folder_.File("users.txt") +
+                  "\nadmin_users = admin\npool_mode = transaction\n");
+    GiveToUnprivilegedUser(folder_.path());
+    return folder_.File("pgbouncer.ini");
+  }
+
+  const TemporaryFolder folder_;
+  const int port_ = FreePort();
+  const Proxy proxy_{kPgBouncer, WriteIni(), port_, folder_.File("log")};
 };
 
 class ConsoleBesideTest : public IntegrationTest {

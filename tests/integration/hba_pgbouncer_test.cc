@@ -1,8 +1,5 @@
 // The same HBA file before PgBouncer (where it is installed) and pgweir: the same logins are let in and refused. And what
 // PgBouncer's operators rely on: the console is open to whoever runs the process. PgBouncer 1.18 takes no `all` for an address.
-#include <pwd.h>
-#include <unistd.h>
-
 #include <filesystem>
 
 #include "tests/integration/proxy.h"
@@ -12,11 +9,6 @@ namespace integration {
 namespace {
 
 using namespace test_support;
-
-std::string OwnName() {
-  const passwd* own = getpwuid(geteuid());
-  return own != nullptr ? own->pw_name : "";
-}
 
 enum class By : uint8_t { kUnix, kTcp, kTls, kCertificate };
 
@@ -31,7 +23,7 @@ class HbaPgBouncerTest : public testing::Test {
   void SetUp() override {
     NEEDS_PGWEIR();
     files_ = MakeCertificates(folder_.path());
-    WriteFile(File("userlist.txt"), "\"app\" \"secret\"\n\"other\" \"secret\"\n\"client\" \"secret\"\n\"admin\" \"secret\"\n\"" + OwnName() + "\" \"\"\n");
+    WriteFile(File("userlist.txt"), "\"app\" \"secret\"\n\"other\" \"secret\"\n\"client\" \"secret\"\n\"admin\" \"secret\"\n\"" + OwnUser() + "\" \"\"\n");
     WriteFile(File("staff"), "other, client\n");
   }
   std::string File(const std::string& name) const { return folder_.File(name); }
@@ -81,7 +73,7 @@ class HbaPgBouncerTest : public testing::Test {
 
 TEST_F(HbaPgBouncerTest, TheSameLoginsWorkAndFail) {
   Compare("# who gets in\n"
-          "local   own   " + OwnName() + "  peer\n"
+          "local   own   " + OwnUser() + "  peer\n"
           "local   own   app                 peer\n"
           "local   all   all                 md5\n"
           "hostssl app   client  127.0.0.1/32  reject\n"
@@ -103,7 +95,7 @@ TEST_F(HbaPgBouncerTest, TheSameLoginsWorkAndFail) {
            {By::kTcp, "admin", "pgbouncer", "secret", true},
            {By::kTcp, "admin", "pgbouncer", "wrong", false},
            {By::kTcp, "admin", "app", "secret", false},
-           {By::kUnix, OwnName(), "own", "", true},
+           {By::kUnix, OwnUser(), "own", "", true},
            {By::kUnix, "app", "own", "secret", false},
            {By::kUnix, "app", "second", "secret", true},
            {By::kUnix, "app", "second", "wrong", false}});

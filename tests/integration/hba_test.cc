@@ -1,48 +1,21 @@
 // auth_hba_file before a real PostgreSQL: who gets in by which line, by certificate, by the Unix socket, and after a reload.
-#include <pwd.h>
-#include <unistd.h>
-
 #include <filesystem>
 
 #include "protocol/scram.h"
-#include "tests/integration/environment.h"
-#include "tests/support/certificates.h"
+#include "tests/integration/certificate_test.h"
 
 namespace integration {
 namespace {
 
 using namespace test_support;
 
-// The user of the system that runs this test.
-std::string OwnName() {
-  const passwd* own = getpwuid(geteuid());
-  return own != nullptr ? own->pw_name : "";
-}
-
-class HbaTest : public IntegrationTest {
+class HbaTest : public CertificateTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = new TemporaryFolder();
-    files_ = new CertificateFiles(MakeCertificates(folder_->path()));
-    GiveToUnprivilegedUser(folder_->path());
-  }
-  static void TearDownTestSuite() {
-    delete files_;
-    delete folder_;
-    files_ = nullptr;
-    folder_ = nullptr;
-  }
-  void SetUp() override { NEEDS_PGWEIR(); }
-
   static void WriteHba(const std::string& lines) {
     WriteFile(folder_->File("hba"), lines);
     GiveToUnprivilegedUser(folder_->File("hba"));
   }
   static std::string HbaKeys() { return "auth_type = \"hba\"\nauth_hba_file = \"" + folder_->File("hba") + "\"\n"; }
-  static std::string TlsKeys(const std::string& mode) {
-    return "client_tls_sslmode = \"" + mode + "\"\nclient_tls_key_file = \"" + files_->server_key + "\"\nclient_tls_cert_file = \"" +
-           files_->server_cert + "\"\nclient_tls_ca_file = \"" + files_->ca + "\"\n";
-  }
   static std::string With(const std::string& cert, const std::string& key) { return "sslmode=require sslcert=" + cert + " sslkey=" + key; }
   static std::string NoCertificate() { return "sslmode=require sslcert=/nonexistent sslkey=/nonexistent"; }
 
@@ -50,7 +23,7 @@ class HbaTest : public IntegrationTest {
     WriteHba(lines);
     PgweirConfig config;
     config.global = (more.find("auth_type") == std::string::npos ? HbaKeys() : "") + more;
-    config.users = {{"app", "secret"}, {"other", "secret"}, {"client", "secret"}, {"admin", "secret"}, {OwnName(), ""}};
+    config.users = {{"app", "secret"}, {"other", "secret"}, {"client", "secret"}, {"admin", "secret"}, {OwnUser(), ""}};
     config.sections = sections;
     StartPgweir(config);
   }
@@ -67,12 +40,7 @@ class HbaTest : public IntegrationTest {
     return ErrorField(client.error(), 'S') + " " + ErrorField(client.error(), 'C') + " " + ErrorField(client.error(), 'M');
   }
   std::string BySocket() { return "host=" + pgweir().socket_folder(); }
-
-  static TemporaryFolder* folder_;
-  static CertificateFiles* files_;
 };
-TemporaryFolder* HbaTest::folder_ = nullptr;
-CertificateFiles* HbaTest::files_ = nullptr;
 
 TEST_F(HbaTest, TheFirstLineThatFitsDecides) {
   Start("host app other 127.0.0.1/32 reject\n"
@@ -123,7 +91,7 @@ TEST_F(HbaTest, CertificateOfTheUser) {
   WriteFile(folder_->File("ident"), "robots robot other\nrobots robot admin\n");
   Start("hostssl app app,client all cert\nhostssl second other,client all cert map=robots\nhostssl pgbouncer admin all cert map=robots\n"
         "host renamed client all cert\nhost all all all md5\n",
-        TlsKeys("prefer") + "auth_ident_file = \"" + folder_->File("ident") + "\"\n");
+        ClientTls("prefer") + "auth_ident_file = \"" + folder_->File("ident") + "\"\n");
   const std::string client = With(files_->client_cert, files_->client_key), robot = With(files_->robot_cert, files_->robot_key);
   const std::string refused = "FATAL:  certificate authentication failed for user \"";
   EXPECT_EQ(Outcome("client", "app", client), "client");
@@ -144,7 +112,7 @@ TEST_F(HbaTest, CertificateOfTheUser) {
 }
 
 TEST_F(HbaTest, CertificatesForEverybody) {
-  Start("", TlsKeys("verify-full") + "auth_type = \"cert\"\n");
+  Start("", ClientTls("verify-full") + "auth_type = \"cert\"\n");
   EXPECT_EQ(Outcome("client", "app", With(files_->client_cert, files_->client_key)), "client");
   EXPECT_EQ(Outcome("other", "app", With(files_->client_cert, files_->client_key)), "FATAL:  certificate authentication failed for user \"other\"\n");
   EXPECT_FALSE(TryConnect("client", "app", NoCertificate()).ok());
@@ -154,22 +122,22 @@ TEST_F(HbaTest, CertificatesForEverybody) {
 }
 
 TEST_F(HbaTest, UserOfTheSystem) {
-  WriteFile(folder_->File("ident"), "owners " + OwnName() + " app\nothers no_such_user app\n");
-  Start("local own " + OwnName() + " peer\nlocal own app peer\nlocal app app peer map=owners\nlocal second app peer map=others\nlocal all all reject\n",
+  WriteFile(folder_->File("ident"), "owners " + OwnUser() + " app\nothers no_such_user app\n");
+  Start("local own " + OwnUser() + " peer\nlocal own app peer\nlocal app app peer map=owners\nlocal second app peer map=others\nlocal all all reject\n",
         "auth_ident_file = \"" + folder_->File("ident") + "\"\n", DatabaseSection("own", "dbname = \"app\"\nuser = \"app\"\n") + DatabaseSection("*"));
-  EXPECT_EQ(Outcome(OwnName(), "own", BySocket()), "app");
+  EXPECT_EQ(Outcome(OwnUser(), "own", BySocket()), "app");
   EXPECT_EQ(Outcome("app", "app", BySocket()), "app");
   EXPECT_NE(Outcome("app", "own", BySocket()).find("Peer authentication failed for user \"app\""), std::string::npos);
   EXPECT_NE(Outcome("app", "second", BySocket()).find("Peer authentication failed for user \"app\""), std::string::npos);
   EXPECT_NE(Outcome("other", "app", BySocket()).find("pg_hba.conf rejects connection"), std::string::npos);
-  EXPECT_TRUE(pgweir().WaitForLog("login_failed.*the peer is the system's user '" + OwnName() + "', which is not this user"));
+  EXPECT_TRUE(pgweir().WaitForLog("login_failed.*the peer is the system's user '" + OwnUser() + "', which is not this user"));
 }
 
 TEST_F(HbaTest, PeersForEverybody) {
   Start("", "auth_type = \"peer\"\n", DatabaseSection("own", "dbname = \"app\"\nuser = \"app\"\n"));
-  EXPECT_EQ(Outcome(OwnName(), "own", BySocket()), "app");
+  EXPECT_EQ(Outcome(OwnUser(), "own", BySocket()), "app");
   EXPECT_NE(Outcome("app", "own", BySocket()).find("Peer authentication failed"), std::string::npos);
-  EXPECT_EQ(Raw(OwnName(), "own", ""), "FATAL 28000 Peer authentication failed for user \"" + OwnName() + "\"") << "not by TCP";
+  EXPECT_EQ(Raw(OwnUser(), "own", ""), "FATAL 28000 Peer authentication failed for user \"" + OwnUser() + "\"") << "not by TCP";
 }
 
 TEST_F(HbaTest, AnyIsTheForcedUser) {

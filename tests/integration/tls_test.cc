@@ -1,29 +1,13 @@
 // TLS on both sides: every mode, certificates that do not fit, and nothing accepted that came in clear.
-#include "tests/integration/environment.h"
-#include "tests/support/certificates.h"
+#include "tests/integration/certificate_test.h"
 
 namespace integration {
 namespace {
 
 using namespace test_support;
 
-class TlsTest : public IntegrationTest {
+class TlsTest : public CertificateTest {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = new TemporaryFolder();
-    files_ = new CertificateFiles(MakeCertificates(folder_->path()));
-    GiveToUnprivilegedUser(folder_->path());
-  }
-  static void TearDownTestSuite() {
-    delete files_;
-    delete folder_;
-  }
-  void SetUp() override { NEEDS_PGWEIR(); }
-
-  static std::string ClientSide(const std::string& mode) {
-    return "client_tls_sslmode = \"" + mode + "\"\nclient_tls_key_file = \"" + files_->server_key +
-           "\"\nclient_tls_cert_file = \"" + files_->server_cert + "\"\nclient_tls_ca_file = \"" + files_->ca + "\"\n";
-  }
   static std::string Certificate() { return " sslcert=" + files_->client_cert + " sslkey=" + files_->client_key; }
   // "clear", "tls" or "refused"
   std::string Try(const std::string& words) const {
@@ -34,16 +18,11 @@ class TlsTest : public IntegrationTest {
   }
   void StartClientSide(const std::string& mode) {
     PgweirConfig config;
-    config.global = ClientSide(mode);
+    config.global = ClientTls(mode);
     config.users["client"] = "";
     StartPgweir(config);
   }
-
-  static TemporaryFolder* folder_;
-  static CertificateFiles* files_;
 };
-TemporaryFolder* TlsTest::folder_ = nullptr;
-CertificateFiles* TlsTest::files_ = nullptr;
 
 TEST_F(TlsTest, ClientSideDisable) {
   StartClientSide("disable");

@@ -180,6 +180,11 @@ std::string UnprivilegedUser() {
   return FindUser("postgres") ? "postgres" : "nobody";
 }
 
+std::string OwnUser() {
+  const passwd* own = getpwuid(geteuid());
+  return own != nullptr ? own->pw_name : "";
+}
+
 void GiveToUnprivilegedUser(const std::string& path) {
   const std::string user = UnprivilegedUser();
   if (user.empty()) return;

@@ -58,6 +58,8 @@ FinishedProcess RunProgram(ChildOptions options, Milliseconds patience = Millise
 
 // The user for servers that refuse to run as root: "" when we are not root, else postgres or nobody.
 std::string UnprivilegedUser();
+// The user that runs this test.
+std::string OwnUser();
 // Gives a path, and with it everything below, to UnprivilegedUser().
 void GiveToUnprivilegedUser(const std::string& path);
 
