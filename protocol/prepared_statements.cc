@@ -101,10 +101,11 @@ ServerStatements::Has ServerStatements::Use(const StatementRef& statement, Batch
   return item.generation == statement->generation.load(std::memory_order_relaxed) ? Has::kYes : Has::kStale;
 }
 
-void ServerStatements::Add(const StatementRef& statement, uint64_t batch, uint64_t view) {
+uint64_t ServerStatements::Add(const StatementRef& statement, uint64_t batch, uint64_t view) {
   Remove(statement->id);
-  order_.push_front({statement, statement->generation.load(std::memory_order_relaxed), batch, view});
+  order_.push_front({statement, statement->generation.load(std::memory_order_relaxed), ++parses_, batch, view});
   index_[statement->id] = order_.begin();
+  return parses_;
 }
 
 bool ServerStatements::WasParsedUnder(uint64_t id, uint64_t view) const {
@@ -112,9 +113,14 @@ bool ServerStatements::WasParsedUnder(uint64_t id, uint64_t view) const {
   return found != index_.end() && found->second->view == view;
 }
 
-void ServerStatements::Confirm(uint64_t id) {
+void ServerStatements::Confirm(uint64_t id, uint64_t parse) {
   const auto found = index_.find(id);
-  if (found != index_.end()) found->second->batch = 0;
+  if (found != index_.end() && found->second->parse == parse) found->second->batch = 0;
+}
+
+void ServerStatements::Undo(uint64_t id, uint64_t parse) {
+  const auto found = index_.find(id);
+  if (found != index_.end() && found->second->parse == parse) Remove(id);
 }
 
 void ServerStatements::BeginClose(const StatementRef& statement, uint64_t batch) {
@@ -131,7 +137,7 @@ void ServerStatements::EndClose(const StatementRef& statement) {
 void ServerStatements::UndoClose(const StatementRef& statement) {
   EndClose(statement);
   if (index_.contains(statement->id)) return;
-  order_.push_back({statement, kNeverFits, 0});
+  order_.push_back({.statement = statement, .generation = kNeverFits});
   index_[statement->id] = std::prev(order_.end());
 }
 
@@ -197,7 +203,7 @@ void StatementLog::Confirm(uint32_t count, ServerStatements& server, ClientState
     const bool is_client_parse = change.kind == Kind::kClientParse || change.kind == Kind::kParse;
     if (change.kind == Kind::kServerClose) server.EndClose(change.statement);
     if (change.kind == Kind::kClientClose && client != nullptr) client->EndClose(change.name);
-    if (change.kind == Kind::kServerParse || change.kind == Kind::kParse) server.Confirm(change.statement->id);
+    if (change.kind == Kind::kServerParse || change.kind == Kind::kParse) server.Confirm(change.statement->id, change.parse);
     if (is_client_parse && client != nullptr) {
       ClientStatement* entry = client->Find(change.name);
       if (entry != nullptr && entry->statement == change.statement) entry->batch = 0;
@@ -215,7 +221,7 @@ void StatementLog::Undo(uint32_t count, ServerStatements& server, ClientStatemen
 void StatementLog::UndoOne(const StatementChange& change, ServerStatements& server, ClientStatements* client) {
   using Kind = StatementChange::Kind;
   switch (change.kind) {
-    case Kind::kParse: server.Remove(change.statement->id); [[fallthrough]];
+    case Kind::kParse: server.Undo(change.statement->id, change.parse); [[fallthrough]];
     case Kind::kClientParse:
       if (client != nullptr) client->Erase(change.name);
       return;
@@ -224,7 +230,7 @@ void StatementLog::UndoOne(const StatementChange& change, ServerStatements& serv
       client->EndClose(change.name);
       if (change.old) client->Put(change.name, *change.old);
       return;
-    case Kind::kServerParse: return server.Remove(change.statement->id);
+    case Kind::kServerParse: return server.Undo(change.statement->id, change.parse);
     case Kind::kServerClose: return server.UndoClose(change.statement);
     case Kind::kNamedParse:
     case Kind::kNamedExecute: return server.EraseNamed(change.name);

@@ -121,11 +121,12 @@ class ServerStatements {
   // `now` fails.
   enum class Has : uint8_t { kNo, kYes, kStale, kPending };
   Has Use(const StatementRef& statement, Batches now);
-  // `view`: a number for the catalogue as its client sees it (0: not known); another view may refuse the text.
-  void Add(const StatementRef& statement, uint64_t batch, uint64_t view = 0);
+  // `view`: a number for the catalogue as its client sees it (0: not known); another view may refuse the text. Returns the
+  // number of this Parse, by which Confirm and Undo know it: until it is answered, its statement may be closed and parsed again.
+  uint64_t Add(const StatementRef& statement, uint64_t batch, uint64_t view = 0);
   bool WasParsedUnder(uint64_t id, uint64_t view) const;
-  void Confirm(uint64_t id);
-  void Remove(uint64_t id);
+  void Confirm(uint64_t id, uint64_t parse);
+  void Undo(uint64_t id, uint64_t parse);
   // A Close is sent; it is carried out, or not.
   void BeginClose(const StatementRef& statement, uint64_t batch);
   void EndClose(const StatementRef& statement);
@@ -145,6 +146,11 @@ class ServerStatements {
   void PutNamed(std::string_view name, Named named);
   void EraseNamed(std::string_view name);
   std::optional<std::string> AnyNamed() const;
+  // Who changed one last, and in which of its batches: that batch may fail, and what the next believes of any name with it.
+  struct NamedChange {
+    uint64_t client = 0, batch = 0;
+  } named_change;
+  bool NamesArePending(uint64_t client, Batches now) const { return named_change.client == client && now.IsUncertain(named_change.batch); }
   size_t named_count() const { return named_.size(); }
 
   void Clear();  // DEALLOCATE ALL, DISCARD ALL
@@ -161,9 +167,13 @@ class ServerStatements {
   struct Item {
     StatementRef statement;
     uint32_t generation = 0;
-    uint64_t batch = 0;  // of its Parse while that is pending, else 0
-    uint64_t view = 0;   // under which it was parsed last
+    uint64_t parse = 0;  // the number of its last Parse
+    uint64_t batch = 0;  // of that while it is pending, else 0
+    uint64_t view = 0;   // under which it was parsed
   };
+  void Remove(uint64_t id);
+
+  uint64_t parses_ = 0;
   std::list<Item> order_;  // most recently used first
   std::unordered_map<uint64_t, std::list<Item>::iterator> index_;
   std::vector<std::pair<uint64_t, uint64_t>> closing_;  // id, batch of the Close
@@ -191,6 +201,7 @@ struct StatementChange {
   std::string name;
   StatementRef statement;
   std::optional<ClientStatement> old;
+  uint64_t parse = 0;  // of kParse and kServerParse: what Add returned
 };
 
 class StatementLog {

@@ -79,6 +79,8 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
   }
   // What was reset must be the client's own again before anything else sees it.
   if (session_ && session_->restoring == Restoring::kDue && !nothing_owed) return Wait(parts);
+  const bool may_name = frame.type == 'Q' || frame.type == 'P' || frame.type == 'B' || frame.type == 'D' || frame.type == 'C';
+  if (may_name && session_ && server_->statements().NamesArePending(id_, batches_)) return Wait(parts);
   switch (frame.type) {
     case 'Q': return EditQuery(frame, parts);
     case 'P': return EditParse(frame, parts);
@@ -231,8 +233,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   }
   EnsureExecuted(statement->details, parts);
   tracker.OnSent('P', Action::kForward, Note::kNoted);
-  server_->log().Add({Kind::kParse, name, statement, {}});
-  server.Add(statement, batches_.current, view);
+  server_->log().Add({Kind::kParse, name, statement, {}, server.Add(statement, batches_.current, view)});
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   if (statement->IsDescribed()) DescribeHidden(name, statement, parts);
@@ -367,8 +368,7 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   const std::string& now = settings_->reading_key();
   ReadUnder(statement->settings, now, Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
-  server_->log().Add({Kind::kServerParse, {}, statement, {}});
-  server.Add(statement, batches_.current, SchemaView());
+  server_->log().Add({Kind::kServerParse, {}, statement, {}, server.Add(statement, batches_.current, SchemaView())});
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   ReadUnder(now, statement->settings, Action::kSkip, parts);
@@ -435,6 +435,7 @@ void Client::EnsureUnknown(std::string_view name, Parts& parts) {
 // A name of a client's own on the server goes.
 void Client::CloseNamed(const std::string& name, Action action, Parts& parts) {
   server_->statements().EraseNamed(name);
+  server_->statements().named_change = {id_, batches_.current};
   server_->tracker().OnSent('C', action, Note::kNoted);
   server_->log().Add({Kind::kNamedClose, name, nullptr, {}});
   protocol::WriteClose(parts.BeginOwn(), name), parts.EndOwn();

@@ -7,7 +7,6 @@
 // on a PostgreSQL of its own. Whenever all is answered, both must agree, and no message of ours may ever meet a name it
 // does not expect.
 #include <algorithm>
-#include <cstdlib>
 #include <deque>
 #include <map>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "protocol/prepared_statements.h"
 #include "protocol/reply_tracker.h"
 #include "protocol/session_check.h"
+#include "tests/fuzz/require.h"
 
 namespace {
 
@@ -24,10 +24,6 @@ using Action = ReplyTracker::Action;
 using Has = ServerStatements::Has;
 using Kind = StatementChange::Kind;
 using Note = ReplyTracker::Note;
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 // --- messages
 // ----------------------------------------------------------------------------------------------------------
@@ -215,8 +211,7 @@ class Conversation {
     else
       MakeRoom();
     Send({.type = 'P', .made = statement->id, .client_made = name, .text = text}, Note::kNoted);
-    Log({Kind::kParse, name, statement, {}});
-    server_.Add(statement, batches_.current);
+    Log({Kind::kParse, name, statement, {}, server_.Add(statement, batches_.current)});
     return Outcome::kDone;
   }
 
@@ -237,8 +232,7 @@ class Conversation {
       else
         MakeRoom();
       Send({.type = 'P', .action = Action::kSkip, .made = statement->id}, Note::kNoted);
-      Log({Kind::kServerParse, {}, statement, {}});
-      server_.Add(statement, batches_.current);
+      Log({Kind::kServerParse, {}, statement, {}, server_.Add(statement, batches_.current)});
     }
     Send({.type = 'B', .used = statement->id, .client_used = name, .text = TextOf(*known)});
     return Outcome::kDone;

@@ -179,10 +179,36 @@ TEST(ServerStatementsTest, AParseOfAnEarlierBatchIsPendingUntilItIsConfirmedOrAn
   ++statement->generation;
   EXPECT_EQ(server.Use(statement, {.current = 4, .answered = 2}), Has::kPending) << "whether it is there comes first";
   EXPECT_EQ(server.Use(statement, {.current = 4, .answered = 3}), Has::kStale);
-  server.Add(statement, 3);
-  server.Confirm(1);
-  server.Confirm(2);  // nobody
+  const uint64_t parse = server.Add(statement, 3);
+  server.Confirm(1, parse);
+  server.Confirm(2, parse);  // nobody
   EXPECT_EQ(server.Use(statement, {.current = 4, .answered = 2}), Has::kYes);
+}
+
+TEST(ServerStatementsTest, AnAnswerIsThatOfItsOwnParse) {
+  ServerStatements server;
+  const auto statement = MakeStatement(1);
+  const uint64_t first = server.Add(statement, 3);
+  server.BeginClose(statement, 4);
+  const uint64_t second = server.Add(statement, 4);
+  const Batches next{.current = 5, .answered = 4};
+  server.Undo(1, first);
+  EXPECT_EQ(server.Use(statement, next), Has::kYes) << "it is there by another Parse";
+  server.Confirm(1, first);
+  server.EndClose(statement);
+  EXPECT_EQ(server.Use(statement, {.current = 5, .answered = 3}), Has::kPending) << "that one is not answered yet";
+  server.Undo(1, second);
+  EXPECT_EQ(server.Use(statement, next), Has::kNo);
+}
+
+TEST(ServerStatementsTest, NamesArePendingForWhoChangedOneUntilThatIsAnswered) {
+  ServerStatements server;
+  EXPECT_FALSE(server.NamesArePending(1, {.current = 5, .answered = 3}));
+  server.named_change = {1, 4};
+  EXPECT_FALSE(server.NamesArePending(1, {.current = 4, .answered = 3})) << "what follows in its batch fails with it";
+  EXPECT_TRUE(server.NamesArePending(1, {.current = 5, .answered = 3}));
+  EXPECT_FALSE(server.NamesArePending(1, {.current = 5, .answered = 4}));
+  EXPECT_FALSE(server.NamesArePending(2, {.current = 5, .answered = 3})) << "who gets the server when all is answered";
 }
 
 TEST(ServerStatementsTest, AClosedOneIsGoneForItsBatchAndUncertainForTheNext) {
@@ -288,7 +314,8 @@ TEST(ServerStatementsTest, RandomUseKeepsTheOrderOfAPlainList) {
           model.push_back(statement);
           break;
         case 1:
-          server.Remove(statement->id);
+          server.BeginClose(statement, 1);
+          server.EndClose(statement);
           break;
         case 2:
           server.BeginClose(statement, 1);

@@ -27,7 +27,8 @@ inline std::string TakeIds(ServerStatements& server) {
   std::string ids;
   while (const StatementRef oldest = server.Oldest()) {
     ids += (ids.empty() ? "" : " ") + std::to_string(oldest->id);
-    server.Remove(oldest->id);
+    server.BeginClose(oldest, 0);
+    server.EndClose(oldest);
   }
   return ids;
 }

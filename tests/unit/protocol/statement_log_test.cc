@@ -15,8 +15,7 @@ class StatementLogTest : public testing::Test {
  protected:
   void Parse(std::string_view name, const StatementRef& statement) {
     client_.Put(name, Entry(statement, kBatch));
-    server_.Add(statement, kBatch);
-    log_.Add({Kind::kParse, std::string(name), statement, {}});
+    log_.Add({Kind::kParse, std::string(name), statement, {}, server_.Add(statement, kBatch)});
   }
   void ParseAtClientOnly(std::string_view name, const StatementRef& statement) {
     client_.Put(name, Entry(statement, kBatch));
@@ -29,8 +28,7 @@ class StatementLogTest : public testing::Test {
     client_.BeginClose(name, kBatch);
   }
   void ParseAtServer(const StatementRef& statement) {
-    server_.Add(statement, kBatch);
-    log_.Add({Kind::kServerParse, {}, statement, {}});
+    log_.Add({Kind::kServerParse, {}, statement, {}, server_.Add(statement, kBatch)});
   }
   void CloseAtServer(const StatementRef& statement) {
     server_.BeginClose(statement, kBatch);
@@ -104,6 +102,17 @@ TEST_F(StatementLogTest, AConfirmedParseOfANameThatIsAnothersByNowConfirmsOnlyTh
   EXPECT_EQ(client_.Find("a")->batch, kBatch);
   EXPECT_EQ(FromTheNextBatch(one_), Has::kYes);
   EXPECT_EQ(FromTheNextBatch(two_), Has::kPending);
+}
+
+// The eviction of one whose Parse is pending, and its Parse in the next batch: the first batch fails, the next does not.
+TEST_F(StatementLogTest, AnUndoneParseTakesNothingFromALaterOneOfItsStatement) {
+  ParseAtServer(one_);
+  CloseAtServer(one_);
+  Parse("a", one_);
+  Undo(1);
+  Confirm(2);
+  EXPECT_EQ(server_.size(), 1u);
+  EXPECT_EQ(FromTheNextBatch(one_), Has::kYes);
 }
 
 TEST_F(StatementLogTest, AnUndoneCloseBringsTheNameBack) {
