@@ -92,8 +92,9 @@ class ClientStatements {
   void BeginClose(std::string_view name, uint64_t batch);
   void EndClose(std::string_view name);
   bool IsClosing(std::string_view name, Batches now) const;
-  // No two names of a client stand for one statement, so that an error about a statement tells which name was meant.
-  bool Has(const StatementRef& statement) const { return by_id_.contains(statement->id); }
+  // No two names of a client stand for one statement, so that an error about a statement tells which name was meant: it has a name,
+  // or will have one again when a Close turns out not to have been carried out.
+  bool Has(const StatementRef& statement, Batches now) const;
   // For error texts: the client's name of a statement, or empty.
   std::string_view NameOf(std::string_view server_name) const;
   size_t size() const { return names_.size(); }
@@ -109,7 +110,11 @@ class ClientStatements {
   using Names = std::unordered_map<std::string, ClientStatement, Hash, std::equal_to<>>;
   Names names_;
   std::unordered_map<uint64_t, const std::string*> by_id_;  // the keys of names_
-  std::vector<std::pair<std::string, uint64_t>> closing_;  // name, batch of the Close
+  struct Closing {
+    std::string name;
+    uint64_t statement = 0, batch = 0;  // its id; the batch of the Close
+  };
+  std::vector<Closing> closing_;
   size_t bytes_ = 0;
 };
 
@@ -220,33 +225,5 @@ class StatementLog {
   static void UndoOne(const StatementChange& change, ServerStatements& server, ClientStatements* client);
   std::deque<StatementChange> changes_;
 };
-
-// --- messages ------------------------------------------------------------------------------------------------------------
-
-// The front of a Parse: name; the rest is the identity.
-struct ParseHead {
-  std::string_view name, text, body;  // body: text, zero byte, types
-};
-std::optional<ParseHead> ReadParse(std::string_view message_body);
-
-// The names at the front of a Bind. nullopt: they are not whole yet (or never will be: see kNameBytesMax).
-inline constexpr size_t kNameBytesMax = 4096;
-struct BindHead {
-  std::string_view portal, statement;
-  size_t bytes = 0;  // of both with their zero bytes
-};
-std::optional<BindHead> ReadBindHead(std::string_view body_so_far);
-// The n-th parameter value (from 1) of a whole Bind: nullopt = NULL or not there.
-std::optional<std::string_view> ReadBindParameter(std::string_view message_body, int number);
-
-// PostgreSQL's own words for a statement whose result type has changed; drivers look at its message and its routine.
-inline constexpr std::string_view kStalePlanRoutine = "RevalidateCachedQuery";
-void WriteStalePlanError(std::string& out);
-
-void WriteParse(std::string& out, std::string_view name, std::string_view body);
-void WriteClose(std::string& out, std::string_view name);
-void WriteDescribe(std::string& out, std::string_view name);
-// The head of a Bind whose rest (of `rest_bytes`) follows as it is.
-void WriteBindHead(std::string& out, std::string_view portal, std::string_view statement, size_t rest_bytes);
 
 }  // namespace protocol

@@ -172,6 +172,13 @@ void ReplyTracker::OnCopyIn() {
   }
 }
 
+// What fails at the head, or what it was put before: the client takes an error of ours for that of its own message.
+bool ReplyTracker::WasFor(Note note) const {
+  size_t i = 0;
+  while (i + 1 < count_ && At(i).action == Action::kSkip) ++i;
+  return At(i).note == note;
+}
+
 void ReplyTracker::OnError(Answer& answer) {
   const bool was_copy_in = copy_in_;
   copy_in_ = false;
@@ -179,7 +186,7 @@ void ReplyTracker::OnError(Answer& answer) {
     if (was_copy_in && count_ > 1) doubtful_ = true;
     return;
   }
-  answer.unnamed_failed = At(0).note == Note::kUnnamed;
+  answer.unnamed_failed = WasFor(Note::kUnnamed);
   while (count_ > 0 && At(0).owed != Owed::kSync) {
     if (At(0).note == Note::kNoted) ++answer.undone;
     if (At(0).note == Note::kUnnamed) ++answer.unnamed_undone;

@@ -65,7 +65,7 @@ class ReplyTracker {
     uint32_t confirmed = 0;            // noted messages that are now known to have been carried out
     uint32_t undone = 0;               // noted messages, next in order, that were not
     uint32_t unnamed_confirmed = 0, unnamed_undone = 0;
-    bool unnamed_failed = false;       // the first of the undone was carried out, and failed
+    bool unnamed_failed = false;       // the first of the undone failed, or a message of ours that was put before it
     // Fakes as whole messages, valid until the next call: those that belong before this answer, and behind it.
     std::string_view before, behind;
     friend bool operator==(const Answer&, const Answer&) = default;
@@ -115,6 +115,7 @@ class ReplyTracker {
   void PopFake(std::string& out, Answer& answer);
   void DropCopyEnds();
   void OnError(Answer& answer);
+  bool WasFor(Note note) const;
   void OnCopyIn();
   Entry At(size_t i) const { return ring_[(head_ + i) & (ring_.size() - 1)]; }
   void EraseSecond();

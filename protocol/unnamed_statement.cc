@@ -9,6 +9,13 @@ constexpr size_t kSpareVersions = 2;  // one settled, one on its way: what most 
 
 }  // namespace
 
+void UnnamedStatement::Version::Forget() {
+  serial = 0;
+  body.clear();  // its capacity stays
+  flags = 0;
+  details.clear();
+}
+
 UnnamedStatement::Version& UnnamedStatement::Push(std::string_view body, uint64_t batch) {
   if (count_ == versions_.size()) versions_.emplace_back();
   Version& version = versions_[count_++];
@@ -39,14 +46,14 @@ void UnnamedStatement::Confirm(uint32_t count) {
 
 void UnnamedStatement::Undo(uint32_t count, First first) {
   if (count == 0 || count_ == 1) return;
-  if (first == First::kFailed) versions_[0].serial = 0;
+  if (first == First::kFailed) versions_[0].Forget();
   const auto gone = static_cast<std::ptrdiff_t>(std::min<size_t>(count, count_ - 1));
   std::rotate(versions_.begin() + 1, versions_.begin() + 1 + gone, versions_.begin() + static_cast<std::ptrdiff_t>(count_));
   count_ -= static_cast<size_t>(gone);
 }
 
 void UnnamedStatement::Drop() {
-  for (size_t i = 0; i < count_; ++i) versions_[i].serial = 0;
+  for (size_t i = 0; i < count_; ++i) versions_[i].Forget();
 }
 
 size_t UnnamedStatement::bytes() const {

@@ -29,6 +29,7 @@ class UnnamedStatement {
     std::vector<SqlStatement> details;  // when its flags concern the session
 
     std::string_view text() const { return std::string_view(body).substr(0, body.find('\0')); }
+    void Forget();  // there is none
   };
 
   // What a Bind that is sent now will find, if nothing before it fails.
@@ -39,7 +40,7 @@ class UnnamedStatement {
   // A Parse is sent: `body` as in Statement.
   Version& Push(std::string_view body, uint64_t batch);
   // A Close is sent.
-  void PushNone(uint64_t batch) { Push({}, batch).serial = 0; }
+  void PushNone(uint64_t batch) { Push({}, batch).Forget(); }
   // A Parse that has been answered without a server.
   Version& Put(std::string_view body, uint64_t batch);
   void Confirm(uint32_t count);

@@ -35,6 +35,7 @@
 #include "proxy/cancel_registry.h"
 #include "proxy/client_session.h"
 #include "proxy/control.h"
+#include "proxy/edit.h"
 #include "proxy/parts.h"
 #include "proxy/pending_login.h"
 #include "proxy/server.h"
@@ -96,7 +97,8 @@ class Client final : public SocketHandler {
   void OnResultTypeTold(std::string_view statement);
   // The client's statements, nullptr while it has none: the server tells them what was confirmed and undone.
   protocol::ClientStatements* statements() { return session_ ? &session_->statements : nullptr; }
-  void OnBatchFailed();                       // the server skips what follows up to a Sync, if it is not a simple query
+  // The server skips what follows up to a Sync, if it is not a simple query. `failed`: the action of what failed.
+  void OnBatchFailed(protocol::ReplyTracker::Action failed);
   void OnCommandTag(std::string_view tag);    // of its own statement
   // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
   const protocol::ErrorReport* timeout_report() const { return timeout_report_ ? &*timeout_report_ : nullptr; }
@@ -185,20 +187,7 @@ class Client final : public SocketHandler {
   uint64_t RetryAfterMs(size_t waiting) const;
   static protocol::ErrorReport ReportOf(const pool::OpenFailure& failure, const std::string& database);
 
-  // client_statements.cc: how a message is changed on its way to the server
-  struct Edit {
-    enum class Kind : uint8_t {
-      kAsItIs,  // the message goes on
-      kThenRestore,  // the same, and behind it what RestoreInBatch sends
-      kHead,    // its first `head` bytes were replaced; the rest goes on
-      kEaten,   // all of it was replaced, or is not sent
-      kWait,    // not before everything that was sent has been answered
-      kAgain,   // which is now
-      kEnded,   // the client is closing
-    } kind = Kind::kAsItIs;
-    size_t head = 0;
-    protocol::ReplyTracker::Note note = protocol::ReplyTracker::Note::kNone;
-  };
+  // client_statements.cc
   Session& session();
   bool HasPins() const { return session_ && session_->pins != 0; }
   protocol::Backslash backslash() const;
@@ -242,6 +231,7 @@ class Client final : public SocketHandler {
   void PrepareNames(const std::vector<protocol::SqlStatement>& details, std::string_view sql, char type, Parts& parts);
   void EnsureExecuted(const std::vector<protocol::SqlStatement>& details, Parts& parts);
   enum class Named : uint8_t { kFits, kExecutes, kTaken };
+  bool NamesMayChange(const std::vector<protocol::SqlStatement>& details);
   void EnsureNamed(std::string_view name, Named wanted, protocol::ReplyTracker::Action action, Parts& parts);
   void OnSqlName(std::string_view tag);
   void WriteSqlPrepare(const protocol::StatementRef& statement, protocol::ReplyTracker::Action action, Parts& parts);

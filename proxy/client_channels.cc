@@ -53,7 +53,7 @@ void Client::NoteChannel(const SqlStatement& statement) {
 }
 
 // The query with its LISTENs and UNLISTENs replaced, in parts; the log says which of its tags are to be put right.
-Client::Edit Client::SendWithStandIns(std::string_view sql, const std::vector<SqlStatement>& details, Parts& parts) {
+Edit Client::SendWithStandIns(std::string_view sql, const std::vector<SqlStatement>& details, Parts& parts) {
   std::string text, tags;
   size_t from = 0;
   for (const SqlStatement& statement : details) {

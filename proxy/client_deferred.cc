@@ -11,6 +11,7 @@
 
 #include "protocol/message_writer.h"
 #include "protocol/sql_lexer.h"
+#include "protocol/statement_messages.h"
 #include "proxy/client.h"
 #include "proxy/worker.h"
 

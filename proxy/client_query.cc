@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "protocol/message_writer.h"
+#include "protocol/statement_messages.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"

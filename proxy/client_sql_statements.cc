@@ -4,6 +4,7 @@
 // the text gets there: not at all, made by the client's own PREPARE, or parsed from what it prepared by protocol. What another
 // client left under that name goes first. All of it is hidden, and only done when a text names something.
 #include "protocol/message_writer.h"
+#include "protocol/statement_messages.h"
 #include "proxy/client.h"
 #include "proxy/worker.h"
 
@@ -20,6 +21,11 @@ namespace {
 // The statement and the portal by which a PREPARE of ours is run.
 constexpr std::string_view kOwnName = "pgweir_own";
 
+bool NamesOne(const protocol::SqlStatement& statement) {
+  const SqlKind kind = statement.kind;
+  return !statement.names.empty() && (kind == SqlKind::kPrepare || kind == SqlKind::kExecute || kind == SqlKind::kDeallocate);
+}
+
 }  // namespace
 
 // Before the text `sql` goes to the server as a Query, or as what a Bind runs (`type`).
@@ -31,10 +37,8 @@ void Client::PrepareNames(const std::vector<protocol::SqlStatement>& details, st
   const Action action = is_inside ? Action::kSkip : Action::kOwn;
   const size_t bytes_before = parts.bytes();
   for (const protocol::SqlStatement& statement : details) {
-    if (statement.names.empty()) continue;
+    if (!NamesOne(statement)) continue;
     const std::string& name = statement.names.front();
-    const bool names_one = statement.kind == SqlKind::kPrepare || statement.kind == SqlKind::kExecute || statement.kind == SqlKind::kDeallocate;
-    if (!names_one) continue;
     const bool is_made_here = std::any_of(pending.begin(), pending.end(), [&](const auto& item) { return item.name == name; });
     const Named wanted = statement.kind != SqlKind::kExecute ? Named::kTaken : type == 'B' ? Named::kExecutes : Named::kFits;
     if (!is_made_here) EnsureNamed(name, wanted, action, parts);
@@ -53,6 +57,15 @@ void Client::PrepareNames(const std::vector<protocol::SqlStatement>& details, st
   protocol::WriteSync(parts.BeginOwn());
   parts.EndOwn();
   server_->tracker().OnSent('S', Action::kOwn);
+}
+
+// What is under way may give one of the names that they use another meaning, or none.
+bool Client::NamesMayChange(const std::vector<protocol::SqlStatement>& details) {
+  const auto may_change = [this](const protocol::SqlStatement& statement) {
+    ClientStatement* entry = nullptr;
+    return NamesOne(statement) && LookUp(statement.names.front(), entry) == Lookup::kWait;
+  };
+  return KeepsNames() && std::any_of(details.begin(), details.end(), may_change);
 }
 
 // The server gets this client's view of `name`: for PREPARE and DEALLOCATE it is enough that there is one, or none.

@@ -9,6 +9,7 @@
 #include "protocol/message_writer.h"
 #include "protocol/session_check.h"
 #include "protocol/sql_lexer.h"
+#include "protocol/statement_messages.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
@@ -52,7 +53,7 @@ constexpr std::string_view kRefusedSql = "REFUSED BY session_state OF pgweir";
 
 // --- while a transaction runs --------------------------------------------------------------------------------------------
 
-std::optional<Client::Edit> Client::NoteState(SqlFlags flags, const std::vector<protocol::SqlStatement>& details,
+std::optional<Edit> Client::NoteState(SqlFlags flags, const std::vector<protocol::SqlStatement>& details,
                                               std::string_view bind_body, const Frame& frame, Parts& parts) {
   for (const KindOfState& kind : kKinds) {
     if ((flags & kind.flags) == 0 || pool_->policy(kind.kind) != StatePolicy::kReject) continue;
@@ -141,7 +142,7 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
   }
 }
 
-Client::Edit Client::Refuse(const Frame& frame, const protocol::ErrorReport& report, Parts& parts) {
+Edit Client::Refuse(const Frame& frame, const protocol::ErrorReport& report, Parts& parts) {
   worker_.CountError(report.code);
   std::string error;
   protocol::WriteError(error, report);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "protocol/message_writer.h"
+#include "protocol/statement_messages.h"
 #include "proxy/client.h"
 #include "proxy/worker.h"
 
@@ -64,7 +65,7 @@ Session& Client::session() {
   return *session_;
 }
 
-Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
+Edit Client::EditMessage(const Frame& frame, Parts& parts) {
   if (!KeepsNames() && frame.type != 'Q' && NamesStatement(frame)) return {};
   // The server ignores everything up to the next Sync: nothing of it means anything.
   if (server_->tracker().skipping()) return {};
@@ -99,7 +100,7 @@ Client::Edit Client::EditMessage(const Frame& frame, Parts& parts) {
 }
 
 // Session mode: nothing is changed, but what RESET leaves is put right (NoteResets). Most texts are only looked through.
-Client::Edit Client::EditInSession(const Frame& frame, Parts& parts) {
+Edit Client::EditInSession(const Frame& frame, Parts& parts) {
   if (server_->tracker().skipping()) return {};
   const bool is_first = server_->tracker().owed() == 0;
   if (session_ && session_->restoring == Restoring::kDue && !is_first) return Wait(parts);
@@ -135,7 +136,7 @@ Client::Edit Client::EditInSession(const Frame& frame, Parts& parts) {
 }
 
 // Everything that was sent must be answered first. A Flush makes the server answer a batch that no Sync has ended.
-Client::Edit Client::Wait(Parts& parts) {
+Edit Client::Wait(Parts& parts) {
   if (!waits_ && server_->tracker().NeedsSync()) {
     protocol::MessageWriter(parts.BeginOwn()).Begin('H').End();
     parts.EndOwn();
@@ -148,16 +149,19 @@ Client::Edit Client::Wait(Parts& parts) {
   return {.kind = waits_ ? Edit::Kind::kWait : Edit::Kind::kAgain};
 }
 
-Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
+Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if (barrier_) return Wait(parts);
-  DropUnnamed();
   std::string_view sql = frame.body();
   if (frame.IsWhole() && sql.ends_with('\0')) sql.remove_suffix(1);
   SqlFlags flags = SniffText(sql, backslash());
   if (!frame.IsWhole()) flags |= kEveryState | kUnreadNames;  // what is not here yet may say anything
   flags |= FlagsOfPlace(flags);
-  if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return {};
-  auto details = protocol::Examine(sql, backslash());
+  std::vector<protocol::SqlStatement> details;
+  const bool is_harmless = (flags & ~protocol::kSqlHarmless) == 0 && !HasPins();
+  if (!is_harmless) details = protocol::Examine(sql, backslash());
+  if ((flags & kConcernsNames) != 0 && NamesMayChange(details)) return Wait(parts);
+  DropUnnamed();
+  if (is_harmless) return {};
   flags |= AddExecuted(details);
   const bool has_stand_ins = frame.IsWhole() && CarriesChannels(flags);
   if (has_stand_ins) flags &= ~kChannelFlags;
@@ -169,7 +173,7 @@ Client::Edit Client::EditQuery(const Frame& frame, Parts& parts) {
 
 // --- Parse ---------------------------------------------------------------------------------------------------------------
 
-Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
+Edit Client::EditParse(const Frame& frame, Parts& parts) {
   const auto head = protocol::ReadParse(frame.body());
   if (!head) {
     // Too long to be kept, or malformed, which the server will say.
@@ -196,7 +200,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
     return {.kind = Edit::Kind::kEnded};
   }
   protocol::StatementRef statement = MakeStatement(*head, StatementRegistry::Sharing::kShared);
-  if (statement && statements.Has(statement)) statement = MakeStatement(*head, StatementRegistry::Sharing::kPrivate);
+  if (statement && statements.Has(statement, batches_)) statement = MakeStatement(*head, StatementRegistry::Sharing::kPrivate);
   if (!statement) {
     FlushToServer(parts);
     Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyStatements, "in this pool"));
@@ -206,7 +210,7 @@ Client::Edit Client::EditParse(const Frame& frame, Parts& parts) {
   auto& tracker = server_->tracker();
   auto& server = server_->statements();
   auto has = server.Use(statement, batches_);
-  if (has == protocol::ServerStatements::Has::kPending) return Wait(parts);
+  if (has == protocol::ServerStatements::Has::kPending || NamesMayChange(statement->details)) return Wait(parts);
   const uint64_t view = SchemaView();
   // A table may be gone, or another one be meant: PostgreSQL is asked anew. In a transaction always: should the plan turn out not to
   // fit, which a statement that has just been parsed can never do, nothing could be done about it there.
@@ -255,12 +259,12 @@ protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, St
   return pool_->statements().Intern(body, settings, sharing, flags, std::move(details));
 }
 
-Client::Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts) {
+Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts) {
   const SqlFlags flags = SniffText(head.text, backslash());
   std::vector<protocol::SqlStatement> details;
   if ((flags & ~protocol::kSqlHarmless) != 0) details = protocol::Examine(head.text, backslash());
   if ((flags & protocol::kSqlExecute) != 0 && KeepsNames()) {
-    if (barrier_) return Wait(parts);
+    if (NamesMayChange(details)) return Wait(parts);
     EnsureExecuted(details, parts);
   }
   auto& unnamed = session().statements.unnamed.Push(head.body, batches_.current);
@@ -290,7 +294,7 @@ void Client::DropUnnamed() {
 }
 
 // 42P05: a name that certainly exists is parsed once more. Its text is the client's, as PostgreSQL looks at that first.
-Client::Edit Client::ParseDuplicate(const protocol::ParseHead& head, Parts& parts) {
+Edit Client::ParseDuplicate(const protocol::ParseHead& head, Parts& parts) {
   auto& tracker = server_->tracker();
   std::string& own = parts.BeginOwn();
   protocol::WriteClose(own, protocol::kDuplicateName);
@@ -359,12 +363,12 @@ uint64_t Client::SchemaView() const {
 Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, Look look, Parts& parts) {
   auto& server = server_->statements();
   const auto has = server.Use(statement, batches_);
+  if (has == protocol::ServerStatements::Has::kPending || NamesMayChange(statement->details)) return Ensured::kLater;
+  EnsureExecuted(statement->details, parts);
   if (has == protocol::ServerStatements::Has::kYes) return Ensured::kYes;
-  if (has == protocol::ServerStatements::Has::kPending) return Ensured::kLater;
   auto& tracker = server_->tracker();
   if (has == protocol::ServerStatements::Has::kStale) CloseOnServer(statement, parts);
   else MakeRoom(parts);
-  EnsureExecuted(statement->details, parts);
   const std::string& now = settings_->reading_key();
   ReadUnder(statement->settings, now, Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
@@ -411,14 +415,14 @@ Client::Ensured Client::EnsureUnnamed(Parts& parts) {
   if (here.client == id_ && batches_.IsUncertain(here.batch)) return Ensured::kLater;
   if (newest != nullptr && batches_.IsUncertain(newest->batch)) return Ensured::kLater;
   const uint64_t serial = newest != nullptr ? newest->serial : 0;
+  if (serial != 0 && NamesMayChange(newest->details)) return Ensured::kLater;
+  if (serial != 0) EnsureExecuted(newest->details, parts);
   if (here.client == id_ && here.serial == serial) return Ensured::kYes;
-  if (serial != 0 && (newest->flags & protocol::kSqlExecute) != 0 && barrier_) return Ensured::kLater;
   if (serial == 0 || newest->body.empty()) {
     // None of its own that could be brought here. What somebody else left must not be taken for it.
     server_->tracker().OnSent('C', Action::kSkip);
     protocol::WriteClose(parts.BeginOwn(), ""), parts.EndOwn();
   } else {
-    EnsureExecuted(newest->details, parts);
     server_->tracker().OnSent('P', Action::kSkip);
     pool_->counters(worker_.number()).server_parses.Add(1);
     protocol::WriteParse(parts.BeginOwn(), "", newest->body), parts.EndOwn();
@@ -449,7 +453,7 @@ Note Client::NoteWrongName(std::string_view name) {
 
 // --- Bind, Describe, Close -----------------------------------------------------------------------------------------------
 
-Client::Edit Client::EditBind(const Frame& frame, Parts& parts) {
+Edit Client::EditBind(const Frame& frame, Parts& parts) {
   if (session_) {
     session_->restores_bound = false;
     session_->bound.reset();
@@ -535,7 +539,7 @@ SqlFlags Client::AddExecuted(std::vector<protocol::SqlStatement>& details) {
 }
 
 // A Bind is taken for the execution: what the statement does is noted here.
-std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view sql,
+std::optional<Edit> Client::NoteBind(SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view sql,
                                              const Frame& frame, Parts& parts) {
   flags |= FlagsOfPlace(flags);
   channel_bound_ = false;
@@ -545,7 +549,7 @@ std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<p
     channel_bound_ = true;
     return std::nullopt;
   }
-  if ((flags & kConcernsNames) != 0 && barrier_) return Wait(parts);
+  if ((flags & kConcernsNames) != 0 && (barrier_ || NamesMayChange(details))) return Wait(parts);
   auto all_details = details;
   flags |= AddExecuted(all_details);
   if (auto refused = NoteState(flags, all_details, frame.body(), frame, parts)) return refused;
@@ -554,7 +558,7 @@ std::optional<Client::Edit> Client::NoteBind(SqlFlags flags, const std::vector<p
   return std::nullopt;
 }
 
-Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
+Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
   const std::string_view body = frame.body();
   if (body.size() < 2) return {};
   std::string_view name = body.substr(1, body.find('\0', 1) - 1);
@@ -594,7 +598,7 @@ Client::Edit Client::EditDescribe(const Frame& frame, Parts& parts) {
 }
 
 // What a portal gives is what its statement gives: noted until this client has been told once.
-Client::Edit Client::DescribePortal(std::string_view portal) {
+Edit Client::DescribePortal(std::string_view portal) {
   if (!session_ || !session_->bound || session_->bound_portal != portal) return {};
   const protocol::StatementRef statement = std::exchange(session_->bound, nullptr);
   ClientStatement* entry = session_->statements.Find(session_->bound_name);
@@ -604,7 +608,7 @@ Client::Edit Client::DescribePortal(std::string_view portal) {
   return {.note = Note::kNoted};
 }
 
-Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
+Edit Client::EditClose(const Frame& frame, Parts& parts) {
   const std::string_view body = frame.body();
   if (body.size() < 2 || body[0] != 'S') return {};
   const std::string_view name = body.substr(1, body.find('\0', 1) - 1);
@@ -628,9 +632,11 @@ Client::Edit Client::EditClose(const Frame& frame, Parts& parts) {
 
 // --- what the server said ------------------------------------------------------------------------------------------------
 
-// What was sent to be the unnamed statement may have been skipped: then what was there before is there still.
-void Client::OnBatchFailed() {
+// What was sent to be the unnamed statement may have been skipped: then what was there before is there still. When a message of
+// ours failed before it, the client takes it for failed, and has none, which the server does not know.
+void Client::OnBatchFailed(Action failed) {
   auto& here = server_->statements().unnamed;
+  if (here.client == id_ && failed != Action::kForward) here.replaces_own = false;
   if (here.client == id_ && here.batch == batches_.answered + 1) {
     if (here.replaces_own) here = {id_, session().statements.unnamed.settled().serial, 0, false};
     else here = {};

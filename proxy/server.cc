@@ -1,6 +1,7 @@
 #include "proxy/server.h"
 
 #include "protocol/message_writer.h"
+#include "protocol/statement_messages.h"
 #include "proxy/cancel_sender.h"
 #include "proxy/client.h"
 #include "proxy/log.h"

@@ -3,6 +3,7 @@
 
 #include "protocol/frame.h"
 #include "protocol/message_writer.h"
+#include "protocol/statement_messages.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
@@ -268,7 +269,7 @@ Server::Verdict Server::JudgeError(std::string_view body, Parts& parts) {
   const bool heals = is_stale && TryHeal(change);
   const auto answer = tracker_.OnReply('E');
   if (Take(answer, parts) == Verdict::kBroken) return Verdict::kBroken;
-  if (answer.action != protocol::ReplyTracker::Action::kOwn) client_->OnBatchFailed();
+  if (answer.action != protocol::ReplyTracker::Action::kOwn) client_->OnBatchFailed(answer.action);
   if (heals) {
     healing_ = Healing::kUntilReady;
     if (tracker_.skipping()) {

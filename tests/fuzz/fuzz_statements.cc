@@ -15,6 +15,7 @@
 #include "protocol/prepared_statements.h"
 #include "protocol/reply_tracker.h"
 #include "protocol/session_check.h"
+#include "protocol/statement_messages.h"
 #include "tests/fuzz/require.h"
 
 namespace {
@@ -196,7 +197,7 @@ class Conversation {
       return Outcome::kDone;
     }
     StatementRef statement = Shared(text);
-    if (client_.Has(statement) || MayComeBack(statement)) statement = Make(text);
+    if (client_.Has(statement, batches_)) statement = Make(text);
     const Has has = server_.Use(statement, batches_);
     if (has == Has::kPending) return Outcome::kWait;
     client_.Put(name, {statement, Language::kProtocol, 0, batches_.current});
@@ -248,18 +249,10 @@ class Conversation {
     Send({.type = 'C', .action = Action::kFake, .client_gone = name, .client_used = name, .text = TextOf(*known)},
          Note::kNoted);
     Log({Kind::kClientClose, name, nullptr, *known});
-    closing_[name] = {known->statement, batches_.current};
     client_.BeginClose(name, batches_.current);
     return Outcome::kDone;
   }
 
-  // Under the name that it had.
-  bool MayComeBack(const StatementRef& statement) const {
-    const auto may = [&](const auto& item) {
-      return item.second.statement == statement && batches_.IsUncertain(item.second.batch);
-    };
-    return std::any_of(closing_.begin(), closing_.end(), may);
-  }
   void CloseOnServer(const StatementRef& statement) {
     server_.BeginClose(statement, batches_.current);
     Send({.type = 'C', .action = Action::kSkip, .gone = statement->id}, Note::kNoted);
@@ -289,7 +282,6 @@ class Conversation {
     DrainWith(Truth::Luck::kGood);
     client_.Clear();
     truth_.clients.clear();
-    closing_.clear();
     batches_ = {};
     is_here_ = true;
     CheckAtRest();
@@ -339,7 +331,7 @@ class Conversation {
     for (const auto& [name, text] : truth_.clients) {
       if (!is_here_) break;
       const ClientStatement* known = client_.Find(name);
-      Require(known != nullptr && TextOf(*known) == text && client_.Has(known->statement));
+      Require(known != nullptr && TextOf(*known) == text && client_.Has(known->statement, batches_));
       Require(client_.NameOf(known->statement->server_name) == name);
     }
     // One whose Parse and Close both failed comes back as stale: it is closed and parsed anew, wherever it is.
@@ -370,11 +362,6 @@ class Conversation {
   ServerStatements server_;
   ClientStatements client_;
   Batches batches_;
-  struct Closing {
-    StatementRef statement;
-    uint64_t batch = 0;
-  };
-  std::map<std::string, Closing> closing_;  // the last Close of each name
   std::map<uint64_t, StatementRef> made_;
   std::map<int, StatementRef> shared_;
   std::deque<Sent> wire_;  // sent, not yet taken

@@ -10,7 +10,7 @@ using namespace test_support;
 
 class RandomPipeline {
  public:
-  explicit RandomPipeline(uint64_t seed) : dice_(seed) {}
+  explicit RandomPipeline(uint64_t seed) : dice_(seed), describes_unnamed_(Below(2) == 0) {}
 
   struct Burst {
     std::string bytes, printed;
@@ -18,11 +18,11 @@ class RandomPipeline {
   };
   Burst Next() {
     Burst burst;
-    for (int unit = 1 + Below(5); unit > 0; --unit) {
+    for (int unit = 1 + Below(7); unit > 0; --unit) {
       if (Below(6) == 0) {
         Add(burst, OneQuery());
       } else {
-        for (int left = 1 + Below(6); left > 0; --left) Add(burst, OneMessage());
+        for (int left = 1 + Below(8); left > 0; --left) Add(burst, OneMessage());
         Add(burst, {Sync(), "S"});
       }
       ++burst.units;
@@ -43,20 +43,23 @@ class RandomPipeline {
 
   Piece OneQuery() {
     const std::string name = Name();
-    switch (Below(6)) {
+    switch (Below(9)) {
       case 0: return Sql("SELECT 7");
       case 1: return Sql("SELECT 1/0");
       case 2: return Sql("DEALLOCATE " + name);
-      case 3: return Sql("PREPARE " + name + " AS SELECT " + std::to_string(Below(4)));
-      case 4: return Below(4) == 0 ? Sql("DEALLOCATE ALL") : Sql("EXECUTE " + name);
+      case 3: return Sql("PREPARE " + name + " AS " + Text());
+      case 4: return Sql(OneOf({"DEALLOCATE ALL", "DISCARD ALL", "BEGIN", "COMMIT", "ROLLBACK", "BEGIN; SELECT 8", "COMMIT; SELECT 9"}));
+      case 5: return Sql("SAVEPOINT s; EXECUTE " + name + "; ROLLBACK TO s");
+      case 6: return Sql("PREPARE " + name + " AS " + Text() + "; EXECUTE " + name);
       default: return Sql("EXECUTE " + name);
     }
   }
+  std::string OneOf(const std::vector<std::string>& words) { return words[static_cast<size_t>(Below(static_cast<int>(words.size())))]; }
   static Piece Sql(const std::string& sql) { return {Query(sql), "'" + sql + "'"}; }
 
   Piece OneMessage() {
     const std::string name = Name();
-    switch (Below(12)) {
+    switch (Below(16)) {
       case 0:
       case 1:
       case 2: {
@@ -69,13 +72,23 @@ class RandomPipeline {
       case 6: return {DescribeStatement(name), "D " + name};
       case 7:
       case 8: return {CloseStatement(name), "C " + name};
-      case 9: return {Parse("", "EXECUTE " + name) + Bind("", "") + Execute(""), "'' EXECUTE " + name};
-      case 10: return {Parse("", Text()) + Bind("", "") + Execute(""), "''"};
-      default: return {Below(2) == 0 ? Flush() : Parse("", "SELECT 1/0") + Bind("", "") + Execute(""), "H or 1/0"};
+      case 9: return describes_unnamed_ ? ByUnnamed(Text()) : ByUnnamed("EXECUTE " + name);
+      case 10:
+      case 11: return ByUnnamed(Text());
+      case 12: return ByUnnamed(OneOf({"DEALLOCATE " + name, "PREPARE " + name + " AS " + Text(), "DEALLOCATE ALL", "BEGIN", "COMMIT", "ROLLBACK"}));
+      case 13: return {Bind("", "") + Execute(""), "B ''"};
+      case 14: return describes_unnamed_ ? Piece{DescribeStatement(""), "D ''"} : ByUnnamed("EXECUTE " + name);
+      default:
+        if (Below(2) == 0) return {Flush(), "H"};
+        return ByUnnamed("SELECT 1/0");
     }
   }
+  static Piece ByUnnamed(const std::string& sql) { return {Parse("", sql) + Bind("", "") + Execute(""), "''(" + sql + ")"}; }
 
   sim::Dice dice_;
+  // What a text "EXECUTE x" gives is found when it is parsed: where that is done again, x may be another, or there none. So it is either
+  // described or used for that.
+  bool describes_unnamed_;
 };
 
 class RandomPipelineTest : public IntegrationTest {
@@ -100,30 +113,56 @@ class RandomPipelineTest : public IntegrationTest {
       text += message.type;
       if (message.type == 'E') text += "(" + ErrorField(message, 'C') + " " + ErrorField(message, 'M') + ")";
       if (message.type == 'D') text += "(" + RowValues(message)[0].value_or("NULL") + ")";
-      if (message.type == 'Z') text += "\n";
+      if (message.type == 'Z') text += message.body + "\n";
     }
     return text;
   }
+  // In an aborted transaction nothing can be parsed. Where PostgreSQL goes on with what was parsed before (it describes what gives no
+  // rows), a server that does not have it can only say so: from there on the two are not in the same place.
+  static bool CouldNotParse(const std::string& expected, const std::string& got) {
+    const auto unit = std::mismatch(expected.begin(), expected.end(), got.begin(), got.end());
+    const std::string before(expected.begin(), unit.first), rest(unit.second, got.end());
+    const std::string mine = rest.substr(0, rest.find('\n'));
+    return mine.find("25P02") != std::string::npos && mine.ends_with("ZE") && (before.find('Z') == std::string::npos || before.rfind("ZE\n") == before.rfind('Z'));
+  }
+};
+
+// One with a session of its own and one over shared servers, sent the same.
+struct Pair {
+  WireClient direct, through;
+  RandomPipeline pipeline;
+  std::string sent;
 };
 
 TEST_F(RandomPipelineTest, AnswersAreThoseOfPostgresql) {
   const char* const chosen = std::getenv("PGWEIR_PIPELINE_SEEDS");
-  const uint64_t seeds = chosen != nullptr ? std::stoull(chosen) : 30;
+  const uint64_t seeds = chosen != nullptr ? std::stoull(chosen) : 20;
+  constexpr int kPairs = 3;  // as many servers: whoever is in a transaction keeps one, and the others change
+  uint64_t given_up = 0;
   for (const int room : {1, 2, 3}) {
-    StartPgweir("pool_mode = \"transaction\"\nworkers = 1\ndefault_pool_size = 1\nmax_prepared_statements = " + std::to_string(room) + "\n");
+    StartPgweir("pool_mode = \"transaction\"\nworkers = 1\ndefault_pool_size = " + std::to_string(kPairs) +
+                "\nmax_prepared_statements = " + std::to_string(room) + "\n");
     for (uint64_t seed = 1; seed <= seeds; ++seed) {
-      SCOPED_TRACE("room " + std::to_string(room) + ", seed " + std::to_string(seed));
-      RandomPipeline pipeline(seed);
-      WireClient direct = Client(SharedCluster().port()), through = Client(target_port());
-      std::string sent;
-      for (int i = 0; i < 12; ++i) {
-        const auto burst = pipeline.Next();
-        sent += burst.printed + "--\n";
-        const std::string expected = Print(Ask(direct, burst)), got = Print(Ask(through, burst));
-        ASSERT_EQ(expected, got) << "sent:\n" << sent;
+      std::vector<Pair> pairs;
+      for (int i = 0; i < kPairs; ++i)
+        pairs.push_back({Client(SharedCluster().port()), Client(target_port()), RandomPipeline(seed * kPairs + static_cast<uint64_t>(i)), ""});
+      sim::Dice dice(seed);
+      for (int turn = 0; turn < 12 * kPairs && !pairs.empty(); ++turn) {
+        const auto at = pairs.begin() + static_cast<std::ptrdiff_t>(dice.Below(pairs.size()));
+        const auto burst = at->pipeline.Next();
+        at->sent += burst.printed + "--\n";
+        const std::string expected = Print(Ask(at->direct, burst)), got = Print(Ask(at->through, burst));
+        if (expected != got && CouldNotParse(expected, got)) {
+          ++given_up;
+          pairs.erase(at);
+          continue;
+        }
+        ASSERT_EQ(expected, got) << "room " << room << ", seed " << seed << ", sent:\n" << at->sent;
+        at->sent += expected + "--\n";
       }
     }
   }
+  EXPECT_LE(given_up, 3 * kPairs * seeds / 10);
 }
 
 }  // namespace

@@ -39,11 +39,11 @@ TEST(ClientStatementsTest, FindsWhatWasPutAndForgetsWhatWasErased) {
   EXPECT_EQ(client.Find("a")->statement, statement);
   EXPECT_EQ(client.Find("a")->batch, 7u);
   EXPECT_EQ(client.Find("A"), nullptr) << "names are told apart by every byte";
-  EXPECT_TRUE(client.Has(statement));
+  EXPECT_TRUE(client.Has(statement, {}));
   EXPECT_EQ(client.size(), 1u);
   client.Erase("a");
   EXPECT_EQ(client.Find("a"), nullptr);
-  EXPECT_FALSE(client.Has(statement));
+  EXPECT_FALSE(client.Has(statement, {}));
   EXPECT_EQ(client.size(), 0u);
 }
 
@@ -68,8 +68,8 @@ TEST(ClientStatementsTest, AnotherStatementTakesTheName) {
   client.Put("a", Entry(first));
   client.Put("a", Entry(second));
   EXPECT_EQ(client.size(), 1u);
-  EXPECT_FALSE(client.Has(first));
-  EXPECT_TRUE(client.Has(second));
+  EXPECT_FALSE(client.Has(first, {}));
+  EXPECT_TRUE(client.Has(second, {}));
   EXPECT_EQ(client.NameOf("pgweir_1"), "");
   EXPECT_EQ(client.NameOf("pgweir_2"), "a");
   EXPECT_EQ(client.NameOf(""), "");
@@ -87,7 +87,7 @@ TEST(ClientStatementsTest, AStatementThatMovesToAnotherName) {
     ASSERT_NE(client.Find(left), nullptr);
     EXPECT_EQ(client.NameOf("pgweir_1"), *goes_first == 'a' ? "b" : "") << "never a name that is gone";
     client.Erase(left);
-    EXPECT_FALSE(client.Has(statement));
+    EXPECT_FALSE(client.Has(statement, {}));
   }
 }
 
@@ -128,7 +128,7 @@ TEST(ClientStatementsTest, BytesGrowWithNamesAndComeBackToNothing) {
   }
   for (const auto& [name, id] : model) client.Erase(name);
   EXPECT_EQ(client.bytes(), empty);
-  for (uint64_t id = 1; id <= 50; ++id) EXPECT_FALSE(client.Has(MakeStatement(id))) << id;
+  for (uint64_t id = 1; id <= 50; ++id) EXPECT_FALSE(client.Has(MakeStatement(id), {})) << id;
 }
 
 // --- one server
@@ -183,6 +183,20 @@ TEST(ServerStatementsTest, AParseOfAnEarlierBatchIsPendingUntilItIsConfirmedOrAn
   server.Confirm(1, parse);
   server.Confirm(2, parse);  // nobody
   EXPECT_EQ(server.Use(statement, {.current = 4, .answered = 2}), Has::kYes);
+}
+
+TEST(ClientStatementsTest, AStatementHasItsNameUntilTheCloseIsKnown) {
+  ClientStatements client;
+  const auto first = MakeStatement(1), second = MakeStatement(2);
+  client.Put("a", Entry(first));
+  client.BeginClose("a", 5);
+  client.Put("a", Entry(second));
+  client.BeginClose("a", 5);
+  for (const auto& statement : {first, second}) {
+    EXPECT_FALSE(client.Has(statement, {.current = 5, .answered = 4})) << "what follows in the batch fails with the Close";
+    EXPECT_TRUE(client.Has(statement, {.current = 6, .answered = 4}));
+    EXPECT_FALSE(client.Has(statement, {.current = 6, .answered = 5}));
+  }
 }
 
 TEST(ServerStatementsTest, AnAnswerIsThatOfItsOwnParse) {

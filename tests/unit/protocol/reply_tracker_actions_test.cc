@@ -266,6 +266,21 @@ TEST_F(ReplyTrackerActionsTest, TheUnnamedStatementIsCountedByItself) {
   EXPECT_TRUE(parse.unnamed_failed);
 }
 
+// Its error is shown to the client, who takes its own Parse for failed: that has dropped the unnamed statement before.
+TEST_F(ReplyTrackerActionsTest, AMessageOfOursFailsForTheClientsBehindIt) {
+  Send("CP", Action::kSkip, Note::kNoted);
+  Send("P", Action::kForward, Note::kUnnamed);
+  Send("S");
+  EXPECT_EQ(Get('3').action, Action::kSkip);
+  EXPECT_TRUE(Get('E').unnamed_failed);
+  Get('Z');
+  Send("P", Action::kSkip);
+  Send("B");
+  Send("P", Action::kForward, Note::kUnnamed);
+  Send("S");
+  EXPECT_FALSE(Get('E').unnamed_failed) << "the Bind is what it failed for";
+}
+
 TEST_F(ReplyTrackerActionsTest, WhileSkippingNothingIsTakenOn) {
   Send("P", Action::kSkip, Note::kNoted);
   const Answer failed = Get('E');

@@ -159,7 +159,7 @@ TEST_F(StatementLogTest, UndoGoesBackwards) {
   Undo(6);
   EXPECT_EQ(client_.size(), 1u);
   EXPECT_EQ(client_.Find("a")->statement, one_);
-  EXPECT_FALSE(client_.Has(two_));
+  EXPECT_FALSE(client_.Has(two_, {}));
   EXPECT_EQ(TakeIds(server_), "1");
   EXPECT_TRUE(log_.empty());
 }

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "protocol/frame.h"
-#include "protocol/prepared_statements.h"
+#include "protocol/statement_messages.h"
 #include "tests/support/wire_messages.h"
 #include "tests/unit/protocol/statement_fixture.h"
 #include "tests/unit/protocol/wire_bytes.h"

@@ -56,6 +56,32 @@ TEST(UnnamedStatement, ASimpleQueryDropsAllOfThem) {
   EXPECT_EQ(unnamed.newest().serial, 0u);
 }
 
+TEST(UnnamedStatement, NothingIsKnownOfOneThatIsGone) {
+  UnnamedStatement unnamed;
+  const auto is_nothing = [&unnamed] {
+    const auto& newest = unnamed.newest();
+    return newest.serial == 0 && newest.flags == 0 && newest.details.empty() && newest.body.empty();
+  };
+  const auto push = [&unnamed] {
+    auto& version = unnamed.Push("EXECUTE a", 1);
+    version.flags = kSqlExecute;
+    version.details.emplace_back();
+  };
+  push();
+  EXPECT_FALSE(is_nothing());
+  unnamed.Drop();
+  EXPECT_TRUE(is_nothing());
+  push();
+  unnamed.Confirm(2);
+  unnamed.PushNone(2);
+  EXPECT_TRUE(is_nothing());
+  unnamed.Undo(1, First::kSkipped);
+  EXPECT_FALSE(is_nothing());
+  unnamed.Push("SELEKT", 3);
+  unnamed.Undo(1, First::kFailed);
+  EXPECT_TRUE(is_nothing());
+}
+
 TEST(UnnamedStatement, ALongTextIsNotKept) {
   UnnamedStatement unnamed;
   unnamed.Push(std::string(kUnnamedTextMax + 1, 'x'), 1);
