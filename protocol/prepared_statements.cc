@@ -38,12 +38,14 @@ ClientStatement* ClientStatements::Find(std::string_view name) {
   return found == names_.end() ? nullptr : &found->second;
 }
 
-void ClientStatements::Put(std::string_view name, ClientStatement entry) {
+uint64_t ClientStatements::Put(std::string_view name, ClientStatement entry) {
   Erase(name);
+  if (entry.put == 0) entry.put = ++puts_;
   const uint64_t id = entry.statement->id;
   const auto [at, is_new] = names_.emplace(std::string(name.substr(0, kStatementNameBytes)), std::move(entry));
   by_id_[id] = &at->first;
   bytes_ += kEntryBytes + at->first.size();
+  return at->second.put;
 }
 
 void ClientStatements::Erase(std::string_view name) {
@@ -212,7 +214,7 @@ void StatementLog::Confirm(uint32_t count, ServerStatements& server, ClientState
     if (change.kind == Kind::kServerParse || change.kind == Kind::kParse) server.Confirm(change.statement->id, change.parse);
     if (is_client_parse && client != nullptr) {
       ClientStatement* entry = client->Find(change.name);
-      if (entry != nullptr && entry->statement == change.statement) entry->batch = 0;
+      if (entry != nullptr && entry->put == change.put) entry->batch = 0;
     }
     changes_.pop_front();
   }

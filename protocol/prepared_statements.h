@@ -80,12 +80,14 @@ struct ClientStatement {
   uint32_t generation = 0;  // of the statement when this client got to know its result type
   uint64_t batch = 0;       // the batch of its Parse while that is pending, else 0
   bool told = false;        // it was described to this client, which may rely on that
+  uint64_t put = 0;         // its number among all that this client ever had: by this Confirm and Undo know it
 };
 
 class ClientStatements {
  public:
   ClientStatement* Find(std::string_view name);
-  void Put(std::string_view name, ClientStatement entry);
+  // Gives it the next number, and returns that; one that has a number comes back.
+  uint64_t Put(std::string_view name, ClientStatement entry);
   void Erase(std::string_view name);
   void Clear();  // DEALLOCATE ALL
   // A Close is noted; it is carried out, or not: until that is known, the name may come back.
@@ -115,6 +117,7 @@ class ClientStatements {
     uint64_t statement = 0, batch = 0;  // its id; the batch of the Close
   };
   std::vector<Closing> closing_;
+  uint64_t puts_ = 0;
   size_t bytes_ = 0;
 };
 
@@ -206,7 +209,8 @@ struct StatementChange {
   std::string name;
   StatementRef statement;
   std::optional<ClientStatement> old;
-  uint64_t parse = 0;  // of kParse and kServerParse: what Add returned
+  uint64_t put = 0;    // of kClientParse and kParse: what ClientStatements::Put returned
+  uint64_t parse = 0;  // of kParse and kServerParse: what ServerStatements::Add returned
 };
 
 class StatementLog {

@@ -216,7 +216,8 @@ Edit Client::EditParse(const Frame& frame, Parts& parts) {
   // fit, which a statement that has just been parsed can never do, nothing could be done about it there.
   const bool is_trusted = tracker.status() == 'I' && server.WasParsedUnder(statement->id, view);
   if (has == protocol::ServerStatements::Has::kYes && MayFakeParse() && !is_trusted) has = protocol::ServerStatements::Has::kStale;
-  statements.Put(name, {statement, protocol::Language::kProtocol, statement->generation.load(std::memory_order_relaxed), batches_.current});
+  const uint64_t put = statements.Put(
+      name, {statement, protocol::Language::kProtocol, statement->generation.load(std::memory_order_relaxed), batches_.current});
   switch (has) {
     case protocol::ServerStatements::Has::kPending:
     case protocol::ServerStatements::Has::kYes:
@@ -229,7 +230,7 @@ Edit Client::EditParse(const Frame& frame, Parts& parts) {
         protocol::WriteParse(parts.BeginOwn(), protocol::kDuplicateName, head->body), parts.EndOwn();
         tracker.OnSent('P', Action::kForward, Note::kNoted);
       }
-      server_->log().Add({Kind::kClientParse, name, statement, {}});
+      server_->log().Add({Kind::kClientParse, name, statement, {}, put});
       BeginRetry(name, statement);
       return {.kind = Edit::Kind::kEaten};
     case protocol::ServerStatements::Has::kStale: CloseOnServer(statement, parts); break;
@@ -237,7 +238,7 @@ Edit Client::EditParse(const Frame& frame, Parts& parts) {
   }
   EnsureExecuted(statement->details, parts);
   tracker.OnSent('P', Action::kForward, Note::kNoted);
-  server_->log().Add({Kind::kParse, name, statement, {}, server.Add(statement, batches_.current, view)});
+  server_->log().Add({Kind::kParse, name, statement, {}, put, server.Add(statement, batches_.current, view)});
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   if (statement->IsDescribed()) DescribeHidden(name, statement, parts);
@@ -372,7 +373,7 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   const std::string& now = settings_->reading_key();
   ReadUnder(statement->settings, now, Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
-  server_->log().Add({Kind::kServerParse, {}, statement, {}, server.Add(statement, batches_.current, SchemaView())});
+  server_->log().Add({Kind::kServerParse, {}, statement, {}, 0, server.Add(statement, batches_.current, SchemaView())});
   pool_->counters(worker_.number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   ReadUnder(now, statement->settings, Action::kSkip, parts);

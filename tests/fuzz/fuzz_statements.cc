@@ -200,11 +200,11 @@ class Conversation {
     if (client_.Has(statement, batches_)) statement = Make(text);
     const Has has = server_.Use(statement, batches_);
     if (has == Has::kPending) return Outcome::kWait;
-    client_.Put(name, {statement, Language::kProtocol, 0, batches_.current});
+    const uint64_t put = client_.Put(name, {statement, Language::kProtocol, 0, batches_.current});
     if (has == Has::kYes) {
       const Action action = tracker_.units_owed() == 0 ? Action::kFake : Action::kForward;
       Send({.type = 'P', .action = action, .client_made = name, .text = text}, Note::kNoted);
-      Log({Kind::kClientParse, name, statement, {}});
+      Log({Kind::kClientParse, name, statement, {}, put});
       return Outcome::kDone;
     }
     if (has == Has::kStale)
@@ -212,7 +212,7 @@ class Conversation {
     else
       MakeRoom();
     Send({.type = 'P', .made = statement->id, .client_made = name, .text = text}, Note::kNoted);
-    Log({Kind::kParse, name, statement, {}, server_.Add(statement, batches_.current)});
+    Log({Kind::kParse, name, statement, {}, put, server_.Add(statement, batches_.current)});
     return Outcome::kDone;
   }
 
@@ -233,7 +233,7 @@ class Conversation {
       else
         MakeRoom();
       Send({.type = 'P', .action = Action::kSkip, .made = statement->id}, Note::kNoted);
-      Log({Kind::kServerParse, {}, statement, {}, server_.Add(statement, batches_.current)});
+      Log({Kind::kServerParse, {}, statement, {}, 0, server_.Add(statement, batches_.current)});
     }
     Send({.type = 'B', .used = statement->id, .client_used = name, .text = TextOf(*known)});
     return Outcome::kDone;

@@ -14,12 +14,12 @@ using Kind = StatementChange::Kind;
 class StatementLogTest : public testing::Test {
  protected:
   void Parse(std::string_view name, const StatementRef& statement) {
-    client_.Put(name, Entry(statement, kBatch));
-    log_.Add({Kind::kParse, std::string(name), statement, {}, server_.Add(statement, kBatch)});
+    const uint64_t put = client_.Put(name, Entry(statement, kBatch));
+    log_.Add({Kind::kParse, std::string(name), statement, {}, put, server_.Add(statement, kBatch)});
   }
   void ParseAtClientOnly(std::string_view name, const StatementRef& statement) {
-    client_.Put(name, Entry(statement, kBatch));
-    log_.Add({Kind::kClientParse, std::string(name), statement, {}});
+    const uint64_t put = client_.Put(name, Entry(statement, kBatch));
+    log_.Add({Kind::kClientParse, std::string(name), statement, {}, put});
   }
   void CloseAtClient(std::string_view name) {
     const ClientStatement* entry = client_.Find(name);
@@ -28,7 +28,7 @@ class StatementLogTest : public testing::Test {
     client_.BeginClose(name, kBatch);
   }
   void ParseAtServer(const StatementRef& statement) {
-    log_.Add({Kind::kServerParse, {}, statement, {}, server_.Add(statement, kBatch)});
+    log_.Add({Kind::kServerParse, {}, statement, {}, 0, server_.Add(statement, kBatch)});
   }
   void CloseAtServer(const StatementRef& statement) {
     server_.BeginClose(statement, kBatch);
@@ -113,6 +113,17 @@ TEST_F(StatementLogTest, AnUndoneParseTakesNothingFromALaterOneOfItsStatement) {
   Confirm(2);
   EXPECT_EQ(server_.size(), 1u);
   EXPECT_EQ(FromTheNextBatch(one_), Has::kYes);
+}
+
+// Parse, Close and Parse of one text in a batch: the first is answered, and nothing is known of the last.
+TEST_F(StatementLogTest, AConfirmedParseConfirmsNoLaterOneOfItsNameAndText) {
+  Parse("a", one_);
+  CloseAtClient("a");
+  ParseAtClientOnly("a", one_);
+  Confirm(1);
+  EXPECT_EQ(client_.Find("a")->batch, kBatch);
+  Confirm(2);
+  EXPECT_EQ(client_.Find("a")->batch, 0u);
 }
 
 TEST_F(StatementLogTest, AnUndoneCloseBringsTheNameBack) {
