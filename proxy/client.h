@@ -95,6 +95,7 @@ class Client final : public SocketHandler {
   void BeginHeal() { state_ = ClientState::kSettling; }
   void Repeat(std::string_view batch);
   void OnResultTypeTold(std::string_view statement);
+  bool WasTold(std::string_view statement) const;  // it knows what that gives, and may rely on it
   // The client's statements, nullptr while it has none: the server tells them what was confirmed and undone.
   protocol::ClientStatements* statements() { return session_ ? &session_->statements : nullptr; }
   // The server skips what follows up to a Sync, if it is not a simple query. `failed`: the action of what failed.

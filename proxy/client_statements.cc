@@ -490,8 +490,8 @@ Edit Client::EditBind(const Frame& frame, Parts& parts) {
       if (auto edit = NoteBind(entry->statement->flags, entry->statement->details, entry->statement->text(), frame, parts)) return *edit;
       BeginRetry(head->statement, entry->statement);
       name = entry->statement->server_name;
-      if (entry->generation != entry->statement->generation.load(std::memory_order_relaxed) && server_->tracker().status() != 'E') {
-        // It would be told rows of another type than it was told before.
+      if (entry->told && entry->generation != entry->statement->generation.load(std::memory_order_relaxed) && server_->tracker().status() != 'E') {
+        // It would get rows of another type than it was told before.
         server_->log().Add({Kind::kOutdated, {}, entry->statement, {}});
         note = Note::kNoted;
         name = protocol::kUnknownName;
@@ -643,6 +643,11 @@ void Client::OnBatchFailed(Action failed) {
     else here = {};
   }
   if (session_) session_->touched.resets = {};  // they are undone
+}
+
+bool Client::WasTold(std::string_view name) const {
+  const ClientStatement* entry = session_ ? session_->statements.Find(name) : nullptr;
+  return entry != nullptr && entry->told;
 }
 
 void Client::OnResultTypeTold(std::string_view name) {

@@ -1,7 +1,7 @@
 // The batch of extended-query messages that a server is at, kept so that it can be sent once more.
 //
 // Why: a server may answer "cached plan must not change result type" to a client that prepared the statement after the change,
-// or that is about to be told the new type by a Describe in the same batch. Outside of a transaction nothing has happened then:
+// that is about to be told the new type by a Describe in the same batch, or that was never told any. Outside of a transaction nothing has happened then:
 // the statement is parsed anew and the batch goes again, from the message that failed on.
 // What: a batch is kept only when it is the only thing that the server has to do, is sent outside of a transaction, uses a named
 // statement, and is at most kRetryBytesMax long. CanRepeat says whether nothing but Parse and Close was answered yet.

@@ -312,7 +312,9 @@ bool Server::TryHeal(const protocol::StatementChange* change) {
     if (!is_told_by_us && tracker_.status() != 'I') client_->OnResultTypeTold(use.name);
   }
   const bool is_alone = retry_.state() == Retry::State::kOpen || tracker_.units_owed() == 1;
-  const bool heals = !repeats_ && retry_.CanRepeat() && retry_.tells_type() && is_alone && tracker_.status() == 'I';
+  const auto was_told = [this](const Retry::Use& use) { return client_->WasTold(use.name); };
+  const bool fits = retry_.tells_type() || std::none_of(retry_.uses().begin(), retry_.uses().end(), was_told);
+  const bool heals = !repeats_ && retry_.CanRepeat() && fits && is_alone && tracker_.status() == 'I';
   if (!heals) return false;
   pool_->counters(worker_->number()).statement_heals.Add(1);
   for (const Retry::Use& use : retry_.uses()) client_->OnResultTypeTold(use.name);

@@ -398,13 +398,19 @@ class StalePlanTest : public PreparedStatementsTest {
   static std::string RunDescribed() { return Bind("", "p") + DescribePortal("") + Execute("") + Sync(); }
 };
 
-// PostgreSQL refuses both; a client that is told the new shape in the same batch loses nothing by being served.
+// PostgreSQL refuses them all; a client that was never told the shape, or is told the new one in the same batch, loses nothing by
+// being served.
 TEST_F(StalePlanTest, HealedWhenTheBatchIsToldTheTypePassedOnWhenNot) {
   NEEDS_PGWEIR();
   StartWith(1);
   WireClient mine = ConnectWire();
   mine.Ask(Parse("p", "SELECT * FROM shape") + Sync());
   EXPECT_EQ(Told(mine.Ask(Run())), (Words{"2", "1 columns", "C", "Z"}));
+  AsSuperuser("ALTER TABLE shape ADD COLUMN z int");
+  EXPECT_EQ(Told(mine.Ask(Run())), (Words{"2", "2 columns", "C", "Z"}));
+  EXPECT_EQ(Metric("pgweir_statement_heals_total"), 1);
+  AsSuperuser("ALTER TABLE shape DROP COLUMN z");
+  EXPECT_EQ(Told(mine.Ask(RunDescribed())), (Words{"2", "T", "1 columns", "C", "Z"}));
   AsSuperuser("ALTER TABLE shape ADD COLUMN b int");
   EXPECT_EQ(Told(mine.Ask(Run())), (Words{"0A000", "Z"}));
   const auto described = Told(mine.Ask(DescribeStatement("p") + RunDescribed()));
@@ -451,7 +457,7 @@ TEST_F(StalePlanTest, OtherServersAreHealedToo) {
   NEEDS_PGWEIR();
   StartWith(2);
   WireClient mine = ConnectWire();
-  mine.Ask(Parse("p", "SELECT * FROM shape") + Sync());
+  mine.Ask(Parse("p", "SELECT * FROM shape") + DescribeStatement("p") + Sync());
   const std::string pid = mine.Value("SELECT pg_backend_pid()");
   Connection holder = HoldServer(pid);
   EXPECT_EQ(Told(mine.Ask(Run())), (Words{"2", "1 columns", "C", "Z"}));

@@ -314,6 +314,19 @@ TEST_P(ChangedSchemaTest, IsAnErrorOnceWhenTheClientDoesNotDescribe) {
   });
 }
 
+TEST_P(ChangedSchemaTest, IsNothingToAClientThatWasNeverToldTheColumns) {
+  PlayEverywhere(*rig_, [](Scene& scene) {
+    Twin a(scene), b(scene);
+    ASSERT_TRUE(a.Says(Parse("s", scene.Sql("echo s")) + Sync() + Use("s") + Sync(), "1Z2DCZ"));
+    for (int again = 0; again < 2; ++again) {
+      GetParam()(scene, a, b);
+      a.Renew();
+      ASSERT_TRUE(a.Says(Use("s") + Sync(), "2DCZ"));
+      ASSERT_TRUE(a.Says(Use("s") + Sync(), "2DCZ"));
+    }
+  }, Clients::kWhole);
+}
+
 // The text is on the server, but of before: a client that prepares it now has the schema of now.
 TEST_P(ChangedSchemaTest, DoesNotTouchWhoPreparesAfterwards) {
   PlayEverywhere(*rig_, [](Scene& scene) {
