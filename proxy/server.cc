@@ -318,6 +318,20 @@ void Server::TakeNext(const pool::Pool::Next& next, pool::TimePoint now) {
 // --- cancel --------------------------------------------------------------------------------------------------------------
 
 void Server::Cancel(std::function<void()> done) {
+  if (tracker_.HeadIsOwn()) delayed_cancels_.push_back(std::move(done));
+  else SendCancelRequest(std::move(done));
+}
+
+// A message of ours has been answered. When nothing of the client's follows, there is nothing to cancel any more.
+void Server::SendDelayedCancels() {
+  if (delayed_cancels_.empty() || tracker_.HeadIsOwn()) return;
+  for (auto& done : std::exchange(delayed_cancels_, {})) {
+    if (tracker_.owes_nothing()) worker_->loop().Post(std::move(done));
+    else SendCancelRequest(std::move(done));
+  }
+}
+
+void Server::SendCancelRequest(std::function<void()> done) {
   if (cancel_key_.empty() || cancels_in_flight_ >= kCancelsInFlightMax) {
     return worker_->loop().Post(std::move(done));
   }
@@ -329,6 +343,10 @@ void Server::Cancel(std::function<void()> done) {
                if (Server* server = worker->FindServer(id)) server->OnCancelEnded();
                done();
              });
+}
+
+void Server::ForgetDelayedCancels() {
+  for (auto& done : std::exchange(delayed_cancels_, {})) worker_->loop().Post(std::move(done));
 }
 
 void Server::OnCancelEnded() {
@@ -348,7 +366,8 @@ void Server::Close(std::string_view reason) {
   close_reason_ = reason;
   const bool query_runs = !tracker_.owes_nothing();
   const bool between_messages = own_ == Own::kNone && tracker_.owes_nothing();
-  if (query_runs) Cancel([] {});
+  if (query_runs && !tracker_.HeadIsOwn()) SendCancelRequest([] {});
+  ForgetDelayedCancels();
   SetState(ServerState::kClosing);
   pool::Orders orders;
   pool_->BeginClose(*slot_, Now(), orders);
@@ -379,6 +398,7 @@ void Server::OnLost(std::string_view cause) {
   const bool was_quiet = client_ == nullptr && state_ == ServerState::kIdle;
   Client* client = std::exchange(client_, nullptr);
   log_.UndoAll(statements_, client != nullptr ? client->statements() : nullptr);
+  ForgetDelayedCancels();
   SetState(ServerState::kClosing);
   pool_->counters(worker_->number()).server_closes.Add(1);
   Log(was_quiet ? Level::kInfo : Level::kWarning, "server_lost",

@@ -78,7 +78,9 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   // What currval and lastval would tell may be another client's.
   bool has_sequences_of_others() const { return sequences_of_ == kSeveralClients; }
   void MarkSequencesDiscarded() { sequences_of_ = 0; }
-  void Cancel(std::function<void()> done);  // sends a cancel request for what runs now
+  // Sends a cancel request for what the client runs. While a message of ours is at the head that waits: without the BEGIN or the
+  // settings that are sent before it, the client's own would run all the same.
+  void Cancel(std::function<void()> done);
   // The client goes without having finished; is_mid_message: it stopped inside a message.
   enum class Left : uint8_t { kBetweenMessages, kMidMessage };
   void Abandon(Left left);
@@ -141,6 +143,9 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void OnOwnFrame(char type, std::string_view body);
   void OwnDone();
   void OnLost(std::string_view cause);
+  void SendCancelRequest(std::function<void()> done);
+  void SendDelayedCancels();
+  void ForgetDelayedCancels();
   void OnCancelEnded();
   void Keep(std::string_view rest) { input_.assign(rest); }
 
@@ -194,6 +199,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   bool step_done_ = false;     // an exchange of our own, or a drain, is complete; goes on between messages
   bool release_due_ = false;  // ReadyForQuery came; the lease ends when nothing is owed
 
+  std::vector<std::function<void()>> delayed_cancels_;
   int cancels_in_flight_ = 0;
   uint32_t process_id_ = 0;
   std::string cancel_key_;

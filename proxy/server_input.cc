@@ -176,6 +176,7 @@ Server::Verdict Server::JudgeAnswer(const char type, std::string_view body, size
       release_due_ = true;
       tags_given_ = 0;
       if (verdict == Verdict::kHide && replay_units_ > 0) --replay_units_;
+      SendDelayedCancels();
       if (verdict != Verdict::kForward) return verdict;
       retry_.End();
       repeats_ = false;
@@ -426,6 +427,7 @@ void Server::Swallow(std::string_view chunk) {
     const auto answer = frame.type == 'Z' ? tracker_.OnReadyForQuery(frame.body()[0]) : tracker_.OnReply(frame.type);
     const Reply reply = answer.reply;
     if (reply == Reply::kBroken) return OnLost("the server broke the protocol");
+    if (frame.type == 'Z') SendDelayedCancels();
     Learn(answer);
     if (frame.type == 'C' && frame.IsWhole()) OnCommandTag(frame.body());
     if (frame.type == 'G') {  // it began a copy after the client had gone
