@@ -77,7 +77,8 @@ struct SqlStatement {
   SqlKind kind = SqlKind::kOther;
   SqlFlags flags = 0;               // of this statement alone
   size_t begin = 0, end = 0;        // in the text, from the first token to the last, without the ";"
-  std::vector<std::string> names;   // folded and unquoted as PostgreSQL does (ASCII lower case, "" -> ", each cut at 63 bytes);
+  std::vector<std::string> names;   // folded and unquoted as PostgreSQL does (ASCII lower case, "" -> ", U& escapes to UTF-8,
+                                    // each cut at 63 bytes);
                                     // a name with a dot as written between the parts: app.x
   // set_config calls that last (third argument not literally true):
   std::vector<std::string> set_config_names;  // first argument as a literal, lower-cased

@@ -38,7 +38,8 @@ bool IsTempSchemaName(std::string_view name) {
 }
 
 bool IsTempSchema(const SqlToken& token) {
-  if (token.kind == SqlTokenKind::kQuotedName) return IsTempSchemaName(InsideQuotes(token));
+  NameRoom room;
+  if (token.kind == SqlTokenKind::kQuotedName) return IsTempSchemaName(InsideQuotes(token, room));
   return token.kind == SqlTokenKind::kWord && IsTempSchemaName(token.text);
 }
 
@@ -307,8 +308,9 @@ SqlVerb FindVerb(const SqlToken& first) {
 }
 
 SqlFlags FlagsOfCall(const SqlToken& name) {
+  NameRoom room;
   const bool is_quoted = name.kind == SqlTokenKind::kQuotedName;
-  const std::string_view text = is_quoted ? InsideQuotes(name) : name.text;
+  const std::string_view text = is_quoted ? InsideQuotes(name, room) : name.text;
   for (const Call& call : kCalls) {
     if (is_quoted ? text == call.function : EqualsLower(text, call.function)) return call.flags;
   }

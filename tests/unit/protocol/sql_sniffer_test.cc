@@ -268,6 +268,31 @@ TEST(SniffTest, StringsHide) {
          {"SELECT'x';BEGIN", kSqlBegin | kSqlSeveral}});
 }
 
+TEST(SniffTest, UnicodeNamesAreUnescaped) {
+  for (const Backslash backslash : {Backslash::kLiteral, Backslash::kEscapes}) {
+    const auto flags = [backslash](const char* sql) { return FlagsOf(sql, backslash); };
+    EXPECT_EQ(flags("SELECT U&\"set\\005fconfig\"('x', 'y', false)"), kSqlSet);
+    EXPECT_EQ(flags("SELECT a, u&\"last\\+000076al\" ()"), kSqlSequence);
+    EXPECT_EQ(flags("SELECT U&\"set!005fconfig\" /* \" */ uescape --\n'!'('x', 'y', false)"), kSqlSet);
+    EXPECT_EQ(flags("SELECT U&\"set\\005fconfig\" UESCAPE '!'('x')"), 0u);
+    EXPECT_EQ(flags("SELECT U&\"LAST\\0056AL\"()"), 0u);
+    EXPECT_EQ(flags("CREATE TABLE U&\"pg\\005ftemp\".x (a int)"), kSqlTemp | kSqlDdl);
+    EXPECT_EQ(flags("SELECT U&\"a\\\\\"\"; BEGIN\"; BEGIN"), kSqlBegin | kSqlSeveral);
+    EXPECT_EQ(flags("SELECT U&\"a\", uescape, '!'; BEGIN"), kSqlBegin | kSqlSeveral);
+    EXPECT_EQ(flags("SELECT U&\"a\\"), 0u);
+    EXPECT_EQ(flags("SELECT U&\"a\\00"), 0u);
+    EXPECT_EQ(flags("SELECT U&\"a\\+\" UESCAPE '"), 0u);
+    EXPECT_EQ(flags("SELECT U&\"lastval\" UESCAPE '' ()"), kSqlSequence);
+  }
+}
+
+// Up to PostgreSQL 14.
+TEST(SniffTest, AWordMayFollowANumberAtOnce) {
+  Check({{"SELECT 1INTO TEMP x", kSqlTemp},
+         {"SELECT 1INTO/**/temp x", kSqlTemp},
+         {"SELECT 1lastval()", kSqlSequence}});
+}
+
 TEST(SniffTest, DollarQuotesHide) {
   Check({{"SELECT $$; BEGIN$$", 0},
          {"SELECT $a$; $$ $b$ BEGIN $a$", 0},
@@ -305,6 +330,9 @@ TEST(SniffTest, EndlessWordsAndCallsAreRead) {
   std::string calls = "SELECT ";
   for (int i = 0; i < 100'000; ++i) calls += "set_config(";
   EXPECT_EQ(FlagsOf(calls), kSqlSet);
+  std::string names = "SELECT ";
+  for (int i = 0; i < 100'000; ++i) names += i % 2 == 0 ? "U&\"a\"" : "U&\"a\"uescape ";
+  EXPECT_EQ(FlagsOf(names), 0u);
 }
 
 // --- statements
@@ -430,6 +458,9 @@ TEST(ExamineTest, WhatIsNamed) {
               {"DEALLOCATE ALL", SqlKind::kDeallocateAll, {}},
               {"DEALLOCATE PREPARE ALL", SqlKind::kDeallocateAll, {}},
               {"LISTEN C", SqlKind::kListen, {"c"}},
+              {"LISTEN U&\"d\\0061t\\+000061\"", SqlKind::kListen, {"data"}},
+              {"LISTEN U&\"d!0061!!\"\"\" UESCAPE '!'", SqlKind::kListen, {"da!\""}},
+              {"LISTEN U&\"\\d83d\\de00\\00e9\\20ac\"", SqlKind::kListen, {"\xf0\x9f\x98\x80\xc3\xa9\xe2\x82\xac"}},
               {"UNLISTEN c", SqlKind::kUnlisten, {"c"}},
               {"UNLISTEN *", SqlKind::kUnlistenAll, {}},
               {"LISTEN", SqlKind::kOther, {}}});
@@ -443,6 +474,8 @@ TEST(ExamineTest, NamesAreCutLikePostgreSqlDoes) {
   const std::string short_of(62, 'a');
   EXPECT_EQ(Only("LISTEN " + short_of + "\xc3\xa9").names, Names{short_of});
   EXPECT_EQ(Only("SET " + full + "b." + full + "c = 1").names, Names{full + "." + full});
+  EXPECT_EQ(Only("LISTEN U&\"" + short_of + "\\0061b\"").names, Names{full});
+  EXPECT_EQ(Only("LISTEN U&\"" + short_of + "\\+01f600b\"").names, Names{short_of});
 }
 
 TEST(ExamineTest, WhatSetConfigSets) {
