@@ -152,6 +152,17 @@ TEST(SniffTest, SetConfigIsLocalOnlyWhenItSaysSo) {
          {"INSERT INTO t SELECT set_config('x', 'y', false)", kSqlSet}});
 }
 
+// A cast is not the end of the argument, and to another type it may change the value.
+TEST(SniffTest, ACastOfTrueIsTrueOnlyWhenNothingFollows) {
+  Check({{"SELECT set_config('x', 'y', true::bool)", kSqlSetLocal},
+         {"SELECT set_config('x', 'y', 't'::text::pg_catalog.bool)", kSqlSetLocal},
+         {"SELECT set_config('x', 'y', true::bool AND false)", kSqlSet},
+         {"SELECT set_config('x', 'y', true::bool IS NULL)", kSqlSet},
+         {"SELECT set_config('x', 'y', true::bool IN (f(1), false))", kSqlSet},
+         {"SELECT set_config('x', 'y', 't'::mine)", kSqlSet},
+         {"SELECT set_config('x', 'y', 'true'::varchar(1))", kSqlSet}});
+}
+
 TEST(SniffTest, PreparedStatements) {
   Check({{"PREPARE p AS SELECT 1", kSqlPrepare},
          {"PREPARE p (int) AS SELECT $1", kSqlPrepare},
@@ -163,6 +174,7 @@ TEST(SniffTest, PreparedStatements) {
          {"EXPLAIN SELECT execute FROM t", 0},
          {"CREATE TABLE t AS EXECUTE p", kSqlExecute | kSqlDdl},
          {"CREATE TEMP TABLE t (a, b) AS EXECUTE p(1)", kSqlExecute | kSqlTemp},
+         {"CREATE TABLE s.as AS EXECUTE p", kSqlExecute | kSqlDdl},
          {"CREATE TABLE t AS SELECT 1 AS execute", kSqlDdl},
          {"CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION f()", kSqlDdl},
          {"CREATE TRIGGER g BEFORE INSERT ON t EXECUTE PROCEDURE f()", kSqlDdl},
@@ -194,11 +206,29 @@ TEST(SniffTest, TemporaryThings) {
          {"EXPLAIN ANALYZE CREATE TEMP TABLE x AS SELECT 1", kSqlTemp},
          {"SELECT 1 INTO x", 0},
          {"SELECT 1 INTO \"temp\"", 0},
+         {"SELECT 1 INTO temp FROM t", 0},
+         {"SELECT 1 INTO temporary", 0},
          {"SELECT temp, template, pg_temp FROM t", 0},
          {"SELECT * FROM pg_temp.x", 0},
          {"DROP TABLE x", kSqlTempEnd | kSqlDdl},
          {"ALTER TABLE x ADD y int", kSqlDdl},
          {"CREATE INDEX ON t (a)", kSqlDdl}});
+}
+
+// Both are names that a column may have.
+TEST(SniffTest, InsertAndMergeBeforeIntoMayBeColumns) {
+  Check({{"SELECT insert INTO TEMP x FROM t", kSqlTemp},
+         {"SELECT 1 AS insert INTO TEMP TABLE x", kSqlTemp},
+         {"SELECT t.merge INTO pg_temp.x FROM t", kSqlTemp},
+         {"SELECT t.insert INTO TABLE pg_temp.x", kSqlTemp},
+         {"SELECT 1 AS insert INTO TEMP values", kSqlTemp},
+         {"INSERT INTO temp SELECT 1", 0},
+         {"INSERT INTO temp SELECT .5 FROM t", 0},
+         {"INSERT INTO temp DEFAULT VALUES", 0},
+         {"INSERT INTO temp OVERRIDING USER VALUE SELECT 1", 0},
+         {"INSERT INTO pg_temp.x SELECT 1", 0},
+         {"MERGE INTO temp t USING s ON true WHEN MATCHED THEN DELETE", 0},
+         {"MERGE INTO pg_temp.x AS t USING s ON true WHEN MATCHED THEN DELETE", 0}});
 }
 
 TEST(SniffTest, TheRestOfTheSession) {
@@ -355,7 +385,18 @@ TEST(ExamineTest, ACreateHoldsStatements) {
   const char* rule = "CREATE RULE r AS ON INSERT TO t DO ALSO (DELETE FROM a; DELETE FROM b)";
   EXPECT_EQ(TextsOf(std::string(rule) + "; SELECT 1"), (Names{rule, "SELECT 1"}));
   EXPECT_EQ(TextsOf("CREATE FUNCTION begin() RETURNS int AS 'x'; END").size(), 2u);
+  EXPECT_EQ(TextsOf("CREATE FUNCTION f(begin atomic) RETURNS int AS 'x'; LISTEN c; END").size(), 3u);
   EXPECT_EQ(TextsOf("CREATE TABLE t (begin int, atomic int); END").size(), 2u);
+}
+
+// In a routine END ends the body only where a statement could begin.
+TEST(ExamineTest, EndAndCaseMayBeColumns) {
+  for (const char* body :
+       {"", "SELECT 1 end;", "SELECT 1 case;", "SELECT 1 AS case; SELECT t.end;", "SELECT CASE WHEN a THEN atomic END;",
+        "SELECT begin atomic FROM t;", "; ;"}) {
+    const std::string function = std::string("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC ") + body + " END";
+    EXPECT_EQ(TextsOf(function + "; LISTEN c"), (Names{function, "LISTEN c"}));
+  }
 }
 
 TEST(ExamineTest, FlagsAreOfTheStatementAlone) {
@@ -421,6 +462,14 @@ TEST(ExamineTest, WhatIsSet) {
               {"SET SCHEMA 's'", SqlKind::kSet, {"search_path"}},
               {"SET SESSION AUTHORIZATION u", SqlKind::kSet, {"session_authorization"}},
               {"SET SESSION SESSION AUTHORIZATION DEFAULT", SqlKind::kReset, {"session_authorization"}},
+              {"SET SESSION SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+               SqlKind::kSet,
+               {"default_transaction_isolation", "default_transaction_read_only", "default_transaction_deferrable"}},
+              {"SET SESSION characteristics.x = 1", SqlKind::kSet, {"characteristics.x"}},
+              {"SET session FROM CURRENT", SqlKind::kSet, {"session"}},
+              {"SET local FROM CURRENT", SqlKind::kSet, {"local"}},
+              {"SET names FROM CURRENT", SqlKind::kSet, {"names"}},
+              {"SET U&\"\\0061pp\".x = 1", SqlKind::kSet, {"app.x"}},
               {"SET XML OPTION DOCUMENT", SqlKind::kSet, {"xmloption"}},
               {"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
                SqlKind::kSet,
@@ -449,6 +498,7 @@ TEST(ExamineTest, WhatIsNamed) {
               {"EXPLAIN (ANALYZE, FORMAT json) EXECUTE p(1)", SqlKind::kExecute, {"p"}},
               {"EXPLAIN CREATE TABLE execute AS EXECUTE p", SqlKind::kExecute, {"p"}},
               {"CREATE TABLE t (execute) AS EXECUTE p", SqlKind::kExecute, {"p"}},
+              {"CREATE TABLE s.as AS EXECUTE p", SqlKind::kExecute, {"p"}},
               {"CREATE TABLE t (a int)", SqlKind::kOther, {}},
               {"EXPLAIN SELECT 1", SqlKind::kOther, {}},
               {"DEALLOCATE p", SqlKind::kDeallocate, {"p"}},
@@ -490,7 +540,9 @@ TEST(ExamineTest, WhatSetConfigSets) {
        {"SELECT set_config(name, '', false) FROM t", "SELECT set_config('a' || 'b', '', false)",
         "SELECT set_config($1::text || 'b', '', false)", "SELECT set_config(lower($1), '', false)",
         "SELECT set_config(E'a\\x62', '', false)", "SELECT set_config()", "SELECT set_config($99999999999, '', false)",
-        "SELECT set_config(CAST($1 AS text), '', false)"}) {
+        "SELECT set_config(CAST($1 AS text), '', false)", "SELECT set_config('ab'::varchar(1), '', false)",
+        "SELECT set_config('ab'::char, '', false)", "SELECT set_config('ab'::\"char\", '', false)",
+        "SELECT set_config('a'::text COLLATE \"C\" || b, '', false)"}) {
     const SqlStatement statement = Only(unknown);
     EXPECT_TRUE(statement.set_config_unknown) << unknown;
     EXPECT_TRUE(statement.set_config_names.empty() && statement.set_config_parameters.empty()) << unknown;
