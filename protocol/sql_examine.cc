@@ -99,8 +99,7 @@ SqlKind ReadAssignment(TokenCursor& cursor, SqlStatement& statement) {
 
 // The forms of SET that name no parameter but have one. False when it is none of them.
 bool ReadSpokenSet(TokenCursor& cursor, SqlStatement& statement) {
-  const SqlToken next = cursor.Peek();
-  if (next.Is('=') || next.Is('.') || IsWord(next, "to")) return false;
+  if (IsBehindParameter(cursor.Peek())) return false;
   const auto found = [&](std::string_view parameter, SqlKind kind) {
     statement.names = {std::string(parameter)};
     statement.kind = kind;
@@ -116,6 +115,12 @@ bool ReadSpokenSet(TokenCursor& cursor, SqlStatement& statement) {
   }
   if (cursor.Skip("role")) return found("role", cursor.IsAtEnd() ? SqlKind::kOther : SqlKind::kSet);
   if (cursor.Skip("schema")) return found("search_path", cursor.IsAtEnd() ? SqlKind::kOther : SqlKind::kSet);
+  TokenCursor ahead = cursor;
+  if (ahead.Skip("session", "characteristics") && ahead.Skip("as")) {
+    statement.names = {"default_transaction_isolation", "default_transaction_read_only", "default_transaction_deferrable"};
+    statement.kind = SqlKind::kSet;
+    return true;
+  }
   if (cursor.Skip("session", "authorization")) return found("session_authorization", IfDefault(cursor, SqlKind::kSet));
   if (cursor.Skip("xml", "option")) return found("xmloption", cursor.IsAtEnd() ? SqlKind::kOther : SqlKind::kSet);
   return false;
@@ -124,15 +129,8 @@ bool ReadSpokenSet(TokenCursor& cursor, SqlStatement& statement) {
 // Behind SET. What is local to the transaction stays kOther.
 void ReadSet(TokenCursor& cursor, SqlStatement& statement) {
   if ((statement.flags & kSqlSet) == 0) return;
-  if (cursor.Skip("session", "characteristics")) {
-    statement.names = {"default_transaction_isolation", "default_transaction_read_only", "default_transaction_deferrable"};
-    statement.kind = SqlKind::kSet;
-    return;
-  }
   if (ReadSpokenSet(cursor, statement)) return;
-  const SqlToken next = cursor.Peek();
-  const bool is_scope = !next.Is('=') && !next.Is('.') && !IsWord(next, "to");
-  if (is_scope && cursor.Skip("session") && ReadSpokenSet(cursor, statement)) return;
+  if (!IsBehindParameter(cursor.Peek()) && cursor.Skip("session") && ReadSpokenSet(cursor, statement)) return;
   statement.kind = ReadAssignment(cursor, statement);
 }
 

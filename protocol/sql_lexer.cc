@@ -1,5 +1,7 @@
 #include "protocol/sql_lexer.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cstring>
 
 namespace protocol {
@@ -23,19 +25,101 @@ void CutIdentifier(std::string& name) {
   name.resize(size);
 }
 
+// U&"d\0061t\+000061" or U&"d!0061ta" UESCAPE '!'. What PostgreSQL would refuse comes out as something.
+class UnicodeName {
+ public:
+  UnicodeName(std::string_view token, NameRoom& room) : rest_(token.substr(token.find('"') + 1)), room_(room) {
+    const size_t size = SizeBeforeClosing();
+    SqlLexer behind(rest_.substr(std::min(size + 1, rest_.size())), Backslash::kLiteral);
+    behind.Next();
+    const SqlToken escape = behind.Next();
+    if (escape.kind == SqlTokenKind::kString) escape_ = escape.text[escape.text.size() / 2];
+    rest_ = rest_.substr(0, size);
+  }
+
+  std::string_view Read() {
+    while (!rest_.empty() && size_ <= kIdentifierBytesMax) ReadCharacter();
+    return {room_.data(), size_};
+  }
+
+ private:
+  size_t SizeBeforeClosing() const {
+    size_t size = 0;
+    while (size < rest_.size()) {
+      if (rest_[size] != '"') ++size;
+      else if (size + 1 < rest_.size() && rest_[size + 1] == '"') size += 2;
+      else break;
+    }
+    return size;
+  }
+
+  void ReadCharacter() {
+    const char c = rest_.front();
+    rest_.remove_prefix(1);
+    const bool is_doubled = (c == '"' || c == escape_) && !rest_.empty() && rest_.front() == c;
+    if (is_doubled) rest_.remove_prefix(1);
+    if (c != escape_ || is_doubled) {
+      room_[size_++] = c;
+      return;
+    }
+    uint32_t code = ReadCode();
+    if (code >= 0xd800 && code < 0xdc00 && !rest_.empty() && rest_.front() == escape_) {
+      rest_.remove_prefix(1);
+      code = 0x10000 + ((code & 0x3ff) << 10) + (ReadCode() & 0x3ff);
+    }
+    Put(code);
+  }
+
+  // Behind the escape: XXXX or +XXXXXX
+  uint32_t ReadCode() {
+    const bool is_long = !rest_.empty() && rest_.front() == '+';
+    if (is_long) rest_.remove_prefix(1);
+    const std::string_view digits = rest_.substr(0, is_long ? 6 : 4);
+    rest_.remove_prefix(digits.size());
+    uint32_t code = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+    return code;
+  }
+
+  void Put(uint32_t code) {
+    const auto tail = [code](int shift) { return static_cast<char>(0x80 | (code >> shift & 0x3f)); };
+    if (code < 0x80) {
+      room_[size_++] = static_cast<char>(code);
+    } else if (code < 0x800) {
+      room_[size_++] = static_cast<char>(0xc0 | code >> 6);
+    } else if (code < 0x10000) {
+      room_[size_++] = static_cast<char>(0xe0 | code >> 12);
+      room_[size_++] = tail(6);
+    } else {
+      room_[size_++] = static_cast<char>(0xf0 | (code >> 18 & 7));
+      room_[size_++] = tail(12);
+      room_[size_++] = tail(6);
+    }
+    if (code >= 0x80) room_[size_++] = tail(0);
+  }
+
+  std::string_view rest_;
+  NameRoom& room_;
+  size_t size_ = 0;
+  char escape_ = '\\';
+};
+
 }  // namespace
 
-std::string_view InsideQuotes(const SqlToken& quoted_name) {
-  std::string_view inside = quoted_name.text;
-  inside.remove_prefix(inside.find('"') + 1);
+std::string_view InsideQuotes(const SqlToken& quoted_name, NameRoom& room) {
+  if (quoted_name.text.front() != '"') return UnicodeName(quoted_name.text, room).Read();
+  std::string_view inside = quoted_name.text.substr(1);
   if (!inside.empty() && inside.back() == '"') inside.remove_suffix(1);
   return inside;
 }
 
 std::string IdentifierOf(const SqlToken& token) {
   std::string name;
-  if (token.kind == SqlTokenKind::kQuotedName) {
-    const std::string_view inside = InsideQuotes(token);
+  NameRoom room;
+  if (token.kind == SqlTokenKind::kQuotedName && token.text.front() != '"') {
+    name = InsideQuotes(token, room);
+  } else if (token.kind == SqlTokenKind::kQuotedName) {
+    const std::string_view inside = InsideQuotes(token, room);
     for (size_t i = 0; i < inside.size(); ++i) {
       name += inside[i];
       if (inside[i] == '"') ++i;  // the second of a doubled quote
@@ -143,6 +227,18 @@ SqlToken SqlLexer::ReadDollar(const char* dollar) const {
   return Until(SqlTokenKind::kOther, dollar, dollar + 1);
 }
 
+// [UESCAPE '.'], which belongs to the U&"..." before it. Reads no further U&"...", so that many of them cost no square.
+const char* SqlLexer::SkipUescape(const char* closed) const {
+  const char* word = SkipSpaceAndComments(closed);
+  const char* behind = SkipWhile(word, end_, kWordPart);
+  if (!EqualsLower(std::string_view(word, static_cast<size_t>(behind - word)), "uescape")) return closed;
+  const char* escape = SkipSpaceAndComments(behind);
+  if (escape == end_ || (*escape != '\'' && *escape != '$' && LowerAscii(*escape) != 'e')) return closed;
+  SqlLexer ahead = *this;
+  ahead.MoveTo(escape);
+  return ahead.Next().kind == SqlTokenKind::kString ? ahead.position() : closed;
+}
+
 SqlToken SqlLexer::ReadWord(const char* begin) const {
   const char* end = SkipWhile(begin, end_, kWordPart);
   if (end - begin != 1) return Until(SqlTokenKind::kWord, begin, end);
@@ -150,7 +246,9 @@ SqlToken SqlLexer::ReadWord(const char* begin) const {
   const bool is_prefix = letter == 'e' || letter == 'b' || letter == 'x' || letter == 'n';
   if (is_prefix && end < end_ && *end == '\'') return Until(SqlTokenKind::kString, begin, SkipString(end, letter));
   if (letter == 'u' && StartsAt(end, '&', '\'')) return Until(SqlTokenKind::kString, begin, SkipString(end + 1, 0));
-  if (letter == 'u' && StartsAt(end, '&', '"')) return Until(SqlTokenKind::kQuotedName, begin, SkipQuotedName(end + 1));
+  if (letter == 'u' && StartsAt(end, '&', '"')) {
+    return Until(SqlTokenKind::kQuotedName, begin, SkipUescape(SkipQuotedName(end + 1)));
+  }
   return Until(SqlTokenKind::kWord, begin, end);
 }
 

@@ -25,7 +25,7 @@ inline constexpr size_t kIdentifierBytesMax = 63;  // NAMEDATALEN - 1
 enum class SqlTokenKind : uint8_t {
   kEnd,
   kWord,        // a keyword or an identifier without quotes
-  kQuotedName,  // "..." or U&"..."
+  kQuotedName,  // "..." or U&"..." [UESCAPE '.']
   kString,      // '...' with its prefix (E, B, X, N, U&), or $tag$...$tag$
   kParameter,   // $1
   kNumber,
@@ -54,10 +54,12 @@ inline bool EqualsLower(std::string_view text, std::string_view lower) {
 inline bool IsWord(const SqlToken& token, std::string_view lower) {
   return token.kind == SqlTokenKind::kWord && EqualsLower(token.text, lower);
 }
-// The identifier that a name token stands for: folded or unquoted, cut at kIdentifierBytesMax. U& escapes stay as they are.
+// The identifier that a name token stands for: folded, unquoted or unescaped, cut at kIdentifierBytesMax.
 std::string IdentifierOf(const SqlToken& token);
-// Between the quotes, doubled ones still doubled; a name's without "U&".
-std::string_view InsideQuotes(const SqlToken& quoted_name);
+// Room for a name and for one more character, by which it is seen to be too long.
+using NameRoom = std::array<char, kIdentifierBytesMax + 4>;
+// Between the quotes, doubled ones still doubled; a U&"..." is unescaped into `room`, in UTF-8.
+std::string_view InsideQuotes(const SqlToken& quoted_name, NameRoom& room);
 
 enum SqlCharacter : uint8_t { kWordStart = 1, kWordPart = 2, kDigit = 4, kSpace = 8 };
 constexpr std::array<uint8_t, 256> MakeSqlCharacters() {
@@ -102,6 +104,7 @@ class SqlLexer {
   const char* SkipEscaping(const char* quote) const;
   const char* ContinuedAt(const char* closed) const;
   const char* FindClosingTag(const char* dollar, const char* body) const;
+  const char* SkipUescape(const char* closed) const;
   SqlToken ReadWord(const char* begin) const;
   SqlToken Until(SqlTokenKind kind, const char* begin, const char* end) const {
     return {kind, std::string_view(begin, static_cast<size_t>(end - begin))};

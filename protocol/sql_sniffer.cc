@@ -100,6 +100,8 @@ class PlainStatement {
   }
 
   const char* SkipQuotedName(const char* quote) {
+    // what a U&"..." stands for is for the lexer
+    if (quote - floor_ >= 2 && quote[-1] == '&' && IsAfter(quote - 1, 'u')) return nullptr;
     floor_ = SkipToClosing(quote);
     const size_t size = static_cast<size_t>(floor_ - quote);
     return size > 2 && IsTellingName(std::string_view(quote + 1, size - 2)) ? nullptr : floor_;

@@ -38,11 +38,21 @@ bool IsTempSchemaName(std::string_view name) {
 }
 
 bool IsTempSchema(const SqlToken& token) {
-  if (token.kind == SqlTokenKind::kQuotedName) return IsTempSchemaName(InsideQuotes(token));
+  NameRoom room;
+  if (token.kind == SqlTokenKind::kQuotedName) return IsTempSchemaName(InsideQuotes(token, room));
   return token.kind == SqlTokenKind::kWord && IsTempSchemaName(token.text);
 }
 
 bool IsTempWord(const SqlToken& token) { return IsWord(token, "temp") || IsWord(token, "temporary"); }
+
+// What may stand behind the INTO x of a SELECT: its end or a word that is no name without quotes.
+bool IsBehindInto(const SqlToken& token) {
+  if (token.kind == SqlTokenKind::kEnd || token.Is(';') || token.Is(')')) return true;
+  constexpr std::array<std::string_view, 13> kClauses = {"except",    "fetch", "for",    "from",  "group", "having",
+                                                         "intersect", "limit", "offset", "order", "union", "where",
+                                                         "window"};
+  return std::ranges::any_of(kClauses, [&token](std::string_view clause) { return IsWord(token, clause); });
+}
 
 bool IsPrefixOf(std::string_view text, std::string_view word) {
   return !text.empty() && EqualsLower(text, word.substr(0, text.size()));
@@ -64,30 +74,41 @@ class ArgumentReader {
  public:
   explicit ArgumentReader(const SqlLexer& lexer) : lexer_(lexer) {}
 
-  // What the next argument is when it is one token, casts aside; else kEnd.
+  // What the next argument is when it is one token, harmless casts aside; else kEnd.
   SqlToken Read() {
     const SqlToken argument = Next();
     if (IsStop()) return {};
-    bool is_single = true;
-    bool is_cast = false;
-    int depth = argument.Is('(') || argument.Is('[') ? 1 : 0;
-    for (Next(); depth > 0 || !IsStop(); Next()) {
-      if (IsAtEnd()) return {};
-      if (token_.Is('(') || token_.Is('[')) ++depth;
-      if (token_.Is(')') || token_.Is(']')) --depth;
-      is_cast |= token_.Is(':');
-      is_single &= is_cast && IsOfType(token_);
+    if (argument.Is('(') || argument.Is('[')) return SkipRest(1);
+    for (Next(); SkipCast();) {
     }
-    return is_single ? argument : SqlToken{};
+    if (IsAtEnd()) return {};
+    return IsStop() ? argument : SkipRest(0);
   }
   const SqlToken& stop() const { return token_; }  // the "," or ")" behind the argument
 
  private:
   bool IsStop() const { return token_.Is(',') || token_.Is(')') || IsAtEnd(); }
   bool IsAtEnd() const { return token_.kind == SqlTokenKind::kEnd || token_.Is(';'); }
-  static bool IsOfType(const SqlToken& token) {
-    return token.IsName() || token.kind == SqlTokenKind::kNumber ||
-           (token.kind == SqlTokenKind::kOther && std::string_view(":.,()[]").find(token.text[0]) != std::string_view::npos);
+  // A cast to another type may change the value, as to "char", or hide that the argument goes on: 't'::bool AND f()
+  static bool KeepsValue(const SqlToken& type) {
+    return IsWord(type, "text") || IsWord(type, "varchar") || IsWord(type, "bool") || IsWord(type, "boolean");
+  }
+  bool SkipCast() {
+    if (!token_.Is(':') || !Next().Is(':')) return false;
+    if (IsWord(Next(), "pg_catalog") && Next().Is('.')) Next();
+    if (!KeepsValue(token_)) return false;
+    Next();
+    return true;
+  }
+  // To the argument's end; `depth` parentheses are open.
+  SqlToken SkipRest(int depth) {
+    if (depth > 0) Next();
+    for (; depth > 0 || !IsStop(); Next()) {
+      if (IsAtEnd()) return {};
+      if (token_.Is('(') || token_.Is('[')) ++depth;
+      if (token_.Is(')') || token_.Is(']')) --depth;
+    }
+    return {};
   }
   const SqlToken& Next() {
     token_ = lexer_.Next();
@@ -115,6 +136,7 @@ class StatementReader {
   bool Advance();
   void NoteCall();
   void NoteInto();
+  static SqlToken BehindName(SqlLexer& ahead, SqlToken token);
   SqlToken Peek() const { return SqlLexer(lexer_).Next(); }
 
   void ReadVerb(SqlVerb verb);
@@ -136,15 +158,15 @@ class StatementReader {
   SqlToken before_;
   SqlFlags flags_ = 0;
   bool is_at_end_ = false;
-  int open_ = 0;    // parentheses of a CREATE
-  int bodies_ = 0;  // BEGIN ATOMIC, and each CASE in it
+  int open_ = 0;  // parentheses of a CREATE
+  const char* body_ = nullptr;  // the ATOMIC of BEGIN ATOMIC, until its END
 };
 
 // To the statement's next token; false, and token_ stays, when there is none.
 bool StatementReader::Advance() {
   if (is_at_end_) return false;
   const SqlToken next = lexer_.Next();
-  if (next.kind == SqlTokenKind::kEnd || (next.Is(';') && open_ == 0 && bodies_ == 0)) {
+  if (next.kind == SqlTokenKind::kEnd || (next.Is(';') && open_ == 0 && body_ == nullptr)) {
     is_at_end_ = true;
     return false;
   }
@@ -162,13 +184,29 @@ void StatementReader::NoteCall() {
   flags_ |= flags == kSqlSet && ReadSetConfig(lexer_).is_local ? SqlFlags{kSqlSetLocal} : flags;
 }
 
-// SELECT ... INTO [LOCAL|GLOBAL] TEMP x, INTO [TABLE] pg_temp.x; but a table may be called temp: INSERT INTO temp
+// SELECT ... INTO [LOCAL|GLOBAL] TEMP [TABLE] x, INTO ... pg_temp.x; but a table may be called temp: INSERT INTO temp
 void StatementReader::NoteInto() {
-  if (IsWord(before_, "insert") || IsWord(before_, "merge")) return;
   SqlLexer ahead = lexer_;
   SqlToken token = ahead.Next();
-  if (IsWord(token, "local") || IsWord(token, "global") || IsWord(token, "table")) token = ahead.Next();
-  if (IsTempWord(token) || (IsTempSchema(token) && ahead.Next().Is('.'))) flags_ |= kSqlTemp;
+  for (const std::string_view word : {"local", "global", "unlogged", "table"}) {
+    if (IsWord(token, word)) token = ahead.Next();
+  }
+  const bool is_temp = IsTempWord(token);
+  if (!is_temp && !IsTempSchema(token)) return;
+  token = ahead.Next();
+  if (is_temp ? !token.IsName() || IsBehindInto(token) : !token.Is('.')) return;
+  // These two may be the name of a column: SELECT insert INTO TEMP x
+  const bool may_be_verb = IsWord(before_, "insert") || IsWord(before_, "merge");
+  if (may_be_verb && !IsBehindInto(BehindName(ahead, token))) return;
+  flags_ |= kSqlTemp;
+}
+
+// `token`: the "." or the first name behind TEMP, which may be TABLE.
+SqlToken StatementReader::BehindName(SqlLexer& ahead, SqlToken token) {
+  if (IsWord(token, "table")) token = ahead.Next();
+  if (token.IsName()) token = ahead.Next();
+  while (token.Is('.') && ahead.Next().IsName()) token = ahead.Next();
+  return token;
 }
 
 bool StatementReader::SkipWord(std::string_view word) { return IsWord(Peek(), word) && Advance(); }
@@ -212,12 +250,7 @@ void StatementReader::ReadRollback() {
   if (!IsWord(Peek(), "to")) flags_ |= kSqlEnd;
 }
 
-// These words may also be a parameter's name, or its first part: SET local.x = 1
-bool StatementReader::SkipSetWord(std::string_view word) {
-  if (!SkipWord(word)) return false;
-  const SqlToken next = Peek();
-  return !next.Is('.') && !next.Is('=') && !IsWord(next, "to");
-}
+bool StatementReader::SkipSetWord(std::string_view word) { return SkipWord(word) && !IsBehindParameter(Peek()); }
 
 void StatementReader::ReadSet() {
   const bool is_local = SkipSetWord("local");
@@ -275,24 +308,21 @@ void StatementReader::ReadCreatedBody(bool is_table, bool is_routine) {
       open_ = std::max(0, open_ - 1);
     } else if (token_.Is('.') && IsTempSchema(before_)) {
       flags_ |= kSqlTemp;
-    } else if (is_table && is_before_as && open_ == 0 && IsWord(before_, "as")) {
+    } else if (is_table && is_before_as && open_ == 0 && IsWord(token_, "as") && !before_.Is('.')) {
       is_before_as = false;
-      if (IsWord(token_, "execute")) flags_ |= kSqlExecute;
+      if (IsWord(Peek(), "execute")) flags_ |= kSqlExecute;
     } else if (is_routine) {
       NoteCreatedRoutine();
     }
   }
 }
 
-// CREATE FUNCTION ... BEGIN ATOMIC ...; ...; END. After AS or "." these words are the names of columns.
+// CREATE FUNCTION ... BEGIN ATOMIC ...; ...; END. The END of a CASE, or of a column, stands in a statement, not behind one.
 void StatementReader::NoteCreatedRoutine() {
-  if (IsWord(before_, "as") || before_.Is('.')) return;
-  if (bodies_ == 0) {
-    if (IsWord(token_, "atomic") && IsWord(before_, "begin")) bodies_ = 1;
-  } else if (IsWord(token_, "case")) {
-    ++bodies_;
-  } else if (IsWord(token_, "end")) {
-    --bodies_;
+  if (body_ == nullptr) {
+    if (open_ == 0 && IsWord(token_, "atomic") && IsWord(before_, "begin")) body_ = token_.begin();
+  } else if (IsWord(token_, "end") && (before_.Is(';') || before_.begin() == body_)) {
+    body_ = nullptr;
   }
 }
 
@@ -307,12 +337,17 @@ SqlVerb FindVerb(const SqlToken& first) {
 }
 
 SqlFlags FlagsOfCall(const SqlToken& name) {
+  NameRoom room;
   const bool is_quoted = name.kind == SqlTokenKind::kQuotedName;
-  const std::string_view text = is_quoted ? InsideQuotes(name) : name.text;
+  const std::string_view text = is_quoted ? InsideQuotes(name, room) : name.text;
   for (const Call& call : kCalls) {
     if (is_quoted ? text == call.function : EqualsLower(text, call.function)) return call.flags;
   }
   return 0;
+}
+
+bool IsBehindParameter(const SqlToken& next) {
+  return next.Is('.') || next.Is('=') || IsWord(next, "to") || IsWord(next, "from");
 }
 
 bool IsTellingName(std::string_view name) {

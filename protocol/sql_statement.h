@@ -81,8 +81,11 @@ StatementRead ReadStatement(SqlLexer& lexer, const SqlToken& first, SqlVerb verb
 // The flags a call of this function raises; 0 for nearly all. For set_config: kSqlSet.
 SqlFlags FlagsOfCall(const SqlToken& name);
 
+// Whether what stands before is a parameter's name, or its first part, though it may be a word of SET: SET local.x = 1
+bool IsBehindParameter(const SqlToken& next);
+
 struct SetConfigCall {
-  SqlToken name;  // the first argument without its casts, or kEnd when it is not one literal or parameter
+  SqlToken name;  // the first argument without casts to text, or kEnd when it is not one literal or parameter
   bool is_local = false;  // the third argument is literally true
 };
 // `arguments`: the lexer behind the "(". Reads no further than to another set_config: what is behind it counts as not known.

@@ -11,7 +11,7 @@ packages_for() {
   case $1 in
     build) echo g++ cmake ninja-build pkg-config libevent-dev libssl-dev libpq-dev libtomlplusplus-dev prometheus-cpp-dev \
       libspdlog-dev libfmt-dev libcli11-dev libexpected-dev libsystemd-dev libidn-dev zlib1g-dev ;;
-    gtest) echo libgtest-dev libgmock-dev librapidcheck-dev ;;
+    gtest) echo libgtest-dev libgmock-dev librapidcheck-dev libpg-query-dev nlohmann-json3-dev ;;
     test) echo postgresql-15 curl openssl python3 python3-psycopg2 ;;
     sanitize) echo clang libclang-rt-14-dev llvm ;;
     bench) echo pgbouncer valgrind strace libbenchmark-dev ;;

@@ -12,7 +12,7 @@ rc::Gen<std::string> SqlText() {
   const auto piece = rc::gen::element<std::string>(
       "SET ", "LOCAL ", "BEGIN", "ATOMIC", "END", "CASE", "AS", "CREATE ", "FUNCTION ", "TABLE ", "TEMP ", "INTO ",
       "INSERT ", "pg_temp", "EXECUTE ", "EXPLAIN ", "SELECT ", "set_config", "currval", "pg_advisory_lock",
-      "\"set_config\"", "(", ")", ";", ",", ".", "::", "'", "''", "\"", "\\", "E'", "e", "x'", "U&'", "U&\"", "$", "$$",
+      "\"set_config\"", "(", ")", ";", ",", ".", "::", "'", "''", "\"", "\\", "E'", "e", "x'", "U&'", "U&\"", "UESCAPE ", "005f", "$", "$$",
       "$a$", "$1", "1", "a", "\n", " ", " ", "--", "/*", "*/", "/", "-", "*", "true", "\xc3\xa9", "mp", "f", "v");
   return rc::gen::map(rc::gen::container<std::vector<std::string>>(piece), [](const std::vector<std::string>& pieces) {
     std::string text;

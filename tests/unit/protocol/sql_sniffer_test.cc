@@ -152,6 +152,17 @@ TEST(SniffTest, SetConfigIsLocalOnlyWhenItSaysSo) {
          {"INSERT INTO t SELECT set_config('x', 'y', false)", kSqlSet}});
 }
 
+// A cast is not the end of the argument, and to another type it may change the value.
+TEST(SniffTest, ACastOfTrueIsTrueOnlyWhenNothingFollows) {
+  Check({{"SELECT set_config('x', 'y', true::bool)", kSqlSetLocal},
+         {"SELECT set_config('x', 'y', 't'::text::pg_catalog.bool)", kSqlSetLocal},
+         {"SELECT set_config('x', 'y', true::bool AND false)", kSqlSet},
+         {"SELECT set_config('x', 'y', true::bool IS NULL)", kSqlSet},
+         {"SELECT set_config('x', 'y', true::bool IN (f(1), false))", kSqlSet},
+         {"SELECT set_config('x', 'y', 't'::mine)", kSqlSet},
+         {"SELECT set_config('x', 'y', 'true'::varchar(1))", kSqlSet}});
+}
+
 TEST(SniffTest, PreparedStatements) {
   Check({{"PREPARE p AS SELECT 1", kSqlPrepare},
          {"PREPARE p (int) AS SELECT $1", kSqlPrepare},
@@ -163,6 +174,7 @@ TEST(SniffTest, PreparedStatements) {
          {"EXPLAIN SELECT execute FROM t", 0},
          {"CREATE TABLE t AS EXECUTE p", kSqlExecute | kSqlDdl},
          {"CREATE TEMP TABLE t (a, b) AS EXECUTE p(1)", kSqlExecute | kSqlTemp},
+         {"CREATE TABLE s.as AS EXECUTE p", kSqlExecute | kSqlDdl},
          {"CREATE TABLE t AS SELECT 1 AS execute", kSqlDdl},
          {"CREATE TRIGGER g BEFORE INSERT ON t EXECUTE FUNCTION f()", kSqlDdl},
          {"CREATE TRIGGER g BEFORE INSERT ON t EXECUTE PROCEDURE f()", kSqlDdl},
@@ -194,11 +206,29 @@ TEST(SniffTest, TemporaryThings) {
          {"EXPLAIN ANALYZE CREATE TEMP TABLE x AS SELECT 1", kSqlTemp},
          {"SELECT 1 INTO x", 0},
          {"SELECT 1 INTO \"temp\"", 0},
+         {"SELECT 1 INTO temp FROM t", 0},
+         {"SELECT 1 INTO temporary", 0},
          {"SELECT temp, template, pg_temp FROM t", 0},
          {"SELECT * FROM pg_temp.x", 0},
          {"DROP TABLE x", kSqlTempEnd | kSqlDdl},
          {"ALTER TABLE x ADD y int", kSqlDdl},
          {"CREATE INDEX ON t (a)", kSqlDdl}});
+}
+
+// Both are names that a column may have.
+TEST(SniffTest, InsertAndMergeBeforeIntoMayBeColumns) {
+  Check({{"SELECT insert INTO TEMP x FROM t", kSqlTemp},
+         {"SELECT 1 AS insert INTO TEMP TABLE x", kSqlTemp},
+         {"SELECT t.merge INTO pg_temp.x FROM t", kSqlTemp},
+         {"SELECT t.insert INTO TABLE pg_temp.x", kSqlTemp},
+         {"SELECT 1 AS insert INTO TEMP values", kSqlTemp},
+         {"INSERT INTO temp SELECT 1", 0},
+         {"INSERT INTO temp SELECT .5 FROM t", 0},
+         {"INSERT INTO temp DEFAULT VALUES", 0},
+         {"INSERT INTO temp OVERRIDING USER VALUE SELECT 1", 0},
+         {"INSERT INTO pg_temp.x SELECT 1", 0},
+         {"MERGE INTO temp t USING s ON true WHEN MATCHED THEN DELETE", 0},
+         {"MERGE INTO pg_temp.x AS t USING s ON true WHEN MATCHED THEN DELETE", 0}});
 }
 
 TEST(SniffTest, TheRestOfTheSession) {
@@ -268,6 +298,31 @@ TEST(SniffTest, StringsHide) {
          {"SELECT'x';BEGIN", kSqlBegin | kSqlSeveral}});
 }
 
+TEST(SniffTest, UnicodeNamesAreUnescaped) {
+  for (const Backslash backslash : {Backslash::kLiteral, Backslash::kEscapes}) {
+    const auto flags = [backslash](const char* sql) { return FlagsOf(sql, backslash); };
+    EXPECT_EQ(flags("SELECT U&\"set\\005fconfig\"('x', 'y', false)"), kSqlSet);
+    EXPECT_EQ(flags("SELECT a, u&\"last\\+000076al\" ()"), kSqlSequence);
+    EXPECT_EQ(flags("SELECT U&\"set!005fconfig\" /* \" */ uescape --\n'!'('x', 'y', false)"), kSqlSet);
+    EXPECT_EQ(flags("SELECT U&\"set\\005fconfig\" UESCAPE '!'('x')"), 0u);
+    EXPECT_EQ(flags("SELECT U&\"LAST\\0056AL\"()"), 0u);
+    EXPECT_EQ(flags("CREATE TABLE U&\"pg\\005ftemp\".x (a int)"), kSqlTemp | kSqlDdl);
+    EXPECT_EQ(flags("SELECT U&\"a\\\\\"\"; BEGIN\"; BEGIN"), kSqlBegin | kSqlSeveral);
+    EXPECT_EQ(flags("SELECT U&\"a\", uescape, '!'; BEGIN"), kSqlBegin | kSqlSeveral);
+    EXPECT_EQ(flags("SELECT U&\"a\\"), 0u);
+    EXPECT_EQ(flags("SELECT U&\"a\\00"), 0u);
+    EXPECT_EQ(flags("SELECT U&\"a\\+\" UESCAPE '"), 0u);
+    EXPECT_EQ(flags("SELECT U&\"lastval\" UESCAPE '' ()"), kSqlSequence);
+  }
+}
+
+// Up to PostgreSQL 14.
+TEST(SniffTest, AWordMayFollowANumberAtOnce) {
+  Check({{"SELECT 1INTO TEMP x", kSqlTemp},
+         {"SELECT 1INTO/**/temp x", kSqlTemp},
+         {"SELECT 1lastval()", kSqlSequence}});
+}
+
 TEST(SniffTest, DollarQuotesHide) {
   Check({{"SELECT $$; BEGIN$$", 0},
          {"SELECT $a$; $$ $b$ BEGIN $a$", 0},
@@ -305,6 +360,9 @@ TEST(SniffTest, EndlessWordsAndCallsAreRead) {
   std::string calls = "SELECT ";
   for (int i = 0; i < 100'000; ++i) calls += "set_config(";
   EXPECT_EQ(FlagsOf(calls), kSqlSet);
+  std::string names = "SELECT ";
+  for (int i = 0; i < 100'000; ++i) names += i % 2 == 0 ? "U&\"a\"" : "U&\"a\"uescape ";
+  EXPECT_EQ(FlagsOf(names), 0u);
 }
 
 // --- statements
@@ -327,7 +385,18 @@ TEST(ExamineTest, ACreateHoldsStatements) {
   const char* rule = "CREATE RULE r AS ON INSERT TO t DO ALSO (DELETE FROM a; DELETE FROM b)";
   EXPECT_EQ(TextsOf(std::string(rule) + "; SELECT 1"), (Names{rule, "SELECT 1"}));
   EXPECT_EQ(TextsOf("CREATE FUNCTION begin() RETURNS int AS 'x'; END").size(), 2u);
+  EXPECT_EQ(TextsOf("CREATE FUNCTION f(begin atomic) RETURNS int AS 'x'; LISTEN c; END").size(), 3u);
   EXPECT_EQ(TextsOf("CREATE TABLE t (begin int, atomic int); END").size(), 2u);
+}
+
+// In a routine END ends the body only where a statement could begin.
+TEST(ExamineTest, EndAndCaseMayBeColumns) {
+  for (const char* body :
+       {"", "SELECT 1 end;", "SELECT 1 case;", "SELECT 1 AS case; SELECT t.end;", "SELECT CASE WHEN a THEN atomic END;",
+        "SELECT begin atomic FROM t;", "; ;"}) {
+    const std::string function = std::string("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC ") + body + " END";
+    EXPECT_EQ(TextsOf(function + "; LISTEN c"), (Names{function, "LISTEN c"}));
+  }
 }
 
 TEST(ExamineTest, FlagsAreOfTheStatementAlone) {
@@ -393,6 +462,14 @@ TEST(ExamineTest, WhatIsSet) {
               {"SET SCHEMA 's'", SqlKind::kSet, {"search_path"}},
               {"SET SESSION AUTHORIZATION u", SqlKind::kSet, {"session_authorization"}},
               {"SET SESSION SESSION AUTHORIZATION DEFAULT", SqlKind::kReset, {"session_authorization"}},
+              {"SET SESSION SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+               SqlKind::kSet,
+               {"default_transaction_isolation", "default_transaction_read_only", "default_transaction_deferrable"}},
+              {"SET SESSION characteristics.x = 1", SqlKind::kSet, {"characteristics.x"}},
+              {"SET session FROM CURRENT", SqlKind::kSet, {"session"}},
+              {"SET local FROM CURRENT", SqlKind::kSet, {"local"}},
+              {"SET names FROM CURRENT", SqlKind::kSet, {"names"}},
+              {"SET U&\"\\0061pp\".x = 1", SqlKind::kSet, {"app.x"}},
               {"SET XML OPTION DOCUMENT", SqlKind::kSet, {"xmloption"}},
               {"SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
                SqlKind::kSet,
@@ -421,6 +498,7 @@ TEST(ExamineTest, WhatIsNamed) {
               {"EXPLAIN (ANALYZE, FORMAT json) EXECUTE p(1)", SqlKind::kExecute, {"p"}},
               {"EXPLAIN CREATE TABLE execute AS EXECUTE p", SqlKind::kExecute, {"p"}},
               {"CREATE TABLE t (execute) AS EXECUTE p", SqlKind::kExecute, {"p"}},
+              {"CREATE TABLE s.as AS EXECUTE p", SqlKind::kExecute, {"p"}},
               {"CREATE TABLE t (a int)", SqlKind::kOther, {}},
               {"EXPLAIN SELECT 1", SqlKind::kOther, {}},
               {"DEALLOCATE p", SqlKind::kDeallocate, {"p"}},
@@ -430,6 +508,9 @@ TEST(ExamineTest, WhatIsNamed) {
               {"DEALLOCATE ALL", SqlKind::kDeallocateAll, {}},
               {"DEALLOCATE PREPARE ALL", SqlKind::kDeallocateAll, {}},
               {"LISTEN C", SqlKind::kListen, {"c"}},
+              {"LISTEN U&\"d\\0061t\\+000061\"", SqlKind::kListen, {"data"}},
+              {"LISTEN U&\"d!0061!!\"\"\" UESCAPE '!'", SqlKind::kListen, {"da!\""}},
+              {"LISTEN U&\"\\d83d\\de00\\00e9\\20ac\"", SqlKind::kListen, {"\xf0\x9f\x98\x80\xc3\xa9\xe2\x82\xac"}},
               {"UNLISTEN c", SqlKind::kUnlisten, {"c"}},
               {"UNLISTEN *", SqlKind::kUnlistenAll, {}},
               {"LISTEN", SqlKind::kOther, {}}});
@@ -443,6 +524,8 @@ TEST(ExamineTest, NamesAreCutLikePostgreSqlDoes) {
   const std::string short_of(62, 'a');
   EXPECT_EQ(Only("LISTEN " + short_of + "\xc3\xa9").names, Names{short_of});
   EXPECT_EQ(Only("SET " + full + "b." + full + "c = 1").names, Names{full + "." + full});
+  EXPECT_EQ(Only("LISTEN U&\"" + short_of + "\\0061b\"").names, Names{full});
+  EXPECT_EQ(Only("LISTEN U&\"" + short_of + "\\+01f600b\"").names, Names{short_of});
 }
 
 TEST(ExamineTest, WhatSetConfigSets) {
@@ -457,7 +540,9 @@ TEST(ExamineTest, WhatSetConfigSets) {
        {"SELECT set_config(name, '', false) FROM t", "SELECT set_config('a' || 'b', '', false)",
         "SELECT set_config($1::text || 'b', '', false)", "SELECT set_config(lower($1), '', false)",
         "SELECT set_config(E'a\\x62', '', false)", "SELECT set_config()", "SELECT set_config($99999999999, '', false)",
-        "SELECT set_config(CAST($1 AS text), '', false)"}) {
+        "SELECT set_config(CAST($1 AS text), '', false)", "SELECT set_config('ab'::varchar(1), '', false)",
+        "SELECT set_config('ab'::char, '', false)", "SELECT set_config('ab'::\"char\", '', false)",
+        "SELECT set_config('a'::text COLLATE \"C\" || b, '', false)"}) {
     const SqlStatement statement = Only(unknown);
     EXPECT_TRUE(statement.set_config_unknown) << unknown;
     EXPECT_TRUE(statement.set_config_names.empty() && statement.set_config_parameters.empty()) << unknown;
