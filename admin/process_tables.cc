@@ -159,6 +159,21 @@ std::vector<Row> DnsHostRows(const proxy::Snapshot& snapshot) {
   return rows;
 }
 
+Columns HostColumns() {
+  return {{"host", kText}, {"state", kText}, {"connections", kInt4}, {"connecting", kInt4}, {"failures", kInt8}, {"down_ms", kInt8},
+          {"retry_ms", kInt8}, {"last_error", kText}};
+}
+
+std::vector<Row> HostRows(const proxy::Snapshot& snapshot) {
+  const auto optional = [](const std::optional<int64_t>& number) { return number ? std::optional(std::to_string(*number)) : std::nullopt; };
+  std::vector<Row> rows;
+  for (const proxy::HostRow& host : snapshot.hosts) {
+    rows.push_back(MakeRow(Printable(host.host), std::string(host.state), std::to_string(host.connections), std::to_string(host.attempts),
+                           std::to_string(host.failures), optional(host.down_ms), optional(host.retry_ms), Printable(host.last_error)));
+  }
+  return rows;
+}
+
 Columns DnsZoneColumns() { return {{"zonename", kText}, {"serial", kInt8}, {"count", kInt4}}; }
 
 Columns PeerColumns() { return {{"peer_id", kInt4}, {"host", kText}, {"port", kInt4}, {"pool_size", kInt4}}; }

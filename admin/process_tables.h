@@ -1,4 +1,4 @@
-// SHOW LISTS, CONFIG, STATE, ERRORS, MEM, VERSION, DNS_HOSTS, DNS_ZONES, PEERS and PEER_POOLS: what the process itself is.
+// SHOW LISTS, CONFIG, STATE, ERRORS, MEM, VERSION, HOSTS, DNS_HOSTS, DNS_ZONES, PEERS and PEER_POOLS: what the process itself is.
 //
 // What: PgBouncer 1.25's columns, ours at the end. ERRORS is ours: what pgweir has said to clients since its start, by the
 // stable name of protocol/error_catalog.h; the console's own errors are not counted. MEM counts objects of a kind at the size of
@@ -18,6 +18,7 @@ Columns ErrorColumns();
 Columns MemColumns();
 Columns VersionColumns();
 Columns DnsHostColumns();
+Columns HostColumns();
 Columns DnsZoneColumns();
 Columns PeerColumns();
 Columns PeerPoolColumns();
@@ -28,5 +29,6 @@ std::vector<Row> StateRows(const Facts& facts);
 std::vector<Row> ErrorRows(const proxy::Snapshot& snapshot);
 std::vector<Row> MemRows(const proxy::Snapshot& snapshot);
 std::vector<Row> DnsHostRows(const proxy::Snapshot& snapshot);
+std::vector<Row> HostRows(const proxy::Snapshot& snapshot);
 
 }  // namespace admin

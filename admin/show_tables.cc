@@ -220,6 +220,7 @@ constexpr std::array kTables = {
     TableOf{kShowErrors, kTotals, ErrorColumns, RowsOf<ErrorRows>},
     TableOf{kShowMem, kTotals, MemColumns, RowsOf<MemRows>},
     TableOf{kShowDnsHosts, kTotals, DnsHostColumns, RowsOf<DnsHostRows>},
+    TableOf{kShowHosts, kTotals, HostColumns, RowsOf<HostRows>},
     TableOf{kShowDnsZones, std::nullopt, DnsZoneColumns, NoRows},
     TableOf{kShowPeers, std::nullopt, PeerColumns, NoRows},
     TableOf{kShowPeerPools, std::nullopt, PeerPoolColumns, NoRows},

@@ -31,6 +31,7 @@ constexpr std::array kVerbs = {
     Verb{kShowState, "SHOW STATE", "SHOW", kStats, Argument::kNone, "SHOW STATE"},
     Verb{kShowErrors, "SHOW ERRORS", "SHOW", kStats, Argument::kNone, "SHOW ERRORS"},
     Verb{kShowMem, "SHOW MEM", "SHOW", kStats, Argument::kNone, "SHOW MEM"},
+    Verb{kShowHosts, "SHOW HOSTS", "SHOW", kStats, Argument::kNone, "SHOW HOSTS"},
     Verb{kShowDnsHosts, "SHOW DNS_HOSTS", "SHOW", kStats, Argument::kNone, "SHOW DNS_HOSTS"},
     Verb{kShowDnsZones, "SHOW DNS_ZONES", "SHOW", kStats, Argument::kNone, "SHOW DNS_ZONES"},
     Verb{kShowPeers, "SHOW PEERS", "SHOW", kStats, Argument::kNone, "SHOW PEERS"},

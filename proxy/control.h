@@ -111,6 +111,16 @@ struct NameRow {
   std::vector<std::string> addresses;
 };
 
+// A server host, as all pools together know it.
+struct HostRow {
+  std::string host;  // "name:port"
+  std::string_view state;
+  int connections = 0, attempts = 0;
+  uint64_t failures = 0;
+  std::optional<int64_t> down_ms, retry_ms;  // while it is down
+  std::string last_error;
+};
+
 struct Snapshot {
   std::vector<ClientRow> clients;  // only when asked for
   std::vector<ServerRow> servers;  // only when asked for
@@ -119,6 +129,7 @@ struct Snapshot {
   std::vector<UserRow> users;
   std::vector<WorkerRow> workers;
   std::vector<NameRow> names;
+  std::vector<HostRow> hosts;
 };
 
 enum class Collecting : uint8_t { kTotals, kClients, kServers, kEverything };

@@ -52,6 +52,7 @@ void ListeningConnection::OnDialed(DialedServer opened) {
   dial_.reset();
   socket_ = std::move(opened.socket);
   socket_->HandTo(*this);
+  place_at_host_ = std::move(opened.place);
   process_id_ = opened.process_id;
   state_ = State::kOpen;
   if (opened.derived_keys) pool_->RememberDerivedKeys(*opened.derived_keys);
@@ -206,6 +207,7 @@ void ListeningConnection::End(Closed how, std::string cause) {
   dial_.reset();
   socket_.reset();
   place_.reset();  // only after the socket
+  place_at_host_.Leave();
   handler_.OnClosed(how, cause);
 }
 

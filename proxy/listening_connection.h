@@ -95,6 +95,7 @@ class ListeningConnection final : public SocketHandler {
   std::optional<ConnectionPlace> place_;
   Handler& handler_;
   State state_ = State::kDialing;
+  Hosts::Place place_at_host_;
   std::unique_ptr<ServerDial> dial_;  // only while dialing
   std::unique_ptr<Socket> socket_;
   uint32_t process_id_ = 0;

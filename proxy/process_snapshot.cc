@@ -33,6 +33,7 @@ void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
         for (auto& [name, seconds_left, addresses] : shared_->resolver.Names()) {
           gathering->snapshot.names.push_back({std::move(name), seconds_left, std::move(addresses)});
         }
+        gathering->snapshot.hosts = shared_->hosts.Rows();
         if (what == Collecting::kTotals || what == Collecting::kClients) gathering->snapshot.servers.clear();
         std::sort(gathering->snapshot.workers.begin(), gathering->snapshot.workers.end(),
                   [](const WorkerRow& a, const WorkerRow& b) { return a.number < b.number; });

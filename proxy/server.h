@@ -208,6 +208,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   std::unique_ptr<Timer> deadline_;  // cleaning, closing
   WallTime connect_time_, request_time_;
 
+  Hosts::Place place_;                // among the connections of its host
   std::unique_ptr<ServerDial> dial_;  // only while connecting
   SocketAddress peer_;
   std::string peer_host_;

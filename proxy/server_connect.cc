@@ -6,7 +6,7 @@
 namespace proxy {
 
 void Server::Connect() {
-  const DialRoom room{worker_->loop(), worker_->shared().resolver, worker_->shared().helpers};
+  const DialRoom room{worker_->loop(), worker_->shared().resolver, worker_->shared().helpers, worker_->shared().hosts};
   DialOptions options{pool_->Target(), worker_->runtime().server_tls, worker_->keep_alive()};
   dial_ = std::make_unique<ServerDial>(room, std::move(options), [this](tl::expected<DialedServer, pool::OpenFailure> opened) {
     if (opened) OnDialed(std::move(*opened));
@@ -21,6 +21,7 @@ void Server::OnDialed(DialedServer opened) {
   socket_->HandTo(*this);
   peer_ = opened.peer;
   peer_host_ = std::move(opened.peer_host);
+  place_ = std::move(opened.place);
   tls_ = std::move(opened.tls);
   tls_description_ = std::move(opened.tls_description);
   process_id_ = opened.process_id;

@@ -48,6 +48,14 @@ std::string ServerDial::Where() const {
 
 void ServerDial::TryHost() {
   if (host_ >= options_.target.hosts.size()) return NoHostLeft();
+  Hosts::Answer answer = room_.hosts.Ask(Where());
+  if (!answer.place) {
+    last_cause_ = std::move(answer.why);
+    ++host_;
+    return TryHost();
+  }
+  place_ = std::move(answer.place);
+  answered_ = false;
   state_ = State::kLookup;
   const conf::Host host = options_.target.hosts[host_];  // a copy: the answer may be the end of this dial
   room_.resolver.Resolve(host, room_.loop, [this, alive = std::weak_ptr(alive_)](Resolved found) {
@@ -58,8 +66,7 @@ void ServerDial::TryHost() {
 void ServerDial::OnResolved(Resolved answer) {
   if (answer.addresses.empty()) {
     last_cause_ = Where() + ": " + (answer.error.empty() ? "no address" : answer.error);
-    ++host_;
-    return TryHost();
+    return EndHost();
   }
   addresses_ = std::move(answer.addresses);
   address_ = 0;
@@ -67,10 +74,7 @@ void ServerDial::OnResolved(Resolved answer) {
 }
 
 void ServerDial::TryNextAddress() {
-  if (address_ >= addresses_.size()) {
-    ++host_;
-    return TryHost();
-  }
+  if (address_ >= addresses_.size()) return EndHost();
   const size_t left = addresses_.size() - address_ + (options_.target.hosts.size() - 1 - host_);
   attempt_.Start((deadline_at_ - Now()) / static_cast<int>(std::max<size_t>(left, 1)));
   peer_ = addresses_[address_];
@@ -81,6 +85,13 @@ void ServerDial::TryNextAddress() {
   TuneTcp(fd, options_.keep_alive);
   socket_ = std::make_unique<Socket>(room_.loop, fd, *this);
   socket_->WatchConnect();
+}
+
+void ServerDial::EndHost() {
+  if (answered_) place_.Answered();
+  else place_.Failed(last_cause_);
+  ++host_;
+  TryHost();
 }
 
 // --- one attempt ---------------------------------------------------------------------------------------------------------
@@ -209,6 +220,8 @@ void ServerDial::DeriveKeys() {
 void ServerDial::Succeed() {
   DialedServer server;
   server.socket = std::move(socket_);
+  place_.Open();
+  server.place = std::move(place_);
   server.peer = peer_;
   server.peer_host = options_.target.hosts[host_].name;
   server.where = Where();
@@ -243,6 +256,7 @@ void ServerDial::AttemptFailed(std::string cause, std::string server_error) {
     }
     // Starting up, shutting down, full: it will pass. The waiters stay for it.
     const bool passes = fields.sqlstate == "57P03" || fields.sqlstate == "53300" || fields.sqlstate == "57P01";
+    answered_ = !passes || fields.sqlstate == "53300";  // full, but it lives
     last_error_ = passes ? "" : std::move(server_error);
   }
   plain_refused_ = false;
@@ -257,6 +271,7 @@ void ServerDial::NoHostLeft() {
 }
 
 void ServerDial::Fail(pool::OpenFailure failure) {
+  place_.Failed(failure.cause);  // its time was up; else there is none by now
   socket_.reset();
   deadline_.Stop();
   attempt_.Stop();

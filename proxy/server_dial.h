@@ -11,7 +11,7 @@
 //   handshake   OpenSSL                         login; failure -> the next address
 //   login       the server, or helper threads   done; a refusal or failure -> the next address
 //
-// Each attempt gets its share of the time that is left, so that a black hole does not eat the time of the hosts behind it.
+// A host that is known to be down is passed over, with its cause (hosts.h). Each attempt gets its share of the time that is left, so that a black hole does not eat the time of the hosts behind it.
 // Threads: one loop. Ownership: its owner's; it may be deleted at any time, inside `done` too (the last thing it does): lookups
 // and hashes that come back later find nobody. Limits: a login message is at most kLoginMessageBytesMax.
 #pragma once
@@ -27,6 +27,7 @@
 #include "protocol/session_settings.h"
 #include "proxy/backend_pool.h"
 #include "proxy/helper_threads.h"
+#include "proxy/hosts.h"
 #include "proxy/resolver.h"
 #include "proxy/socket.h"
 
@@ -39,6 +40,7 @@ struct DialRoom {
   EventLoop& loop;
   Resolver& resolver;
   HelperThreads& helpers;
+  Hosts& hosts;
 };
 
 struct DialOptions {
@@ -49,6 +51,7 @@ struct DialOptions {
 
 struct DialedServer {
   std::unique_ptr<Socket> socket;  // reading; call HandTo before the turn ends
+  Hosts::Place place;              // kept while the connection lives
   SocketAddress peer;              // the one that the connection was really made to
   std::string peer_host;
   std::string where;                      // "host:port", for the log
@@ -79,6 +82,7 @@ class ServerDial final : public SocketHandler {
   enum class State : uint8_t { kLookup, kConnecting, kTlsAnswer, kTlsHandshake, kLogin };
 
   void TryHost();
+  void EndHost();
   void OnResolved(Resolved answer);
   void TryNextAddress();
   void OnConnected();
@@ -108,6 +112,8 @@ class ServerDial final : public SocketHandler {
   std::shared_ptr<protocol::ServerLogin> login_;  // one per attempt; hashing threads ask whether theirs is still alive
   pool::TimePoint started_{}, deadline_at_{};
   std::string last_cause_, last_error_;
+  Hosts::Place place_;     // at the host that is being tried
+  bool answered_ = false;  // by that host, with a refusal
   bool plain_refused_ = false;  // server_tls_sslmode = allow: in clear was refused, now with TLS
   Timer deadline_, attempt_;
   const std::shared_ptr<const int> alive_ = std::make_shared<const int>(0);  // lookups ask it

@@ -29,7 +29,7 @@ void VerifierCache::Put(const std::string& user, const std::string& secret, cons
 }
 
 Shared::Shared(uint32_t worker_count, uint64_t seed, EventLoop& control)
-    : control_loop(control), pools(worker_count, seed), process_secret(RandomBytes(32)) {}
+    : control_loop(control), hosts(seed), pools(worker_count, seed), process_secret(RandomBytes(32)) {}
 
 Shared::~Shared() {
   helpers.Stop();  // their tasks post to the workers
@@ -100,7 +100,7 @@ std::unique_ptr<NotificationHub> MakeNotificationHub(Shared& shared, uint64_t se
     pool->Tick(Now(), orders);
     shared.CarryOut(static_cast<BackendPool&>(*pool), orders, nullptr);
   };
-  return std::make_unique<NotificationHub>(DialRoom{home.loop(), shared.resolver, shared.helpers}, std::move(seams), seed);
+  return std::make_unique<NotificationHub>(DialRoom{home.loop(), shared.resolver, shared.helpers, shared.hosts}, std::move(seams), seed);
 }
 
 }  // namespace proxy

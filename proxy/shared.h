@@ -17,6 +17,7 @@
 #include "proxy/control.h"
 #include "proxy/event_loop.h"
 #include "proxy/helper_threads.h"
+#include "proxy/hosts.h"
 #include "proxy/pool_directory.h"
 #include "proxy/resolver.h"
 #include "proxy/tls.h"
@@ -55,6 +56,7 @@ struct Shared {
   EventLoop& control_loop;
   HelperThreads helpers;
   Resolver resolver{helpers};
+  Hosts hosts;
   PoolDirectory pools;
   CancelRegistry cancels;
   VerifierCache verifiers;

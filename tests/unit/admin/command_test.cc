@@ -17,7 +17,7 @@ const std::set<VerbId> kStatsVerbs = {
     VerbId::kShowTotals,  VerbId::kShowLists,   VerbId::kShowConfig,        VerbId::kShowState,
     VerbId::kShowVersion, VerbId::kShowHelp,    VerbId::kShowDriverSetting, VerbId::kSetDriverSetting,
     VerbId::kShowPins,    VerbId::kShowSockets, VerbId::kShowActiveSockets, VerbId::kShowHolders,
-    VerbId::kShowWaiters, VerbId::kShowErrors,  VerbId::kShowMem,           VerbId::kShowDnsHosts,
+    VerbId::kShowWaiters, VerbId::kShowErrors,  VerbId::kShowMem,           VerbId::kShowDnsHosts, VerbId::kShowHosts,
     VerbId::kShowDnsZones, VerbId::kShowPeers,  VerbId::kShowPeerPools,     VerbId::kSelect,
     VerbId::kTransaction};
 

@@ -72,6 +72,7 @@ const Expected kExpected[] = {
      "idle_in_transaction:i request_time:t pins:t"},
     {"SHOW WAITERS", "",
      "database:t pool_user:t place:i client_id:i user:t application_name:t addr:t port:i since:t wait:i wait_us:i"},
+    {"SHOW HOSTS", "", "host:t state:t connections:i connecting:i failures:q down_ms:q retry_ms:q last_error:t"},
     {"RELOAD DRY RUN", "", "change:t"},
     {"SELECT host, port FROM databases", "host:t port:i", ""},
     {"SELECT count(*) FROM pools", "count:q", ""},
@@ -309,6 +310,12 @@ TEST_F(ShowTables, HoldersTheLongestFirst) {
   EXPECT_EQ(Written(Show("SHOW HOLDERS").rows),
             "shop|app|3|13|4711|||0|2023-11-14 22:13:12 UTC|8|7|idle in transaction|1|2023-11-14 22:13:20 UTC|temp_table|\n"
             "shop|app|1|11|~|||0|2023-11-14 22:13:15 UTC|5|7|active|0|2023-11-14 22:13:20 UTC|~|\n");
+}
+
+TEST_F(ShowTables, HostsSayWhatIsOpenAndWhatIsWrong) {
+  control_.snapshot.hosts = {{.host = "db1:5432", .state = "up", .connections = 7, .attempts = 1},
+                             {.host = "db2:5432", .state = "down", .failures = 4, .down_ms = 1500, .retry_ms = 20, .last_error = "db2:5432: no route"}};
+  EXPECT_EQ(Written(Show("SHOW HOSTS").rows), "db1:5432|up|7|1|0|~|~||\ndb2:5432|down|0|0|4|1500|20|db2:5432: no route|\n");
 }
 
 TEST_F(ShowTables, WaitersHaveTheirPlaceInTheQueueOfTheirPool) {

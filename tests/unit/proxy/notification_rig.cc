@@ -40,7 +40,7 @@ void LoopThread::Await() {
 
 NotificationRig::NotificationRig(int port, Caps caps) : pool_(PoolFor(port, caps)) {
   for (auto& worker : workers_) worker = std::make_unique<LoopThread>();
-  const DialRoom room{workers_[0]->loop(), resolver_, helpers_};
+  const DialRoom room{workers_[0]->loop(), resolver_, helpers_, hosts_};
   hub_ = std::make_unique<NotificationHub>(room, Seams(), 7);
 }
 

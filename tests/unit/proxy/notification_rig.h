@@ -91,6 +91,7 @@ class NotificationRig {
   std::array<std::unique_ptr<LoopThread>, kWorkers> workers_;
   HelperThreads helpers_;
   Resolver resolver_{helpers_};
+  Hosts hosts_{1};
   std::unique_ptr<NotificationHub> hub_;
 };
 

@@ -32,7 +32,7 @@ class ServerDialTest : public LoopTest, private SocketHandler {
   }
   static conf::Host At(const FakeServer& server) { return {"127.0.0.1", static_cast<uint16_t>(server.port())}; }
   void Start(DialOptions options) {
-    dial_ = std::make_unique<ServerDial>(DialRoom{loop_, resolver_, helpers_}, std::move(options), [this](Answer answer) {
+    dial_ = std::make_unique<ServerDial>(DialRoom{loop_, resolver_, helpers_, hosts_}, std::move(options), [this](Answer answer) {
       dial_.reset();  // allowed inside the call
       ++answers_;
       answer_.emplace(std::move(answer));
@@ -47,6 +47,7 @@ class ServerDialTest : public LoopTest, private SocketHandler {
 
   HelperThreads helpers_;
   Resolver resolver_{helpers_};
+  Hosts hosts_{1};
   std::unique_ptr<ServerDial> dial_;
   std::optional<Answer> answer_;
   int answers_ = 0, readable_ = 0;
