@@ -62,7 +62,7 @@ void AuthConnection::OnReadable() {
   const IoResult result = socket_->Read(buffer.data(), buffer.size());
   if (result.status == IoStatus::kEof || result.status == IoStatus::kError) {
     const bool has_said_why = reader_ && reader_->answer().kind == protocol::AuthQueryAnswer::Kind::kFailed;
-    return has_said_why ? End(Closed::kLost, reader_->answer().remark) : Lost("the server closed the connection");
+    return Lost(has_said_why ? reader_->answer().remark : "the server closed the connection");
   }
   input_.append(buffer.data(), result.bytes);
   ReadMessages();

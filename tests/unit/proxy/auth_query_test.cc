@@ -161,6 +161,32 @@ TEST_F(AuthQueryTest, AnEndInTheMiddleIsNoAnswer) {
   EXPECT_EQ(server.accepted(), 1);
 }
 
+// The server's end of a connection that had rested and our next question cross on the way.
+TEST_F(AuthQueryTest, AConnectionThatEndsAtItsSecondQuestionIsReplacedOnce) {
+  for (const bool says_why : {false, true}) {
+    FakeServer server([&](FakeConnection& connection) {
+      int questions = 0;
+      while (const auto message = connection.Receive()) {
+        if (message->type != 'S') continue;
+        if (++questions > 1) {
+          if (says_why) connection.Send(test_support::ErrorResponse("FATAL", "57P01", "terminating connection"));
+          return;
+        }
+        connection.Send(test_support::RowDescription({"a", "b"}) + test_support::DataRow({"anna", "s"}) +
+                        test_support::CommandComplete("SELECT 1") + test_support::ReadyForQuery('I'));
+      }
+    });
+    Make(server.port(), "auth_query_cache_age = 0\n");
+    for (int i = 0; i < 2; ++i) {
+      LookUp("anna");
+      ASSERT_TRUE(UntilAnswered());
+      EXPECT_EQ(answers_.back().kind, Kind::kFound);
+    }
+    EXPECT_EQ(server.accepted(), 2);
+    auth_query_.reset();
+  }
+}
+
 TEST_F(AuthQueryTest, GarbageIsNoAnswer) {
   for (const std::string& garbage : {test_support::CopyDone(), std::string("\0\0\0\0\0", 5), test_support::DataRow({"anna", "x"}),
                                      test_support::ReadyForQuery('T'), test_support::ReadyForQuery('I') + test_support::ReadyForQuery('I')}) {
