@@ -229,6 +229,7 @@ void Client::BeginExchange(std::optional<protocol::ScramVerifier> derived) {
   options.random = RandomBytes(protocol::kLoginRandomBytes);
   options.process_secret = worker_.shared().process_secret;
   options.scram_iterations = login_->runtime->config->global.scram_iterations;
+  if (const TlsStream* tls = socket_->tls()) options.channel_binding = tls->ServerEndPoint();
   login_->exchange = std::make_shared<protocol::ClientLogin>(std::move(options));
   std::string out;
   const auto step = login_->exchange->Start(out);
