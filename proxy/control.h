@@ -119,6 +119,7 @@ struct Snapshot {
   std::vector<UserRow> users;
   std::vector<WorkerRow> workers;
   std::vector<NameRow> names;
+  uint64_t auth_queries = 0;  // asked since the start
 };
 
 enum class Collecting : uint8_t { kTotals, kClients, kServers, kEverything };

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "proxy/auth_query.h"
 #include "proxy/process.h"
 #include "proxy/worker.h"
 
@@ -33,6 +34,7 @@ void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
         for (auto& [name, seconds_left, addresses] : shared_->resolver.Names()) {
           gathering->snapshot.names.push_back({std::move(name), seconds_left, std::move(addresses)});
         }
+        gathering->snapshot.auth_queries = shared_->auth_query->asked();
         if (what == Collecting::kTotals || what == Collecting::kClients) gathering->snapshot.servers.clear();
         std::sort(gathering->snapshot.workers.begin(), gathering->snapshot.workers.end(),
                   [](const WorkerRow& a, const WorkerRow& b) { return a.number < b.number; });
