@@ -114,6 +114,8 @@ void AddWorkers(std::vector<MetricFamily>& out, const proxy::Snapshot& snapshot,
   per_worker("pgweir_worker_servers", "Server connections of a worker.", MetricType::Gauge, &WorkerRow::servers);
   per_worker("pgweir_worker_turns_total", "Turns of a worker's event loop.", MetricType::Counter, &WorkerRow::turns);
 
+  Family(out, "pgweir_auth_queries_total", "Users that were looked up in PostgreSQL by auth_query.", MetricType::Counter)
+      .Add({}, Value(snapshot.auth_queries));
   Family errors(out, "pgweir_errors_total",
                 "Errors that pgweir itself said to clients, by their name in the catalogue.", MetricType::Counter);
   for (size_t code = 0; code < static_cast<size_t>(protocol::ErrorCode::kCount_); ++code) {

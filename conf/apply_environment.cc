@@ -110,7 +110,7 @@ void ApplyDatabaseUrl(Draft& draft) {
     draft.MarkRefused(kSomeDatabase);
     return;
   }
-  if (url->dbname == "pgweir" || url->dbname == "pgbouncer") {
+  if (IsConsoleName(url->dbname)) {
     draft.Add(found->origin, "names the database '" + url->dbname +
                                  "', which is reserved for the console; use a configuration file with another name and dbname");
     draft.MarkRefused(kSomeDatabase);

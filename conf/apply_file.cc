@@ -108,7 +108,7 @@ class FileApplier {
   }
 
   void ApplyDatabase(const Section& section) {
-    if (section.name == "pgweir" || section.name == "pgbouncer") {
+    if (IsConsoleName(section.name)) {
       draft_.Add(At(section.line),
                  "database name '" + section.name + "' is reserved for the console; choose another and set dbname");
       draft_.MarkRefused(kSomeDatabase);

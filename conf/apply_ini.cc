@@ -151,7 +151,7 @@ class IniApplier {
   }
 
   void ApplyDatabase(const IniEntry& entry) {
-    if (entry.key == "pgweir" || entry.key == "pgbouncer") {
+    if (IsConsoleName(entry.key)) {
       draft_.MarkRefused(kSomeDatabase);
       return draft_.Add(At(entry), "database name '" + entry.key +
                                        "' is reserved for the console; choose another and set dbname");

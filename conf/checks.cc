@@ -193,8 +193,22 @@ class Checker {
     }
   }
 
+  // auth_dbname is a database of ours: its host and dbname say where that is.
+  void CheckLookup(const std::string& place, const Address& key) {
+    if (place.empty() || config_.FindDatabase(place) != nullptr || draft_.WasRefused(kSomeDatabase)) return;
+    draft_.Add(draft_.OriginOf(key), "auth_dbname " + Quoted(place) + " is not a database of this configuration; add a section for it");
+  }
+
+  bool AnyLookup() const {
+    return !config_.global.auth.user.empty() ||
+           std::any_of(config_.databases.begin(), config_.databases.end(), [](const auto& item) { return !item.second.auth.user.empty(); });
+  }
+
   void CheckAuthentication() {
     if (!draft_.WasRefused("auth_type")) CheckIdentities();
+    CheckLookup(config_.global.auth.dbname, GlobalKey("auth_dbname"));
+    for (const auto& [name, database] : config_.databases) CheckLookup(database.auth.dbname, {"databases", name, "auth_dbname"});
+    if (AnyLookup() || draft_.WasRefused("auth_user")) return;
     if (!NeedsSecrets() || !config_.global.auth_file.empty()) return;
     if (AnyRefused({"auth_type", "auth_file", "password", "password_file", kSomeDatabase})) return;
     const bool any_secret = std::any_of(config_.user_list.begin(), config_.user_list.end(),
@@ -202,7 +216,7 @@ class Checker {
     if (any_secret) return;
     draft_.Add(draft_.OriginOf(GlobalKey("auth_type")),
                "nobody could log in: auth_type = \"" + std::string(Name(config_.global.auth_type)) +
-                   "\" needs secrets; set auth_file, " +
+                   "\" needs secrets; set auth_file or auth_user, " +
                    (IsIniFile(draft_.options().file) ? "" : "or password in a section such as [users.app], ") +
                    "or a password in DATABASE_URL");
   }

@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "conf/address_range.h"
+#include "conf/auth_lookup.h"
 #include "conf/session_state.h"
+#include "conf/tls_settings.h"
 
 namespace conf {
 
@@ -30,13 +32,11 @@ enum class PoolMode : uint8_t { kSession, kTransaction, kStatement };
 enum class QueueFlow : uint8_t { kUser, kApplication, kAddress };  // what is fair to what while clients wait
 // kHba and kAny stand in auth_type only, kReject in auth_hba_file only.
 enum class AuthType : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kAny, kHba, kReject };
-enum class TlsMode : uint8_t { kDisable, kAllow, kPrefer, kRequire, kVerifyCa, kVerifyFull };
 enum class LogFormat : uint8_t { kText, kJson };
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
 std::string_view Name(PoolMode);  // "session", "transaction", "statement": the words SHOW prints
 std::string_view Name(AuthType);
-std::string_view Name(TlsMode);
 
 // A password or key. Wiped when destroyed; has no operator<<, so that a log line cannot print it by accident.
 class Secret {
@@ -54,17 +54,6 @@ class Secret {
 
  private:
   std::string value_;
-};
-
-struct TlsSettings {
-  TlsMode mode = TlsMode::kDisable;
-  std::string key_file, cert_file, ca_file;
-  std::string protocols = "secure";  // secure = tlsv1.2,tlsv1.3; all = every version OpenSSL still has; or a list
-  std::string ciphers = "default";   // TLS up to 1.2, OpenSSL's syntax
-  std::string tls13_ciphers;         // TLS 1.3 suites, empty = OpenSSL's default
-  std::string dheparams = "auto";    // client side only: auto, none or a file
-  std::string ecdhcurve = "auto";    // client side only: auto, none or a group list
-  friend bool operator==(const TlsSettings&, const TlsSettings&) = default;
 };
 
 // Where a server is: host[:port] over TCP, or a Unix socket when path is set.
@@ -108,6 +97,7 @@ struct Database {
   std::string dbname;         // on the server; empty = the name the client asked for
   std::string user;           // forced user on the server; empty = the client's own
   Secret password;            // of the forced user
+  AuthKeys auth;              // empty = the global one
   std::string client_encoding, datestyle, timezone, application_name;  // sent at server login when set
   std::optional<int> max_db_connections;         // servers, over all users of this database
   std::optional<int> max_db_client_connections;  // clients, over all users of this database
@@ -169,6 +159,8 @@ struct Global {
   // authentication
   AuthType auth_type = AuthType::kScramSha256;
   std::string auth_file, auth_hba_file, auth_ident_file;  // paths, relative to the folder of the configuration file
+  AuthKeys auth{.query = std::string(kAuthQuery)};
+  Duration auth_query_cache_age{60'000'000};
   int scram_iterations = 4096;
   std::vector<std::string> admin_users, stats_users;
   std::vector<std::string> reject_users;

@@ -8,7 +8,9 @@ namespace {
 using enum IniFate;
 using enum IniReading;
 
-constexpr std::string_view kNoLookup = "pgweir has no auth_query yet; list the users and their secrets in auth_file";
+constexpr std::string_view kOwnLookup =
+    "it runs on connections of its own beside the pools, with search_path = pg_catalog, \"$user\", public; each login asks, unless "
+    "auth_query_cache_age is given in TOML or by -s";
 constexpr std::string_view kOwnBuffers = "pgweir sizes its buffers by itself";
 constexpr std::string_view kOneProcess = "one pgweir process uses every CPU: start one, not several on one port";
 constexpr std::string_view kOwnNames = "pgweir keeps an address for 15 s, and asks anew at RECONNECT and RELOAD";
@@ -109,14 +111,13 @@ std::vector<IniKey> GlobalTable() {
       {"auth_hba_file", kMapped, kText, "",
        "a malformed line is a mistake, and nothing is loaded; PgBouncer skips it, and lets in whom it would have rejected"},
       {"auth_ident_file", kMapped, kText, "", "a malformed line is a mistake, and nothing is loaded"},
-      {"auth_user", kRefused, kText, "", kNoLookup},
-      {"auth_dbname", kRefused, kText, "", kNoLookup},
+      {"auth_user", kMapped, kText, "", kOwnLookup},
+      {"auth_dbname", kMapped},
       {"auth_ldap_options", kRefused, kText, "",
        "pgweir has no LDAP logins yet; list the users and their secrets in auth_file"},
-      {"auth_query", kRefused, kText,
+      {"auth_query", kMapped, kText,
        "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM pg_authid WHERE rolname=$1 AND "
-       "rolcanlogin",
-       kNoLookup},
+       "rolcanlogin"},
       {"scram_iterations", kMapped, kInteger, "4096"},
       {"admin_users", kMapped},
       {"stats_users", kMapped},
@@ -159,9 +160,9 @@ std::vector<IniKey> DatabaseTable() {
       {"port", kMapped, kInteger},
       {"user", kMapped},
       {"password", kMapped},
-      {"auth_user", kRefused, kText, "", kNoLookup},
-      {"auth_query", kRefused, kText, "", kNoLookup},
-      {"auth_dbname", kRefused, kText, "", kNoLookup},
+      {"auth_user", kMapped},
+      {"auth_query", kMapped},
+      {"auth_dbname", kMapped},
       {"pool_size", kMapped, kInteger},
       {"min_pool_size", kMapped, kInteger},
       {"reserve_pool_size", kMapped, kInteger},

@@ -110,6 +110,7 @@ const Global& IniDefaults() {
       // both tables are constant, and a test walks them
       (void)FindKey(GlobalKeys(), key.Target())->set(defaults, *ReadIniValue(key.reading, key.default_value));
     }
+    defaults.auth_query_cache_age = Duration(0);  // it has no cache
     defaults.keys.max_waiting = defaults.max_client_conn;
     return defaults;
   }();

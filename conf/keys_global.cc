@@ -160,6 +160,14 @@ class GlobalTable {
         "lines as in pg_hba.conf: who may log in from where, and how").file_use = FileUse::kReadable;
     Add("auth_ident_file", TextCodec{.allowed = "a path"}, &Global::auth_ident_file,
         "lines as in pg_ident.conf: which certificate or user of the system may be which user").file_use = FileUse::kReadable;
+    Add("auth_user", ServerNameCodec(), [](auto& global) -> auto& { return global.auth.user; },
+        "who looks up users that are not in auth_file, with auth_query; empty = nobody is looked up");
+    Add("auth_query", AuthQueryCodec(), [](auto& global) -> auto& { return global.auth.query; },
+        "the query of auth_user: $1 is the user, one row of name and secret is the answer");
+    Add("auth_dbname", DatabaseNameCodec(), [](auto& global) -> auto& { return global.auth.dbname; },
+        "the database in which auth_query runs; empty = the one that the client asks for");
+    Add("auth_query_cache_age", Time(Duration(0), std::chrono::hours(24)), &Global::auth_query_cache_age,
+        "a secret that auth_query gave is used again for this time; 0 = each login asks");
     Add("scram_iterations", Count(1, 1'000'000), &Global::scram_iterations,
         "SCRAM iterations for secrets that are kept as plain text");
     Add("admin_users", ListCodec{}, &Global::admin_users, "users who may run every console command");

@@ -55,6 +55,23 @@ inline IntegerCodec Count(int min, int max, std::string_view note = "") {
 inline DurationCodec Time(Duration min = Duration(0), Duration max = kLongest, std::string_view note = "") {
   return {.min = min, .max = max, .note = note};
 }
+inline Parsed<std::string> CheckServerName(std::string text) {
+  constexpr size_t kLongestName = 63;  // NAMEDATALEN - 1: PostgreSQL would cut it silently
+  if (text.size() > kLongestName) return Refuse("must not be longer than 63 bytes, PostgreSQL's limit for a name");
+  return text;
+}
+inline TextCodec ServerNameCodec() { return {.allowed = "a name", .check = CheckServerName}; }
+// "" in a section is the global one.
+inline Parsed<std::string> CheckAuthQuery(std::string text) {
+  if (!text.empty() && text.find("$1") == std::string::npos) return Refuse("must ask for one user: $1 stands for the name");
+  return text;
+}
+inline TextCodec AuthQueryCodec() { return {.allowed = "a query with $1", .check = CheckAuthQuery, .permitted_controls = "\t\r\n"}; }
+inline Parsed<std::string> CheckAuthDatabase(std::string text) {
+  if (IsConsoleName(text)) return Refuse("must be a database with users in it; " + Quoted(text) + " is the console");
+  return text;
+}
+inline TextCodec DatabaseNameCodec() { return {.allowed = "a database", .check = CheckAuthDatabase}; }
 inline WordCodec<PoolMode> PoolModes() {
   return {{{"session", PoolMode::kSession}, {"transaction", PoolMode::kTransaction}, {"statement", PoolMode::kStatement}}};
 }

@@ -6,12 +6,6 @@
 namespace conf {
 namespace {
 
-Parsed<std::string> CheckServerName(std::string text) {
-  constexpr size_t kLongestName = 63;  // NAMEDATALEN - 1: PostgreSQL would cut it silently
-  if (text.size() > kLongestName) return Refuse("must not be longer than 63 bytes, PostgreSQL's limit for a name");
-  return text;
-}
-
 template <typename Section>
 Key<Section> PasswordKey(std::string_view description) {
   auto key = MakeKey<Section>("password", SecretCodec{}, &Section::password, description);
@@ -53,7 +47,7 @@ Key<Database> PortKey() {
 const std::vector<Key<Database>>& DatabaseKeys() {
   static const std::vector<Key<Database>> keys = [] {
     std::vector<Key<Database>> table;
-    const TextCodec name{.allowed = "a name", .check = CheckServerName};
+    const TextCodec name = ServerNameCodec();
     const auto add = [&table](std::string_view key, auto codec, auto field, std::string_view description) {
       table.push_back(MakeKey<Database>(key, codec, field, description));
     };
@@ -64,6 +58,12 @@ const std::vector<Key<Database>>& DatabaseKeys() {
     add("user", name, &Database::user, "log in as this user, whoever the client is");
     table.push_back(PasswordKey<Database>("password of that user"));
     table.push_back(PasswordFileKey<Database>("file that holds the password of that user"));
+    add("auth_user", name, [](auto& database) -> auto& { return database.auth.user; },
+        "instead of the global auth_user");
+    add("auth_query", AuthQueryCodec(), [](auto& database) -> auto& { return database.auth.query; },
+        "instead of the global auth_query");
+    add("auth_dbname", DatabaseNameCodec(), [](auto& database) -> auto& { return database.auth.dbname; },
+        "instead of the global auth_dbname");
     add("client_encoding", TextCodec{}, &Database::client_encoding, "sent at server login when set");
     add("datestyle", TextCodec{}, &Database::datestyle, "sent at server login when set");
     add("timezone", TextCodec{}, &Database::timezone, "sent at server login when set");

@@ -111,8 +111,11 @@ ClientLogin::Step ClientLogin::StartScram(std::string& out) {
     }
   }
   if (!verifier) verifier = MockVerifier(options_.user, options_.process_secret, options_.scram_iterations);
-  scram_.emplace(*verifier, Base64(options_.random.substr(0, kServerNonceRandomBytes)));
-  MessageWriter(out).Begin('R').Int32(kSasl).Text(kScramSha256).Byte(0).End();
+  scram_.emplace(*verifier, Base64(options_.random.substr(0, kServerNonceRandomBytes)), options_.channel_binding);
+  MessageWriter writer(out);
+  writer.Begin('R').Int32(kSasl);
+  if (!options_.channel_binding.empty()) writer.Text(kScramSha256Plus);  // the better one first
+  writer.Text(kScramSha256).Byte(0).End();
   state_ = State::kSaslFirst;
   return Step::kContinue;
 }
@@ -175,12 +178,14 @@ ClientLogin::Step ClientLogin::OnMd5(std::string_view body) {
 ClientLogin::Step ClientLogin::OnSaslFirst(std::string_view body, std::string& out) {
   const size_t name_end = body.find('\0');
   if (name_end == std::string_view::npos) return Malformed("SASL mechanism has no terminator");
-  if (body.substr(0, name_end) != kScramSha256) return Malformed("client chose a SASL mechanism that was not offered");
+  const std::string_view name = body.substr(0, name_end);
+  const bool is_plus = name == kScramSha256Plus && !options_.channel_binding.empty();
+  if (!is_plus && name != kScramSha256) return Malformed("client chose a SASL mechanism that was not offered");
   body.remove_prefix(name_end + 1);
   if (body.size() < 4 || ReadUint32(body.data()) != body.size() - 4) {
     return Malformed("length of the initial SASL response does not fit the message");
   }
-  const auto server_first = scram_->OnClientFirst(body.substr(4));
+  const auto server_first = scram_->OnClientFirst(body.substr(4), is_plus ? ScramMechanism::kPlus : ScramMechanism::kPlain);
   if (!server_first) return Malformed(server_first.error());
   WriteSasl(out, kSaslContinue, *server_first);
   state_ = State::kSaslFinal;

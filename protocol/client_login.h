@@ -1,6 +1,6 @@
 // The login of a client, as a step object: eats the client's authentication messages, emits bytes to send and a verdict.
 //
-// What: trust, password, md5 and SCRAM-SHA-256 against a secret in any of the three forms (plain, md5, SCRAM verifier):
+// What: trust, password, md5 and SCRAM-SHA-256 (-PLUS over TLS, for who can bind the channel) against a secret in any of the three forms (plain, md5, SCRAM verifier):
 //   method \ secret   plain              md5                 SCRAM verifier
 //   password          compare            compare             derive and compare
 //   md5               challenge          challenge           SCRAM is used instead (as PostgreSQL does)
@@ -39,6 +39,7 @@ struct ClientLoginOptions {
   std::string random;          // kLoginRandomBytes of fresh randomness
   std::string process_secret;  // for MockVerifier, the same for the life of the process
   int scram_iterations = 4096;
+  std::string channel_binding;  // tls-server-end-point of the connection; empty = none, SCRAM-SHA-256-PLUS is not offered
 };
 inline constexpr size_t kLoginRandomBytes = 32;
 

@@ -74,6 +74,11 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
      "Retry later, or have an administrator run ENABLE."},
     {kUserNameTooLong, "user_name_too_long", "28000", kFatal, "the user name is too long ({} bytes)",
      "A user name may have at most 127 bytes."},
+    {kLookupDown, "auth_query_down", "57P03", kFatal, "the user cannot be looked up now: server login has been failing",
+     "Retry later; the log of pgweir says why (auth_query_failed)."},
+    // PgBouncer's text.
+    {kLookupFailed, "auth_query_failed", "F0000", kFatal, "bouncer config error (auth_query)",
+     "The log of pgweir says what is wrong (auth_query_failed)."},
     // PostgreSQL's own texts: programs look for them.
     {kNoHbaEntry, "no_hba_entry", "28000", kFatal, "no pg_hba.conf entry for {}", "auth_hba_file of pgweir has no line for it."},
     {kHbaRejected, "hba_rejected", "28000", kFatal, "pg_hba.conf rejects connection for {}", "A line of auth_hba_file of pgweir says so."},

@@ -24,7 +24,7 @@ enum class ErrorCode : uint8_t {
   // login
   kUnknownDatabase, kPasswordFailed, kRejected, kLoginTimeout, kTlsRequired, kClearAfterTls, kNoUserName, kStartupLayout,
   kUnsupportedProtocol, kUnsupportedStartupParameter, kUnsupportedStartupOption, kReplicationUnsupported, kDatabaseDisabled,
-  kUserNameTooLong, kNoHbaEntry, kHbaRejected, kCertificateFailed, kPeerFailed,
+  kUserNameTooLong, kLookupDown, kLookupFailed, kNoHbaEntry, kHbaRejected, kCertificateFailed, kPeerFailed,
   // timeouts
   kQueryTimeout, kTransactionTimeout, kIdleTransactionTimeout, kClientIdleTimeout, kCanceled,
   // life cycle

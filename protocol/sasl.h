@@ -13,7 +13,8 @@
 namespace protocol {
 
 inline constexpr size_t kScramKeyBytes = 32;
-inline constexpr std::string_view kScramSha256 = "SCRAM-SHA-256";
+inline constexpr std::string_view kScramSha256 = "SCRAM-SHA-256", kScramSha256Plus = "SCRAM-SHA-256-PLUS";
+inline constexpr std::string_view kBoundHeader = "p=tls-server-end-point,,";
 
 std::string HmacSha256(std::string_view key, std::string_view message);
 std::string Sha256(std::string_view bytes);

@@ -1,5 +1,9 @@
-// SCRAM-SHA-256 (RFC 5802, RFC 7677), both roles, and md5 passwords (PostgreSQL documentation, "Password Authentication",
+// SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677), both roles, and md5 passwords (PostgreSQL documentation, "Password Authentication",
 // "SASL Authentication"). Bytes in, bytes out: no sockets, no clocks. Randomness is an argument, so tests are exact.
+//
+// Channel binding is tls-server-end-point (RFC 5929): the hash of the server's certificate, which proxy/tls knows, is an
+// argument. Who relays a login from one TLS connection to another one has another certificate, so the proof does not fit there.
+// Who could bind must say so: "y" tells the server that its -PLUS did not arrive, and it refuses, since somebody took it away.
 //
 // Threads: values; PBKDF2 (DeriveKeys) is the only slow part and is called on a helper thread by proxy when it has to be
 // called at all. Compares of proofs and signatures take constant time. Secrets in here are wiped when destroyed.
@@ -63,12 +67,15 @@ bool ConstantTimeEquals(std::string_view a, std::string_view b);
 std::string Base64(std::string_view);
 std::optional<std::string> FromBase64(std::string_view);
 
+enum class ScramMechanism : uint8_t { kPlain, kPlus };
+
 // The server's side of one exchange (toward our clients).
 class ScramServer {
  public:
-  ScramServer(ScramVerifier verifier, std::string server_nonce);
-  // client-first-message -> server-first-message, or why it is malformed
-  tl::expected<std::string, std::string> OnClientFirst(std::string_view message);
+  // channel_binding: of the connection, when -PLUS was offered, else empty.
+  ScramServer(ScramVerifier verifier, std::string server_nonce, std::string channel_binding = "");
+  // client-first-message -> server-first-message, or why it is malformed. `chosen` by the client.
+  tl::expected<std::string, std::string> OnClientFirst(std::string_view message, ScramMechanism chosen = ScramMechanism::kPlain);
   struct Final {
     bool proven = false;
     std::string message;        // server-final-message when proven
@@ -79,17 +86,19 @@ class ScramServer {
 
  private:
   ScramVerifier verifier_;
-  std::string server_nonce_, client_nonce_, client_first_bare_, server_first_, gs2_header_;
+  std::string server_nonce_, channel_binding_, client_nonce_, client_first_bare_, server_first_;
+  std::string bound_;  // the GS2 header, and with -PLUS the binding behind it: what the client must repeat
 };
 
 // The client's side (toward servers).
 class ScramClient {
  public:
-  explicit ScramClient(std::string client_nonce);
+  // channel_binding: of the connection, empty = it has none.
+  explicit ScramClient(std::string client_nonce, std::string channel_binding = "");
   ~ScramClient();
   ScramClient(const ScramClient&) = default;
   ScramClient& operator=(const ScramClient&) = default;
-  std::string First();
+  std::string First(ScramMechanism chosen = ScramMechanism::kPlain);
   // What server-first asked for; then the caller derives or finds keys and calls Final.
   struct Challenge {
     std::string salt;
@@ -101,7 +110,7 @@ class ScramClient {
   tl::expected<bool, std::string> OnServerFinal(std::string_view message);
 
  private:
-  std::string client_nonce_, client_first_bare_, server_first_, combined_nonce_, auth_message_, server_key_;
+  std::string client_nonce_, channel_binding_, bound_, client_first_bare_, server_first_, combined_nonce_, auth_message_, server_key_;
 };
 
 }  // namespace protocol

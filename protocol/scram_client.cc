@@ -19,13 +19,20 @@ std::string Quoted(std::string_view text) {
 
 }  // namespace
 
-ScramClient::ScramClient(std::string client_nonce)
-    : client_nonce_(std::move(client_nonce)), client_first_bare_("n=,r=" + client_nonce_) {}
+ScramClient::ScramClient(std::string client_nonce, std::string channel_binding)
+    : client_nonce_(std::move(client_nonce)),
+      channel_binding_(std::move(channel_binding)),
+      bound_(channel_binding_.empty() ? "n,," : "y,,"),
+      client_first_bare_("n=,r=" + client_nonce_) {}
 
 ScramClient::~ScramClient() { Wipe(server_key_); }
 
 // The name stays empty: PostgreSQL takes the one of the startup packet.
-std::string ScramClient::First() { return "n,," + client_first_bare_; }
+std::string ScramClient::First(ScramMechanism chosen) {
+  if (chosen == ScramMechanism::kPlain) return bound_ + client_first_bare_;
+  bound_ = std::string(kBoundHeader) + channel_binding_;
+  return std::string(kBoundHeader) + client_first_bare_;
+}
 
 tl::expected<ScramClient::Challenge, std::string> ScramClient::OnServerFirst(std::string_view message) {
   if (!server_first_.empty()) return Unexpected("the server's first SCRAM message comes twice");
@@ -53,7 +60,7 @@ tl::expected<ScramClient::Challenge, std::string> ScramClient::OnServerFirst(std
 }
 
 std::string ScramClient::Final(const ScramKeys& keys) {
-  const std::string without_proof = "c=" + Base64("n,,") + ",r=" + combined_nonce_;
+  const std::string without_proof = "c=" + Base64(bound_) + ",r=" + combined_nonce_;
   auth_message_ = client_first_bare_ + "," + server_first_ + "," + without_proof;
   server_key_ = keys.server_key;
   const std::string proof = Xor(keys.client_key, HmacSha256(Sha256(keys.client_key), auth_message_));

@@ -13,11 +13,35 @@ std::optional<std::string> WrongAsAWhole(std::string_view message) {
   return std::nullopt;
 }
 
-// "n,," or "y,,": no channel binding (we offer none), no authorization identity. Moves `rest` behind it.
-tl::expected<std::string, std::string> TakeGs2Header(std::string_view& rest) {
+// What a channel binding flag means beside the mechanism that was chosen; nothing when they fit.
+std::optional<std::string> WrongFlag(char flag, ScramMechanism chosen, bool was_offered) {
+  const bool is_plus = chosen == ScramMechanism::kPlus;
+  switch (flag) {
+    case 'n': break;
+    case 'y':
+      // RFC 5802, section 6: somebody has taken our offer out of the list of mechanisms.
+      if (was_offered && !is_plus) return "client believes that channel binding was not offered, but it was: a downgrade";
+      break;
+    case 'p':
+      if (!is_plus) return "client asks for channel binding, which was not offered or not chosen";
+      return std::nullopt;
+    default: return "SCRAM message has no channel binding flag";
+  }
+  if (is_plus) return "client chose SCRAM-SHA-256-PLUS without channel binding";
+  return std::nullopt;
+}
+
+// "n,,", "y,," or, for -PLUS, "p=tls-server-end-point,,": no authorization identity. Moves `rest` behind it.
+tl::expected<std::string, std::string> TakeGs2Header(std::string_view& rest, ScramMechanism chosen, bool was_offered) {
   if (rest.empty()) return Unexpected("SCRAM message is empty");
-  if (rest.front() == 'p') return Unexpected("client asks for channel binding, which was not offered");
-  if (rest.front() != 'n' && rest.front() != 'y') return Unexpected("SCRAM message has no channel binding flag");
+  if (auto wrong = WrongFlag(rest.front(), chosen, was_offered)) return Unexpected(std::move(*wrong));
+  if (chosen == ScramMechanism::kPlus) {
+    if (rest.substr(0, kBoundHeader.size()) != kBoundHeader) {
+      return Unexpected("client asks for another channel binding than tls-server-end-point, or for an authorization identity");
+    }
+    rest.remove_prefix(kBoundHeader.size());
+    return std::string(kBoundHeader);
+  }
   if (rest.substr(1, 3) == ",a=") return Unexpected("client asks for an authorization identity, which is not supported");
   if (rest.substr(1, 2) != ",,") return Unexpected("SCRAM message has a malformed GS2 header");
   std::string header(rest.substr(0, 3));
@@ -27,14 +51,15 @@ tl::expected<std::string, std::string> TakeGs2Header(std::string_view& rest) {
 
 }  // namespace
 
-ScramServer::ScramServer(ScramVerifier verifier, std::string server_nonce)
-    : verifier_(std::move(verifier)), server_nonce_(std::move(server_nonce)) {}
+ScramServer::ScramServer(ScramVerifier verifier, std::string server_nonce, std::string channel_binding)
+    : verifier_(std::move(verifier)), server_nonce_(std::move(server_nonce)), channel_binding_(std::move(channel_binding)) {}
 
-tl::expected<std::string, std::string> ScramServer::OnClientFirst(std::string_view message) {
+tl::expected<std::string, std::string> ScramServer::OnClientFirst(std::string_view message, ScramMechanism chosen) {
+  if (chosen == ScramMechanism::kPlus && channel_binding_.empty()) return Unexpected("SCRAM-SHA-256-PLUS was not offered");
   if (!server_first_.empty()) return Unexpected("client-first-message comes twice");
   if (auto wrong = WrongAsAWhole(message)) return Unexpected(std::move(*wrong));
   std::string_view bare = message;
-  auto header = TakeGs2Header(bare);
+  auto header = TakeGs2Header(bare, chosen, !channel_binding_.empty());
   if (!header) return Unexpected(std::move(header.error()));
 
   if (bare.substr(0, 2) == "m=") return Unexpected("client requires a SCRAM extension that is not supported");
@@ -46,7 +71,8 @@ tl::expected<std::string, std::string> ScramServer::OnClientFirst(std::string_vi
   if (!IsNonce(*nonce)) return Unexpected("nonce of the client is empty, too long or not printable");
   if (!attributes.OnlyExtensionsFollow()) return Unexpected("client-first-message has malformed or mandatory extensions");
 
-  gs2_header_ = std::move(*header);
+  bound_ = std::move(*header);
+  if (chosen == ScramMechanism::kPlus) bound_ += channel_binding_;
   client_first_bare_ = bare;
   client_nonce_ = *nonce;
   server_first_ = "r=" + client_nonce_ + server_nonce_ + ",s=" + Base64(verifier_.salt) +
@@ -59,7 +85,10 @@ tl::expected<ScramServer::Final, std::string> ScramServer::OnClientFinal(std::st
   if (auto wrong = WrongAsAWhole(message)) return Unexpected(std::move(*wrong));
 
   SaslAttributes attributes(message);
-  if (attributes.Take('c') != Base64(gs2_header_)) return Unexpected("channel binding of the client changed");
+  const auto bound = attributes.Take('c');
+  if (!bound || !ConstantTimeEquals(*bound, Base64(bound_))) {
+    return Unexpected("channel binding of the client does not fit: another certificate than ours, or a changed header");
+  }
   if (attributes.Take('r') != client_nonce_ + server_nonce_) return Unexpected("nonce of the client changed");
   auto last = attributes.Next();
   while (last && last->name != 'p' && last->name != 'm') last = attributes.Next();

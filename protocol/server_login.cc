@@ -55,8 +55,8 @@ bool Fit(const ScramKeys& keys, const ScramClient::Challenge& challenge) {
 
 }  // namespace
 
-ServerLogin::ServerLogin(ServerCredentials credentials, std::string client_nonce)
-    : credentials_(std::move(credentials)), scram_(std::move(client_nonce)) {}
+ServerLogin::ServerLogin(ServerCredentials credentials, std::string client_nonce, ServerChannel channel)
+    : credentials_(std::move(credentials)), channel_(std::move(channel)), scram_(std::move(client_nonce), channel_.binding) {}
 
 ServerLogin::~ServerLogin() {
   if (credentials_.secret) Wipe(*credentials_.secret);
@@ -148,22 +148,26 @@ ServerLogin::Step ServerLogin::SendMd5(std::string_view salt, std::string& out) 
 }
 
 ServerLogin::Step ServerLogin::StartScram(std::string_view mechanisms, std::string& out) {
-  bool has_scram = false;
+  bool has_scram = false, has_plus = false;
   for (;;) {
     const auto mechanism = TakeText(mechanisms);
     if (!mechanism) return Malformed("the server sent a malformed list of SASL mechanisms");
     if (mechanism->empty()) break;
     has_scram = has_scram || *mechanism == kScramSha256;
+    has_plus = has_plus || *mechanism == kScramSha256Plus;
   }
   if (!mechanisms.empty()) return Malformed("the server sent a malformed list of SASL mechanisms");
-  if (!has_scram) return Malformed("the server offers no SASL mechanism that pgweir can do (SCRAM-SHA-256)");
+  // It believes to be on TLS with us: somebody between ended that.
+  if (has_plus && !channel_.is_encrypted) return Malformed("the server offers SCRAM-SHA-256-PLUS over a connection that is not encrypted");
+  const bool is_plus = has_plus && !channel_.binding.empty();
+  if (!has_scram && !is_plus) return Malformed("the server offers no SASL mechanism that pgweir can do (SCRAM-SHA-256)");
   if (!credentials_.keys && Kind() != SecretKind::kPlain) {
     return Malformed(
         std::string("the server asks for scram-sha-256, and neither a plain password nor the keys of a client are known; ") +
         kHowToKnow + ", or let its clients log in by scram-sha-256 with the same verifier as the server's");
   }
-  const std::string first = scram_.First();
-  MessageWriter(out).Begin('p').Text(kScramSha256).Int32(static_cast<int32_t>(first.size())).Bytes(first).End();
+  const std::string first = scram_.First(is_plus ? ScramMechanism::kPlus : ScramMechanism::kPlain);
+  MessageWriter(out).Begin('p').Text(is_plus ? kScramSha256Plus : kScramSha256).Int32(static_cast<int32_t>(first.size())).Bytes(first).End();
   state_ = State::kSaslFirst;
   return Step::kContinue;
 }

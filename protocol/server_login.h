@@ -1,6 +1,6 @@
 // Our login to a server, as a step object: eats the server's messages after the StartupMessage, emits answers and a verdict.
 //
-// What: trust, password, md5, SCRAM-SHA-256; collects ParameterStatus, BackendKeyData (keys of 4..256 bytes), notices are
+// What: trust, password, md5, SCRAM-SHA-256, and -PLUS where the server offers it over TLS; collects ParameterStatus, BackendKeyData (keys of 4..256 bytes), notices are
 // skipped, NegotiateProtocolVersion is accepted when it does not ask for something we did not offer. Ends at ReadyForQuery.
 // SCRAM with a plain password: state kNeedsKeys asks the caller to derive keys off the loop (PBKDF2) and call OnKeys.
 // A server that refuses sends ErrorResponse: kRefused, with the body kept as sent for the waiters. One that is longer than
@@ -30,9 +30,14 @@ struct ServerCredentials {
   std::optional<ScramKeys> keys;      // pass-through keys or cached derivation; used when salt and iterations agree
 };
 
+struct ServerChannel {
+  bool is_encrypted = false;
+  std::string binding = {};  // tls-server-end-point; empty = the certificate gives none
+};
+
 class ServerLogin {
  public:
-  ServerLogin(ServerCredentials credentials, std::string client_nonce);
+  ServerLogin(ServerCredentials credentials, std::string client_nonce, ServerChannel channel = {});
   ~ServerLogin();
   ServerLogin(const ServerLogin&) = default;
   ServerLogin& operator=(const ServerLogin&) = default;
@@ -73,6 +78,7 @@ class ServerLogin {
   Step SendFinal(const ScramKeys& keys, std::string& out);
   std::optional<SecretKind> Kind() const;  // of the secret; nothing when there is none
   ServerCredentials credentials_;
+  ServerChannel channel_;
   ScramClient scram_;
   State state_ = State::kAuth;
   ScramClient::Challenge challenge_;

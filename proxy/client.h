@@ -109,9 +109,7 @@ class Client final : public SocketHandler {
   void OnNotificationGap(const std::vector<std::string>& channels);
   void OnCancelRequest(std::function<void()> done);
   void OnConsoleReply(std::string bytes);
-  void OnVerifierDerived(protocol::ScramVerifier verifier);
   void OnPeerUser(const tl::expected<std::string, std::string>& name);
-  void OnCancelSent();
   // Ends it with a FATAL, between messages; used by KILL, drain, removed databases.
   void End(protocol::ErrorCode code);
   // Drain: ends it now when nothing runs; otherwise it ends at its next transaction end.
@@ -143,6 +141,8 @@ class Client final : public SocketHandler {
   void OnStartup(protocol::StartupMessage startup);
   void OnCancelMessage(uint32_t process_id, const std::string& key);
   void StartLogin();
+  void LookUp();  // by auth_query
+  void OnSecretKnown();
   void TooBusy(std::string cause);  // a limit of pgweir's own, not of its configuration
   void BeginExchange(std::optional<protocol::ScramVerifier> derived);
   size_t LoginInput(std::string_view chunk);

@@ -5,6 +5,7 @@
 
 #include "conf/hba.h"
 #include "conf/ident.h"
+#include "proxy/auth_query.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
 #include "proxy/peer_identity.h"
@@ -77,6 +78,32 @@ bool Client::ChooseMethod() {
 void Client::LogRefusedLogin(std::string_view cause) const {
   Log(Level::kWarning, "login_failed",
       {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", RemoteName(socket_->fd()).address}, {"cause", cause}});
+}
+
+void Client::LookUp() {
+  const auto take = [](Client& client, const LookedUp& found) {
+    switch (found.kind) {
+      case LookedUp::Kind::kFound: client.login_->secret = found.secret.Reveal(); break;
+      case LookedUp::Kind::kUnknown: break;  // goes on like everybody, and fails at the end
+      case LookedUp::Kind::kTooMany: return client.TooBusy("too many users are being looked up");
+      case LookedUp::Kind::kDown:
+      case LookedUp::Kind::kFailed:
+        client.LogRefusedLogin(found.remark);
+        return client.Fatal(protocol::MakeError(found.kind == LookedUp::Kind::kDown ? protocol::ErrorCode::kLookupDown : protocol::ErrorCode::kLookupFailed));
+    }
+    client.login_->looked_up = found.from;
+    client.OnSecretKnown();
+  };
+  AuthQuery& auth_query = *worker_.shared().auth_query;
+  if (const auto known = auth_query.Find(database_, user_)) return take(*this, *known);
+  auth_query.LookUp(database_, user_, [worker = &worker_, id = id_, take](const LookedUp& found) {
+    worker->Post([worker, id, take, found] {
+      Client* client = worker->FindClient(id);
+      if (client == nullptr || client->state_ != ClientState::kLogin || client->login_->exchange) return;
+      take(*client, found);
+      client->RunPending();
+    });
+  });
 }
 
 void Client::Identify() {

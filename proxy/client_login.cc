@@ -129,7 +129,7 @@ void Client::OnCancelMessage(uint32_t process_id, const std::string& key) {
   theirs->Post([theirs, client_id = owner->client_id, mine = &worker_, id = id_] {
     auto done = [mine, id] {
       mine->Post([mine, id] {
-        if (Client* client = mine->FindClient(id)) client->OnCancelSent();
+        if (Client* client = mine->FindClient(id)) client->Close("cancel request sent");
       });
     };
     if (Client* client = theirs->FindClient(client_id)) client->OnCancelRequest(std::move(done));
@@ -137,11 +137,9 @@ void Client::OnCancelMessage(uint32_t process_id, const std::string& key) {
   });
 }
 
-void Client::OnCancelSent() { Close("cancel request sent"); }
-
 // --- startup message -----------------------------------------------------------------------------------------------------
 
-bool Client::IsConsoleDatabase() const { return database_ == "pgweir" || database_ == "pgbouncer"; }
+bool Client::IsConsoleDatabase() const { return conf::IsConsoleName(database_); }
 
 void Client::OnStartup(protocol::StartupMessage startup) {
   using protocol::ErrorCode;
@@ -192,19 +190,25 @@ void Client::StartLogin() {
     return EnterConsole(ConsoleAccess::kAdmin);
   }
   if (!ChooseMethod()) return;
-  const conf::Config& config = *login_->runtime->config;
-  if (const conf::Secret* secret = config.FindSecret(user_)) login_->secret = secret->Reveal();
+  if (const conf::Secret* secret = login_->runtime->config->FindSecret(user_)) login_->secret = secret->Reveal();
+  else if (login_->method != conf::AuthType::kAny) return LookUp();
+  OnSecretKnown();
+}
+
+void Client::OnSecretKnown() {
   if (login_->method == conf::AuthType::kCert || login_->method == conf::AuthType::kPeer) return Identify();
   const auto method = MethodOf(login_->method);
   if (!protocol::ClientLogin::NeedsDerivation(method, login_->secret)) return BeginExchange(std::nullopt);
-  const int iterations = config.global.scram_iterations;
+  const int iterations = login_->runtime->config->global.scram_iterations;
   if (auto known = worker_.shared().verifiers.Find(user_, *login_->secret, iterations)) return BeginExchange(std::move(known));
   const bool queued = worker_.shared().helpers.Run(
       [worker = &worker_, id = id_, user = user_, secret = *login_->secret, iterations, salt = RandomBytes(16)] {
         const auto verifier = protocol::VerifierOf(protocol::DeriveKeys(protocol::PreparePassword(secret), salt, iterations));
         worker->shared().verifiers.Put(user, secret, verifier);
         worker->Post([worker, id, verifier] {
-          if (Client* client = worker->FindClient(id)) client->OnVerifierDerived(verifier);
+          Client* client = worker->FindClient(id);
+          if (client == nullptr || client->state_ != ClientState::kLogin || client->login_->exchange) return;
+          client->BeginExchange(verifier);
         });
       });
   if (!queued) TooBusy("too many password hashes in progress");
@@ -213,10 +217,6 @@ void Client::StartLogin() {
 void Client::TooBusy(std::string cause) {
   const int limit = worker_.config().global.max_client_conn;
   Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyClients, std::to_string(limit), std::move(cause)));
-}
-
-void Client::OnVerifierDerived(protocol::ScramVerifier verifier) {
-  if (state_ == ClientState::kLogin && login_ && !login_->exchange) BeginExchange(std::move(verifier));
 }
 
 void Client::BeginExchange(std::optional<protocol::ScramVerifier> derived) {
@@ -229,6 +229,7 @@ void Client::BeginExchange(std::optional<protocol::ScramVerifier> derived) {
   options.random = RandomBytes(protocol::kLoginRandomBytes);
   options.process_secret = worker_.shared().process_secret;
   options.scram_iterations = login_->runtime->config->global.scram_iterations;
+  if (const TlsStream* tls = socket_->tls()) options.channel_binding = tls->ServerEndPoint();
   login_->exchange = std::make_shared<protocol::ClientLogin>(std::move(options));
   std::string out;
   const auto step = login_->exchange->Start(out);
@@ -281,6 +282,7 @@ void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& ou
     case Step::kMalformed:
     case Step::kRefused:
       LogRefusedLogin(login_->exchange->why());
+      if (login_->looked_up == LookedUp::From::kCache) worker_.shared().auth_query->Doubt(database_, user_);
       if (step == Step::kMalformed) return ProtocolError("malformed password or SASL message");
       return Fatal(protocol::MakeError(RefusalOf(login_->method), user_));
   }
@@ -314,7 +316,7 @@ void Client::OnAuthenticated() {
   pool_ = pools.FindOrMake(config, *login_->section, database_, user_);
   if (!pool_) return TooBusy("too many pools: " + std::to_string(kPoolsMax));
   // A forced user is somebody else: this client's password is not for its servers.
-  if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->exchange->cleartext());
+  if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->PasswordForServers());
   waiter_.flow = FlowOf(pool_->settings().queue_flow, user_, login_->wanted, socket_->fd());
   if (const conf::User* section = config.FindUser(user_)) waiter_.weight = static_cast<uint16_t>(section->weight.value_or(1));
   client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;

@@ -130,6 +130,7 @@ struct Snapshot {
   std::vector<WorkerRow> workers;
   std::vector<NameRow> names;
   std::vector<HostRow> hosts;
+  uint64_t auth_queries = 0;  // asked since the start
 };
 
 enum class Collecting : uint8_t { kTotals, kClients, kServers, kEverything };

@@ -13,6 +13,7 @@
 #include "protocol/client_login.h"
 #include "protocol/session_settings.h"
 #include "protocol/startup.h"
+#include "proxy/auth_query.h"
 #include "proxy/shared.h"
 
 namespace proxy {
@@ -25,9 +26,17 @@ struct PendingLogin {
   std::shared_ptr<protocol::ClientLogin> exchange;
   bool step_runs = false;
   std::optional<std::string> secret;
+  std::optional<LookedUp::From> looked_up;  // where the secret is from; nullopt: the configuration
   RuntimeRef runtime;                       // keeps `section` alive over a reload
   const conf::Database* section = nullptr;  // nullptr: unknown database, told after authentication
   std::vector<protocol::Setting> wanted;    // startup values to prove and to follow
+
+  // Beside the SCRAM keys. A secret of auth_query that opens servers is as good as one of the configuration, which the pool
+  // has by itself.
+  const std::string& PasswordForServers() const {
+    const bool opens = looked_up && secret && protocol::KindOf(*secret) != protocol::SecretKind::kScram;
+    return opens ? *secret : exchange->cleartext();
+  }
 };
 
 }  // namespace proxy

@@ -12,6 +12,7 @@
 #include "proxy/background.h"
 #include "proxy/cpu_count.h"
 #include "proxy/log.h"
+#include "proxy/auth_query.h"
 #include "proxy/notification_hub.h"
 #include "proxy/worker.h"
 
@@ -99,6 +100,7 @@ bool Process::Prepare() {
     shared_->workers.push_back(std::make_unique<Worker>(*shared_, static_cast<pool::WorkerId>(i), runtime_));
   }
   shared_->notifications = MakeNotificationHub(*shared_, seed);
+  shared_->auth_query = MakeAuthQuery(*shared_);
   return true;
 }
 
@@ -294,6 +296,7 @@ Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
     each->Post([each, fresh = runtime_] { each->SetRuntime(fresh); });
   }
   shared_->resolver.Forget();
+  shared_->auth_query->SetRuntime(runtime_);
   const bool tls_changed = before->config->global.server_tls != runtime_->config->global.server_tls;
   shared_->pools.Configure(*runtime_->config, Now(), [&](BackendPool& pool, pool::Orders& orders) {
     if (tls_changed) pool.CloseAll(Now(), orders);

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "conf/units.h"
+#include "proxy/auth_query.h"
 #include "proxy/log.h"
 #include "proxy/notification_hub.h"
 #include "proxy/process.h"
@@ -41,6 +42,7 @@ int Process::ServersGivenUp(std::string_view database) const {
 void Process::HoldPools(std::string_view database) {
   shared_->pools.SetPaused(database, PoolDirectory::Paused::kYes);
   if (database.empty()) shared_->run_state = RunState::kPaused;
+  shared_->auth_query->CloseAll();
   for (auto& pool : PoolsOf(database)) {
     pool::Orders orders;
     pool->SetMode(pool::RunMode::kPaused, Now(), orders);
@@ -147,6 +149,7 @@ void Process::Resume(std::string_view database, Done done) {
 void Process::Reconnect(std::string_view database, Done done) {
   if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
   shared_->resolver.Forget();
+  shared_->auth_query->CloseAll();
   for (auto& pool : PoolsOf(database)) {
     pool::Orders orders;
     pool->CloseAll(Now(), orders);

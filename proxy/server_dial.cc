@@ -157,7 +157,9 @@ void ServerDial::OnHandshake() {
 
 void ServerDial::StartLogin() {
   state_ = State::kLogin;
-  login_ = std::make_shared<protocol::ServerLogin>(options_.target.credentials, protocol::Base64(RandomBytes(kNonceBytes)));
+  protocol::ServerChannel channel;
+  if (const TlsStream* tls = socket_->tls()) channel = {.is_encrypted = true, .binding = tls->ServerEndPoint()};
+  login_ = std::make_shared<protocol::ServerLogin>(options_.target.credentials, protocol::Base64(RandomBytes(kNonceBytes)), std::move(channel));
   std::string startup;
   protocol::WriteStartup(startup, options_.target.credentials.user, options_.target.dbname, options_.target.startup);
   if (!socket_->Write(startup)) AttemptFailed("write failed", "");

@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 
 #include "pool/check.h"
+#include "proxy/auth_query.h"
 #include "proxy/notification_hub.h"
 #include "proxy/worker.h"
 
@@ -33,6 +34,7 @@ Shared::Shared(uint32_t worker_count, uint64_t seed, EventLoop& control)
 
 Shared::~Shared() {
   helpers.Stop();  // their tasks post to the workers
+  auth_query.reset();
   notifications.reset();
   workers.clear();
 }
@@ -80,6 +82,11 @@ void Shared::CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here) {
     pool::Orders more;
     if (const auto victim = pools.EvictFor(*orders.evict, pool, Now(), more)) CarryOut(*victim, more, here);
   }
+}
+
+std::unique_ptr<AuthQuery> MakeAuthQuery(Shared& shared) {
+  Worker& home = *shared.workers[0];
+  return std::make_unique<AuthQuery>(DialRoom{home.loop(), shared.resolver, shared.helpers, shared.hosts}, std::make_shared<const Runtime>(home.runtime()));
 }
 
 std::unique_ptr<NotificationHub> MakeNotificationHub(Shared& shared, uint64_t seed) {

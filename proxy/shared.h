@@ -24,6 +24,7 @@
 
 namespace proxy {
 
+class AuthQuery;
 class NotificationHub;
 class Worker;
 
@@ -62,6 +63,7 @@ struct Shared {
   VerifierCache verifiers;
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<NotificationHub> notifications;  // on the loop of worker 0; made when the workers are
+  std::unique_ptr<AuthQuery> auth_query;                // the same
   ConsolePort* console = nullptr;  // set once by main before the workers start
   std::string process_secret;      // for mock authentication
   std::atomic<int> clients{0};     // logged in or logging in, the console's not counted
@@ -77,6 +79,9 @@ struct Shared {
 
 // LISTEN for clients of transaction pools. Called once, when the workers exist.
 std::unique_ptr<NotificationHub> MakeNotificationHub(Shared& shared, uint64_t seed);
+
+// The secrets of users who are not in the user list. Called once, when the workers exist.
+std::unique_ptr<AuthQuery> MakeAuthQuery(Shared& shared);
 
 std::string RandomBytes(size_t count);  // from OpenSSL's generator; ends the process if there is none
 

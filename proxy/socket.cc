@@ -255,6 +255,11 @@ PeerName LocalName(int fd) {
   return NameOf(address);
 }
 
+KeepAlive KeepAliveOf(const conf::Global& global) {
+  return {global.tcp_keepcnt, global.tcp_keepidle, global.tcp_keepintvl,
+          static_cast<int>(global.tcp_user_timeout.count() / 1000), global.tcp_keepalive};
+}
+
 void TuneTcp(int fd, const KeepAlive& keep_alive) {
   if (!IsTcp(fd)) return;
   SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);

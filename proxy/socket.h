@@ -111,6 +111,7 @@ struct KeepAlive {
   int count = 0, idle_s = 0, interval_s = 0, user_timeout_ms = 0;
   bool on = true;
 };
+KeepAlive KeepAliveOf(const conf::Global& global);
 void TuneTcp(int fd, const KeepAlive& keep_alive);  // also TCP_NODELAY; nothing on a Unix socket
 
 }  // namespace proxy

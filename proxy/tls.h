@@ -92,6 +92,9 @@ class TlsStream {
   // The names in the client's certificate, which was verified in the handshake: its CN, and each DNS name among the
   // alternative ones. Empty: it sent none, or none was asked for. Never a name with a zero byte in it.
   std::vector<std::string> PeerNames() const;
+  // tls-server-end-point of RFC 5929: the hash of the server's certificate, ours or the peer's. Empty when there is none,
+  // as for a certificate whose signature has no hash of its own (Ed25519).
+  std::string ServerEndPoint() const;
   const std::string& error_text() const { return error_; }
 
  private:

@@ -208,6 +208,25 @@ std::vector<std::string> TlsStream::PeerNames() const {
   return names;
 }
 
+std::string TlsStream::ServerEndPoint() const {
+  if (ssl_ == nullptr || !SSL_is_init_finished(ssl_)) return "";
+  const X509* certificate = SSL_is_server(ssl_) != 0 ? SSL_get_certificate(ssl_) : SSL_get0_peer_certificate(ssl_);
+  int hash = NID_undef;
+  if (certificate == nullptr || X509_get_signature_info(const_cast<X509*>(certificate), &hash, nullptr, nullptr, nullptr) != 1) {
+    ERR_clear_error();
+    return "";
+  }
+  if (hash == NID_md5 || hash == NID_sha1) hash = NID_sha256;  // as the RFC has it: those two are too weak
+  const EVP_MD* method = EVP_get_digestbynid(hash);
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (method == nullptr || X509_digest(certificate, method, digest, &size) != 1) {
+    ERR_clear_error();
+    return "";
+  }
+  return std::string(reinterpret_cast<const char*>(digest), size);
+}
+
 std::string TlsStream::Description() const {
   if (ssl_ == nullptr || !SSL_is_init_finished(ssl_)) return "";
   return std::string(SSL_get_version(ssl_)) + "/" + SSL_get_cipher_name(ssl_) + Group(ssl_);

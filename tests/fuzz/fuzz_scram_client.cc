@@ -35,7 +35,10 @@ ScramKeys KeysFor(const ScramClient::Challenge& challenge) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view rest(reinterpret_cast<const char*>(data), size);
   if (rest.empty()) return 0;
-  ServerLogin login(CredentialsOf(static_cast<unsigned char>(rest[0])), "clientnonce");
+  const auto choice = static_cast<unsigned char>(rest[0]);
+  ServerChannel channel{.is_encrypted = (choice & 8) != 0};
+  if (choice & 16) channel.binding.assign(32, 'h');
+  ServerLogin login(CredentialsOf(choice), "clientnonce", channel);
   rest.remove_prefix(1);
   std::string out;
   auto step = ServerLogin::Step::kContinue;

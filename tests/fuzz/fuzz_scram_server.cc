@@ -9,6 +9,8 @@ namespace {
 
 using namespace protocol;
 
+constexpr unsigned kBound = 160;  // from here on over TLS, with channel binding on offer
+
 // The secret is md5("pencil" + "anna"), or the verifier of "pencil", of one iteration.
 std::optional<std::string> SecretOf(unsigned choice) {
   static const std::string kVerifier = FormatVerifier(VerifierOf(DeriveKeys("pencil", "salt", 1)));
@@ -31,6 +33,7 @@ ClientLoginOptions OptionsOf(unsigned choice) {
   options.random.assign(kLoginRandomBytes, 'r');
   options.process_secret = "process";
   options.scram_iterations = 1;
+  if (choice >= kBound) options.channel_binding.assign(32, 'h');
   return options;
 }
 

@@ -173,6 +173,7 @@ inline proxy::Snapshot ShopSnapshot() {
   proxy::WorkerRow other = worker;
   other.number = 1;
   snapshot.workers = {worker, other};
+  snapshot.auth_queries = 4;
   return snapshot;
 }
 

@@ -34,6 +34,7 @@ TEST_F(Metrics, FiguresOfASnapshot) {
                            "pgweir_workers 2",
                            "pgweir_worker_clients{worker=\"1\"} 10",
                            "pgweir_worker_turns_total{worker=\"0\"} 99",
+                           "pgweir_auth_queries_total 4",
                            "pgweir_errors_total{reason=\"queue_full\"} 6",
                            "pgweir_errors_total{reason=\"canceled\"} 0",
                            "pgweir_clients{database=\"shop\",user=\"app\",state=\"active\"} 7",

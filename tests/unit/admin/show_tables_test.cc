@@ -156,6 +156,7 @@ TEST_F(ShowTables, EveryRowIsAsWideAsItsColumns) {
   control_.snapshot.clients[1].is_waiting = true;
   control_.snapshot.servers.resize(2);
   control_.snapshot.names = {{.name = "db.internal", .seconds_left = 14, .addresses = {"10.0.0.5", "10.0.0.6"}}};
+  control_.snapshot.hosts.resize(1);
   control_.config_->rows.resize(1);
   for (const Expected& expected : kExpected) {
     const Command command = CommandOf(expected.sql);

@@ -326,7 +326,7 @@ TEST(IniMistakes, NoHostAndNoSocketFolder) {
 TEST(IniMistakes, SpeakIniWhereSomethingIsMissing) {
   EXPECT_THAT(Mistakes(LoadingIni().Text("[pgbouncer]\n")),
               testing::UnorderedElementsAre(HasSubstr("no database: add a line such as shop = host=10.0.0.5 under [databases]"),
-                                            HasSubstr("needs secrets; set auth_file, or a password in DATABASE_URL")));
+                                            HasSubstr("needs secrets; set auth_file or auth_user, or a password in DATABASE_URL")));
 }
 
 TEST(IniMistakes, AreToldAllAtOnceEachAtItsOwnFile) {

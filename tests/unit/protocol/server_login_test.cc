@@ -15,7 +15,7 @@ const std::string kSalt = "0123456789abcdef";
 const std::string kMechanisms = Big32(10) + Z("SCRAM-SHA-256-PLUS") + Z("SCRAM-SHA-256") + '\0';
 
 ServerCredentials Plain(std::string secret = "pencil") { return {.user = "anna", .secret = std::move(secret), .keys = {}}; }
-ServerLogin Login(ServerCredentials credentials = Plain()) { return ServerLogin(std::move(credentials), "clientnonce"); }
+ServerLogin Login(ServerCredentials credentials = Plain()) { return ServerLogin(std::move(credentials), "clientnonce", {.is_encrypted = true}); }
 
 // Gives one message from an exactly sized buffer.
 Step Give(ServerLogin& login, char type, std::string_view body, std::string& out) {
@@ -36,7 +36,7 @@ ServerLogin LoggedIn() {
 // Brings a login to the point where the server has sent its first SCRAM message.
 struct Scram {
   explicit Scram(ServerCredentials credentials, std::string_view password = "pencil")
-      : server(VerifierOf(DeriveKeys(password, kSalt, kIterations)), "servernonce"), login(std::move(credentials), "clientnonce") {
+      : server(VerifierOf(DeriveKeys(password, kSalt, kIterations)), "servernonce"), login(std::move(credentials), "clientnonce", {.is_encrypted = true}) {
     std::string out;
     EXPECT_EQ(Give(login, 'R', kMechanisms, out), Step::kContinue);
     const auto messages = Split(out);
