@@ -128,6 +128,7 @@ PoolSettings Config::ResolvePool(const Database& database, std::string_view user
   settings.server_reset_query = take(&PoolKeys::server_reset_query, settings.server_reset_query);
   settings.server_connect_timeout = take(&PoolKeys::server_connect_timeout, settings.server_connect_timeout);
   settings.server_login_retry = take(&PoolKeys::server_login_retry, settings.server_login_retry);
+  settings.failover_hold_timeout = take(&PoolKeys::failover_hold_timeout, settings.failover_hold_timeout);
   settings.max_parallel_connects = take(&PoolKeys::max_parallel_connects, settings.max_parallel_connects);
   settings.session_state = take(&PoolKeys::session_state, settings.session_state);
   settings.session_state_verify = take(&PoolKeys::session_state_verify, settings.session_state_verify);

@@ -82,6 +82,7 @@ struct PoolKeys {
   std::optional<std::string> server_reset_query;
   std::optional<Duration> server_connect_timeout;
   std::optional<Duration> server_login_retry;
+  std::optional<Duration> failover_hold_timeout;
   std::optional<int> max_parallel_connects;
   std::optional<SessionState> session_state;  // the value of one level as a whole, kinds are not mixed
   std::optional<bool> session_state_verify;
@@ -180,7 +181,7 @@ struct PoolSettings {
   QueueFlow queue_flow = QueueFlow::kUser;
   int pool_size = 20, min_pool_size = 0, reserve_pool_size = 0, max_waiting = 1000, max_parallel_connects = 2;
   Duration reserve_pool_timeout{}, query_wait_timeout{}, queue_target{}, queue_interval{}, server_lifetime{}, server_idle_timeout{}, server_check_delay{},
-      server_connect_timeout{}, server_login_retry{};
+      server_connect_timeout{}, server_login_retry{}, failover_hold_timeout{};
   double server_lifetime_jitter = 0.1;
   std::string server_check_query, server_reset_query;
   SessionState session_state;

@@ -294,6 +294,7 @@ const Global& DefaultGlobal() {
                      .server_reset_query = "DISCARD ALL",
                      .server_connect_timeout = seconds(15),
                      .server_login_retry = seconds(15),
+                     .failover_hold_timeout = seconds(30),
                      .max_parallel_connects = 2,
                      .session_state = SessionState{},
                      .session_state_verify = false,

@@ -125,6 +125,8 @@ void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_
       &PoolKeys::server_connect_timeout, "name service, TCP, TLS and login of a server together");
   add("server_login_retry", Time(), &PoolKeys::server_login_retry,
       "longest pause before the next attempt after a failed connect or login");
+  add("failover_hold_timeout", Time(), &PoolKeys::failover_hold_timeout,
+      "how long clients wait while no server can be reached, before they are told why; 0 = until query_wait_timeout");
   add("max_parallel_connects", Count(1, 1000), &PoolKeys::max_parallel_connects,
       "servers of a pool that may be logging in at the same time");
   add("session_state", SessionStateCodec{}, &PoolKeys::session_state,

@@ -12,7 +12,7 @@ void BackendHealth::OnOpened() {
 
 void BackendHealth::OnFailed(OpenFailure failure, TimePoint now, Duration login_retry, double unit_random) {
   proven_ = false;
-  if (failures_ == 0) down_since_ = now;
+  if (failures_ == 0 || now - retry_at_ >= kFailureStays) down_since_ = now;
   const uint32_t doublings = std::min(failures_, 20u);
   ++failures_;
   const bool refused = failure.kind == OpenFailure::Kind::kRefused;

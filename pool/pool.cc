@@ -61,7 +61,7 @@ Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) 
     }
     if (MoveIdleTo(waiter, now, orders)) return {Acquired::Kind::kQueued};
   }
-  if (running && Usable() == 0 && health_.RefusesNow(now)) return {Acquired::Kind::kRefused};
+  if (running && Usable() == 0 && health_.RefusesNow(now, limits_.failover_hold)) return {Acquired::Kind::kRefused};
   if (!is_new) {
     queue_.PushAgain(waiter);
   } else {
@@ -169,11 +169,10 @@ void Pool::Grow(TimePoint now, Orders& orders) {
 void Pool::OpenFailed(Slot& slot, OpenFailure failure, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   PGWEIR_CHECK(slot.state == SlotState::kLogin);
-  const bool refused = failure.kind == OpenFailure::Kind::kRefused;
   auto shared = std::make_shared<OpenFailure>(failure);
   health_.OnFailed(std::move(failure), now, limits_.login_retry, UnitRandom());
   SetState(slot, SlotState::kClosing);
-  if (refused && Usable() == 0) {
+  if (health_.IsGivenUp(now, limits_.failover_hold) && Usable() == 0) {
     while (Waiter* waiter = queue_.Oldest()) {
       queue_.Remove(*waiter);
       orders.failed.push_back({waiter->worker, waiter->owner_id});

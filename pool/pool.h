@@ -43,6 +43,7 @@ struct PoolLimits {
   Duration idle_timeout{0};  // 0 = kept
   Duration check_delay{0};   // idle longer than this: check before use
   Duration login_retry{0};
+  Duration failover_hold{0};  // down for longer: waiters are told; 0 = they wait
   double lifetime_jitter = 0;
   OverloadLimits overload;
 };

@@ -26,6 +26,7 @@ pool::PoolLimits BackendPool::LimitsOf(const conf::PoolSettings& settings) {
   // An empty check query turns the check off.
   limits.check_delay = settings.server_check_query.empty() ? pool::Duration::max() : settings.server_check_delay;
   limits.login_retry = settings.server_login_retry;
+  limits.failover_hold = settings.failover_hold_timeout;
   limits.lifetime_jitter = settings.server_lifetime_jitter;
   limits.overload = {settings.queue_target, settings.queue_interval};
   return limits;

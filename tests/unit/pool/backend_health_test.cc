@@ -8,6 +8,7 @@ namespace {
 constexpr TimePoint kNow{Duration(10'000'000)};
 constexpr Duration kLoginRetry{15'000'000};
 
+constexpr Duration kForEver{0}, kHold{30'000'000};
 OpenFailure Unreachable() { return {OpenFailure::Kind::kUnreachable, "connect", ""}; }
 OpenFailure Refused() { return {OpenFailure::Kind::kRefused, "login", "no such role"}; }
 
@@ -16,7 +17,7 @@ TEST(BackendHealth, StartsUnprovenAndMayTry) {
   EXPECT_FALSE(health.proven());
   EXPECT_FALSE(health.is_down());
   EXPECT_TRUE(health.MayTry(kNow));
-  EXPECT_FALSE(health.RefusesNow(kNow));
+  EXPECT_FALSE(health.RefusesNow(kNow, kForEver));
 }
 
 TEST(BackendHealth, DoublesUpToItsCap) {
@@ -53,16 +54,42 @@ TEST(BackendHealth, MayTryExactlyAtItsRetry) {
   health.OnFailed(Refused(), kNow, kLoginRetry, 0);
   const TimePoint retry = health.retry_at();
   EXPECT_FALSE(health.MayTry(retry - Duration(1)));
-  EXPECT_TRUE(health.RefusesNow(retry - Duration(1)));
+  EXPECT_TRUE(health.RefusesNow(retry - Duration(1), kForEver));
   EXPECT_TRUE(health.MayTry(retry));
-  EXPECT_FALSE(health.RefusesNow(retry));
+  EXPECT_FALSE(health.RefusesNow(retry, kForEver));
 }
 
 TEST(BackendHealth, UnreachableNeverRefuses) {
   BackendHealth health;
   health.OnFailed(Unreachable(), kNow, kLoginRetry, 0);
   EXPECT_FALSE(health.MayTry(kNow));
-  EXPECT_FALSE(health.RefusesNow(kNow));
+  EXPECT_FALSE(health.RefusesNow(kNow, kForEver));
+}
+
+TEST(BackendHealth, UnreachableForTooLongIsGivenUp) {
+  BackendHealth health;
+  const auto fail = [&](Duration after) { health.OnFailed(Unreachable(), kNow + after, kLoginRetry, 0); };
+  EXPECT_FALSE(health.IsGivenUp(kNow, kHold));
+  fail(Duration(0));
+  for (Duration after{0}; after < kHold; after += Duration(400'000)) {
+    EXPECT_FALSE(health.IsGivenUp(kNow + after, kHold));
+    fail(after);
+  }
+  EXPECT_TRUE(health.IsGivenUp(kNow + kHold, kHold));
+  EXPECT_TRUE(health.RefusesNow(kNow + kHold, kHold));
+  EXPECT_FALSE(health.RefusesNow(health.retry_at(), kHold)) << "whoever comes then has it tried";
+  EXPECT_FALSE(health.IsGivenUp(kNow + kHold, kForEver));
+  health.OnOpened();
+  EXPECT_FALSE(health.IsGivenUp(kNow + kHold, kHold));
+}
+
+TEST(BackendHealth, AFailureOfLongAgoIsNotTheBeginningOfThis) {
+  BackendHealth health;
+  health.OnFailed(Unreachable(), kNow, kLoginRetry, 0);
+  const TimePoint later = kNow + std::chrono::hours(1);
+  health.OnFailed(Unreachable(), later, kLoginRetry, 0);
+  EXPECT_EQ(health.down_since(), later);
+  EXPECT_FALSE(health.IsGivenUp(later, kHold));
 }
 
 TEST(BackendHealth, SuccessEndsTheFailure) {

@@ -156,6 +156,32 @@ TEST_F(PoolGrowthTest, NewcomersAreRefusedAlsoBehindAQueueWhenTheLastServerEnds)
   EXPECT_EQ(Acquire(newcomer).kind, Acquired::kRefused);
 }
 
+TEST_F(PoolGrowthTest, UnreachableForTheHoldTellsTheWaitersAndWhoComes) {
+  PoolLimits limits = Limits(4);
+  limits.failover_hold = Duration(2'000'000);
+  Make(limits);
+  Waiter& waiter = Wait();
+  auto probe = orders.open[0];
+  const TimePoint since = now;
+  while (now - since < limits.failover_hold) {
+    Fail(*probe, OpenFailure::Kind::kUnreachable);
+    ASSERT_TRUE(orders.failed.empty()) << (now - since).count();
+    now = orders.wake_at;
+    Tick();
+    ASSERT_EQ(orders.open.size(), 1u);
+    probe = orders.open[0];
+  }
+  Fail(*probe, OpenFailure::Kind::kUnreachable);
+  ASSERT_EQ(orders.failed.size(), 1u);
+  EXPECT_EQ(waiter.state, WaiterState::kNone);
+  ASSERT_TRUE(orders.failure);
+  Waiter newcomer = At(0);
+  EXPECT_EQ(Acquire(newcomer).kind, Acquired::kRefused);
+  now += kUnreachableRetryMax;
+  EXPECT_EQ(Acquire(newcomer).kind, Acquired::kQueued) << "it has the server tried";
+  EXPECT_EQ(orders.open.size(), 1u);
+}
+
 TEST_F(PoolGrowthTest, UnreachableKeepsTheWaitersAndRetriesAtMostHalfASecondApart) {
   Make(Limits(4));
   const TimePoint since = now;
