@@ -44,6 +44,7 @@ enum class VerbId : uint8_t {
   kShowConfig,
   kShowState,
   kShowErrors,
+  kShowCapacity,
   kShowMem,
   kShowDnsHosts,
   kShowDnsZones,

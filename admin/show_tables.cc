@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "admin/capacity_table.h"
 #include "admin/connection_tables.h"
 #include "admin/lease_tables.h"
 #include "admin/process_tables.h"
@@ -218,6 +219,7 @@ constexpr std::array kTables = {
     TableOf{kShowConfig, std::nullopt, ConfigColumns, ConfigRows},
     TableOf{kShowState, std::nullopt, StateColumns, StateRows},
     TableOf{kShowErrors, kTotals, ErrorColumns, RowsOf<ErrorRows>},
+    TableOf{kShowCapacity, kCapacity, CapacityColumns, RowsOf<CapacityRows>},
     TableOf{kShowMem, kTotals, MemColumns, RowsOf<MemRows>},
     TableOf{kShowDnsHosts, kTotals, DnsHostColumns, RowsOf<DnsHostRows>},
     TableOf{kShowDnsZones, std::nullopt, DnsZoneColumns, NoRows},

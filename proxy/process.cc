@@ -99,6 +99,7 @@ bool Process::Prepare() {
     shared_->workers.push_back(std::make_unique<Worker>(*shared_, static_cast<pool::WorkerId>(i), runtime_));
   }
   shared_->notifications = MakeNotificationHub(*shared_, seed);
+  capacity_ = std::make_unique<CapacityWatch>(*shared_);
   return true;
 }
 
@@ -159,6 +160,7 @@ bool Process::Start() {
       {{"version", PGWEIR_VERSION}, {"pid", getpid()}, {"workers", shared_->workers.size()}, {"listen_port", global.listen_port},
        {"config", runtime_->config->file.empty() ? "environment" : runtime_->config->file}});
   LogNotes();
+  capacity_->OnConfigured(runtime_);
   sd_notify(0, "READY=1");
   return true;
 }
@@ -315,6 +317,7 @@ Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
   for (const auto& key : conf::NeedsRestart(*before->config, *runtime_->config)) {
     Log(Level::kWarning, "reload_needs_restart", {{"key", key}});
   }
+  capacity_->OnConfigured(runtime_);
   return ChangesBetween(*before->config, *runtime_->config);
 }
 

@@ -82,6 +82,11 @@ void Shared::CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here) {
   }
 }
 
+KeepAlive KeepAliveOf(const conf::Global& global) {
+  return {global.tcp_keepcnt, global.tcp_keepidle, global.tcp_keepintvl,
+          static_cast<int>(global.tcp_user_timeout.count() / 1000), global.tcp_keepalive};
+}
+
 std::unique_ptr<NotificationHub> MakeNotificationHub(Shared& shared, uint64_t seed) {
   Worker& home = *shared.workers[0];
   NotificationSeams seams;

@@ -19,6 +19,7 @@
 #include "proxy/helper_threads.h"
 #include "proxy/pool_directory.h"
 #include "proxy/resolver.h"
+#include "proxy/socket.h"
 #include "proxy/tls.h"
 
 namespace proxy {
@@ -76,6 +77,7 @@ struct Shared {
 // LISTEN for clients of transaction pools. Called once, when the workers exist.
 std::unique_ptr<NotificationHub> MakeNotificationHub(Shared& shared, uint64_t seed);
 
+KeepAlive KeepAliveOf(const conf::Global& global);
 std::string RandomBytes(size_t count);  // from OpenSSL's generator; ends the process if there is none
 
 }  // namespace proxy

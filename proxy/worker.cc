@@ -33,11 +33,7 @@ void Worker::RunThread() {
   loop_.Run();
 }
 
-KeepAlive Worker::keep_alive() const {
-  const conf::Global& global = config().global;
-  return {global.tcp_keepcnt, global.tcp_keepidle, global.tcp_keepintvl,
-          static_cast<int>(global.tcp_user_timeout.count() / 1000), global.tcp_keepalive};
-}
+KeepAlive Worker::keep_alive() const { return KeepAliveOf(config().global); }
 
 void Worker::Adopt(int fd, PeerKind peer) {
   TuneTcp(fd, keep_alive());
