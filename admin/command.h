@@ -45,6 +45,7 @@ enum class VerbId : uint8_t {
   kShowState,
   kShowErrors,
   kShowCapacity,
+  kShowAdvice,
   kShowMem,
   kShowDnsHosts,
   kShowDnsZones,

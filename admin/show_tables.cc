@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdlib>
 
+#include "admin/advice_table.h"
 #include "admin/capacity_table.h"
 #include "admin/connection_tables.h"
 #include "admin/lease_tables.h"
@@ -220,6 +221,7 @@ constexpr std::array kTables = {
     TableOf{kShowState, std::nullopt, StateColumns, StateRows},
     TableOf{kShowErrors, kTotals, ErrorColumns, RowsOf<ErrorRows>},
     TableOf{kShowCapacity, kCapacity, CapacityColumns, RowsOf<CapacityRows>},
+    TableOf{kShowAdvice, kTotals, AdviceColumns, AdviceRows},
     TableOf{kShowMem, kTotals, MemColumns, RowsOf<MemRows>},
     TableOf{kShowDnsHosts, kTotals, DnsHostColumns, RowsOf<DnsHostRows>},
     TableOf{kShowDnsZones, std::nullopt, DnsZoneColumns, NoRows},

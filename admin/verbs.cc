@@ -31,6 +31,7 @@ constexpr std::array kVerbs = {
     Verb{kShowState, "SHOW STATE", "SHOW", kStats, Argument::kNone, "SHOW STATE"},
     Verb{kShowErrors, "SHOW ERRORS", "SHOW", kStats, Argument::kNone, "SHOW ERRORS"},
     Verb{kShowCapacity, "SHOW CAPACITY", "SHOW", kStats, Argument::kNone, "SHOW CAPACITY"},
+    Verb{kShowAdvice, "SHOW ADVICE", "SHOW", kStats, Argument::kNone, "SHOW ADVICE"},
     Verb{kShowMem, "SHOW MEM", "SHOW", kStats, Argument::kNone, "SHOW MEM"},
     Verb{kShowDnsHosts, "SHOW DNS_HOSTS", "SHOW", kStats, Argument::kNone, "SHOW DNS_HOSTS"},
     Verb{kShowDnsZones, "SHOW DNS_ZONES", "SHOW", kStats, Argument::kNone, "SHOW DNS_ZONES"},

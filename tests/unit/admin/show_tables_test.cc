@@ -67,6 +67,9 @@ const Expected kExpected[] = {
     {"SHOW PEERS", "peer_id:i host:t port:i pool_size:i", ""},
     {"SHOW PEER_POOLS", "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active_cancel:i sv_login:i", ""},
     {"SHOW ERRORS", "", "name:t sqlstate:t severity:t count:q last_time:t"},
+    {"SHOW ADVICE", "",
+     "database:t user:t pool_size:i seconds:i rate:N hold_us:q load:N use:N wait_us:q wait_p95_us:q target_us:q expected_us:q "
+     "expected_p95_us:q advised_size:i advised_p95_us:q advice:t"},
     {"SHOW CAPACITY", "",
      "host:t port:i databases:t users:t pools:i worst_case:q unbounded:t instances:i total:q max_connections:i reserved:i available:i "
      "role_limits:t database_limits:t verdict:t remedy:t asked:t trouble:t"},
@@ -127,7 +130,8 @@ class ShowTables : public testing::Test {
     own_pool_.AddTo(snapshot);
     return MakeTable(
         CommandOf(sql),
-        {.snapshot = snapshot, .config = *control_.config_, .run_state = control_.state, .window = window_});
+        {.snapshot = snapshot, .config = *control_.config_, .run_state = control_.state, .window = window_, .loads = loads_,
+         .now = LoadWindow::Time(std::chrono::seconds(10))});
   }
   // The row whose first column is `name`, written with NULL as "~".
   std::string RowOf(const Table& table, const std::string& name, size_t skip = 0) {
@@ -143,6 +147,7 @@ class ShowTables : public testing::Test {
   admin_test::FakeControl control_;
   OwnPool own_pool_;
   StatsWindow window_;
+  LoadWindow loads_{LoadWindow::Time{}};
 };
 
 TEST_F(ShowTables, ColumnsAreThoseOfPgBouncerThenOurs) {
