@@ -1,4 +1,4 @@
-// The room as main sees it: the console, the HTTP endpoint, and the timer that makes the averages.
+// The room as main sees it: the console, the HTTP endpoint, and the timers that make the averages and the advice.
 //
 // What: owns the three and wires them to Control. Everything it shows comes from Control's snapshots.
 // Threads: the control thread. Ownership: `control` and its loop outlive this object.
@@ -25,11 +25,12 @@ class Admin {
 
  private:
   void OnTick();
+  void OnLoadTick();
 
   proxy::Control& control_;
   Console console_;
   HttpEndpoint http_;
-  PeriodicTimer timer_;
+  PeriodicTimer timer_, load_timer_;
   std::shared_ptr<const char> alive_ = std::make_shared<const char>('\0');
 };
 

@@ -44,6 +44,8 @@ enum class VerbId : uint8_t {
   kShowConfig,
   kShowState,
   kShowErrors,
+  kShowCapacity,
+  kShowAdvice,
   kShowMem,
   kShowHosts,
   kShowDnsHosts,

@@ -26,6 +26,7 @@
 
 #include "admin/console_session.h"
 #include "admin/executor.h"
+#include "admin/load_window.h"
 #include "admin/own_pool.h"
 #include "admin/stats_window.h"
 #include "proxy/control.h"
@@ -42,6 +43,8 @@ class Console : public proxy::ConsolePort {
 
   // Once per stats_period: the averages of SHOW STATS are over the time since the last call.
   void OnStatsPeriod(proxy::Snapshot snapshot, StatsWindow::Time now);
+  // Every kLoadSampleEvery: what SHOW ADVICE looks back at.
+  void OnLoadSample(const proxy::Snapshot& snapshot, LoadWindow::Time now) { loads_.Feed(snapshot, now); }
 
  private:
   using Reply = std::function<void(std::string bytes)>;
@@ -52,6 +55,7 @@ class Console : public proxy::ConsolePort {
 
   OwnPool own_pool_;
   StatsWindow window_;
+  LoadWindow loads_;
   std::unordered_map<uint64_t, ConsoleSession> sessions_;
   Executor executor_;
 };

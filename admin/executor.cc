@@ -115,7 +115,8 @@ void Executor::Show(const Command& command, Done done) {
   const auto answer = [this, command](proxy::Snapshot snapshot, const Done& finish) {
     own_pool_.AddTo(snapshot);
     const auto config = control_.config();
-    const Facts facts{.snapshot = snapshot, .config = *config, .run_state = control_.run_state(), .window = window_};
+    const Facts facts{.snapshot = snapshot, .config = *config, .run_state = control_.run_state(), .window = window_,
+                      .loads = loads_, .now = LoadWindow::Time::clock::now()};
     Outcome outcome;
     outcome.table = MakeTable(command, facts);
     outcome.tag = command.verb->tag;

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "admin/command.h"
+#include "admin/load_window.h"
 #include "admin/own_pool.h"
 #include "admin/stats_window.h"
 #include "admin/table.h"
@@ -35,8 +36,8 @@ class Executor {
  public:
   using Done = std::function<void(Outcome)>;
 
-  Executor(proxy::Control& control, const StatsWindow& window, const OwnPool& own_pool)
-      : control_(control), window_(window), own_pool_(own_pool) {}
+  Executor(proxy::Control& control, const StatsWindow& window, const LoadWindow& loads, const OwnPool& own_pool)
+      : control_(control), window_(window), loads_(loads), own_pool_(own_pool) {}
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
@@ -53,6 +54,7 @@ class Executor {
 
   proxy::Control& control_;
   const StatsWindow& window_;
+  const LoadWindow& loads_;
   const OwnPool& own_pool_;
   std::shared_ptr<const char> alive_ = std::make_shared<const char>('\0');  // callbacks that outlive us see it expired
 };

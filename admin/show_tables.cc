@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdlib>
 
+#include "admin/advice_table.h"
+#include "admin/capacity_table.h"
 #include "admin/connection_tables.h"
 #include "admin/lease_tables.h"
 #include "admin/process_tables.h"
@@ -218,6 +220,8 @@ constexpr std::array kTables = {
     TableOf{kShowConfig, std::nullopt, ConfigColumns, ConfigRows},
     TableOf{kShowState, std::nullopt, StateColumns, StateRows},
     TableOf{kShowErrors, kTotals, ErrorColumns, RowsOf<ErrorRows>},
+    TableOf{kShowCapacity, kCapacity, CapacityColumns, RowsOf<CapacityRows>},
+    TableOf{kShowAdvice, kTotals, AdviceColumns, AdviceRows},
     TableOf{kShowMem, kTotals, MemColumns, RowsOf<MemRows>},
     TableOf{kShowDnsHosts, kTotals, DnsHostColumns, RowsOf<DnsHostRows>},
     TableOf{kShowHosts, kTotals, HostColumns, RowsOf<HostRows>},

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "admin/command.h"
+#include "admin/load_window.h"
 #include "admin/stats_window.h"
 #include "admin/table.h"
 
@@ -22,6 +23,8 @@ struct Facts {
   const conf::Config& config;
   proxy::RunState run_state;
   const StatsWindow& window;
+  const LoadWindow& loads;
+  LoadWindow::Time now;
 };
 
 // Empty: the command answers with no rows at all (control verbs, SHOW HELP, SET).

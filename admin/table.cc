@@ -32,12 +32,19 @@ std::optional<Integer> ParseInteger(std::string_view text) {
   return value;
 }
 
-// Whole numbers only, which is all that the console has: digits of base 10,000, the most significant first.
-bool WriteBinaryNumeric(MessageWriter& writer, std::string_view value) {
+// Digits of base 10,000, the most significant first; what is behind the point is filled up to whole ones.
+bool WriteBinaryNumeric(MessageWriter& writer, std::string_view text) {
   constexpr int16_t kPositive = 0, kNegative = 0x4000;
   constexpr size_t kDigitLetters = 4;
-  const bool is_negative = value.starts_with('-');
-  if (is_negative) value.remove_prefix(1);
+  const bool is_negative = text.starts_with('-');
+  if (is_negative) text.remove_prefix(1);
+  const size_t point = std::min(text.find('.'), text.size());
+  const size_t decimals = point == text.size() ? 0 : text.size() - point - 1;
+  std::string all(text.substr(0, point));
+  if (all.empty() || (point < text.size() && decimals == 0)) return false;
+  if (decimals > 0) all.append(text.substr(point + 1)).append((kDigitLetters - decimals % kDigitLetters) % kDigitLetters, '0');
+  const auto behind = static_cast<int>((decimals + kDigitLetters - 1) / kDigitLetters);
+  std::string_view value = all;
   if (value.empty() || value.find_first_not_of("0123456789") != std::string_view::npos) return false;
   value.remove_prefix(std::min(value.find_first_not_of('0'), value.size()));
   std::vector<int16_t> digits;
@@ -45,10 +52,10 @@ bool WriteBinaryNumeric(MessageWriter& writer, std::string_view value) {
     digits.push_back(*ParseInteger<int16_t>(value.substr(0, taken)));
     value.remove_prefix(taken);
   }
-  const auto weight = static_cast<int16_t>(static_cast<int>(digits.size()) - 1);
+  const auto weight = static_cast<int16_t>(static_cast<int>(digits.size()) - 1 - behind);
   while (!digits.empty() && digits.back() == 0) digits.pop_back();
   writer.Int32(static_cast<int32_t>(8 + 2 * digits.size())).Int16(static_cast<int16_t>(digits.size()));
-  writer.Int16(digits.empty() ? int16_t{0} : weight).Int16(is_negative ? kNegative : kPositive).Int16(0);
+  writer.Int16(digits.empty() ? int16_t{0} : weight).Int16(is_negative ? kNegative : kPositive).Int16(static_cast<int16_t>(decimals));
   for (const int16_t digit : digits) writer.Int16(digit);
   return true;
 }

@@ -30,6 +30,8 @@ constexpr std::array kVerbs = {
     Verb{kShowConfig, "SHOW CONFIG", "SHOW", kStats, Argument::kNone, "SHOW CONFIG"},
     Verb{kShowState, "SHOW STATE", "SHOW", kStats, Argument::kNone, "SHOW STATE"},
     Verb{kShowErrors, "SHOW ERRORS", "SHOW", kStats, Argument::kNone, "SHOW ERRORS"},
+    Verb{kShowCapacity, "SHOW CAPACITY", "SHOW", kStats, Argument::kNone, "SHOW CAPACITY"},
+    Verb{kShowAdvice, "SHOW ADVICE", "SHOW", kStats, Argument::kNone, "SHOW ADVICE"},
     Verb{kShowMem, "SHOW MEM", "SHOW", kStats, Argument::kNone, "SHOW MEM"},
     Verb{kShowHosts, "SHOW HOSTS", "SHOW", kStats, Argument::kNone, "SHOW HOSTS"},
     Verb{kShowDnsHosts, "SHOW DNS_HOSTS", "SHOW", kStats, Argument::kNone, "SHOW DNS_HOSTS"},

@@ -151,6 +151,7 @@ struct Global {
   int max_user_connections = 0;
   int max_db_client_connections = 0;
   int max_user_client_connections = 0;
+  int instances = 1;  // pgweirs that share these servers: what SHOW CAPACITY multiplies by
   // timeouts that have no per-database form
   Duration client_login_timeout{60'000'000};
   Duration cancel_wait_timeout{10'000'000};

@@ -141,6 +141,8 @@ class GlobalTable {
         "clients of one database; 0 = no limit");
     Add("max_user_client_connections", Count(0, kMostConnections), &Global::max_user_client_connections,
         "clients of one user; 0 = no limit");
+    Add("instances", Count(1, 10'000), &Global::instances,
+        "pgweirs that lead to these servers, this one included; for the arithmetic of SHOW CAPACITY alone");
     Add("client_login_timeout", Time(), &Global::client_login_timeout,
         "a client that has not logged in by then is closed; 0 = off");
     Add("cancel_wait_timeout", Time(std::chrono::milliseconds(1)), &Global::cancel_wait_timeout,

@@ -231,7 +231,9 @@ void Client::LetGo() {
     worker_.CarryOut(*pool_, orders);
   }
   if (Server* server = std::exchange(server_, nullptr)) {
-    held_us_ += static_cast<uint64_t>((Now() - linked_at_).count());
+    const auto held = static_cast<uint64_t>((Now() - linked_at_).count());
+    held_us_ += held;
+    if (pool_) pool_->counters(worker_.number()).CountHeld(held);
     CountIdle(Between::kNo);
     const bool inside = stream_left_ > 0 && !stream_drop_;
     const bool is_clean = state_ == ClientState::kActive && !inside && server->IsAtRest();

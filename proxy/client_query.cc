@@ -491,7 +491,9 @@ void Client::OnServerFree(pool::TimePoint now) {
 }
 
 void Client::ReleaseServer(pool::TimePoint now) {
-  held_us_ += static_cast<uint64_t>((now - linked_at_).count());
+  const auto held = static_cast<uint64_t>((now - linked_at_).count());
+  held_us_ += held;
+  pool_->counters(worker_.number()).CountHeld(held);
   transaction_sets_ = false;
   const ClientState before = state_;
   server_ = nullptr;

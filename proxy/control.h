@@ -19,6 +19,7 @@
 
 #include "conf/config.h"
 #include "conf/loader.h"
+#include "conf/worst_case.h"
 #include "protocol/error_catalog.h"
 #include "proxy/counters.h"
 
@@ -121,6 +122,30 @@ struct HostRow {
   std::string last_error;
 };
 
+// One backend server: what pgweir may open there at worst, beside what the server allows.
+struct CapacityRow {
+  conf::HostCase at_worst;
+  int instances = 1;
+  int64_t total = 0;  // at_worst.connections of all instances
+  struct Allowed {
+    int max_connections = 0, reserved = 0;  // reserved for superusers, and from PostgreSQL 16 on for others too
+    int available() const { return max_connections - reserved; }
+  };
+  std::optional<Allowed> allowed;  // nullopt: nobody could be asked yet, trouble says why
+  WallTime asked;                  // when `allowed` was said; the epoch = never
+  // Roles and databases of ours that have a CONNECTION LIMIT: how many of it may be wanted at worst.
+  struct Limit {
+    std::string name;
+    int64_t wanted = 0;
+    int limit = 0;
+  };
+  std::vector<Limit> roles, databases;
+  std::string trouble;  // why the server could not be asked last time; empty = it answered
+  enum class Verdict : uint8_t { kEnough, kTooMany, kUnbounded, kUnknown } verdict = Verdict::kUnknown;
+  std::string remedy;  // names the keys; empty when there is nothing to change
+};
+std::string_view Name(CapacityRow::Verdict);  // "enough", "too many", "unbounded", "unknown"
+
 struct Snapshot {
   std::vector<ClientRow> clients;  // only when asked for
   std::vector<ServerRow> servers;  // only when asked for
@@ -131,9 +156,11 @@ struct Snapshot {
   std::vector<NameRow> names;
   std::vector<HostRow> hosts;
   uint64_t auth_queries = 0;  // asked since the start
+  std::vector<CapacityRow> capacity;  // only when asked for
 };
 
-enum class Collecting : uint8_t { kTotals, kClients, kServers, kEverything };
+// kCapacity gathers nothing else, and may have to wait for the servers' answers.
+enum class Collecting : uint8_t { kTotals, kClients, kServers, kEverything, kCapacity };
 
 enum class RunState : uint8_t { kActive, kPaused, kDraining };
 std::string_view Name(RunState);

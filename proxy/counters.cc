@@ -40,6 +40,8 @@ void PoolTotals::Merge(const PoolTotals& other) {
   statement_heals += other.statement_heals;
   notifications += other.notifications;
   shed += other.shed;
+  held_us += other.held_us;
+  releases += other.releases;
   wait.Merge(other.wait);
   query.Merge(other.query);
   transaction.Merge(other.transaction);
@@ -69,6 +71,8 @@ void PoolCounters::AddTo(PoolTotals& totals) const {
   totals.statement_heals += statement_heals.Get();
   totals.notifications += notifications.Get();
   totals.shed += shed.Get();
+  totals.held_us += held_us.Get();
+  totals.releases += releases.Get();
   wait.AddTo(totals.wait);
   query.AddTo(totals.query);
   transaction.AddTo(totals.transaction);

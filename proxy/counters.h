@@ -60,6 +60,7 @@ struct PoolTotals {
   uint64_t client_parses = 0, server_parses = 0, binds = 0;
   std::array<uint64_t, conf::kStateKinds> pins{};  // by StateKind: times that a client was pinned
   uint64_t settings_replays = 0, statement_heals = 0, notifications = 0, shed = 0;
+  uint64_t held_us = 0, releases = 0;  // how long clients kept servers that they have given back, and how often they did
   HistogramTotals wait, query, transaction, connect;
   void Merge(const PoolTotals& other);
 };
@@ -78,8 +79,13 @@ struct alignas(64) PoolCounters {
   Counter statement_heals;   // statements that a server had lost and was given again
   Counter notifications;     // NotificationResponse messages sent to clients
   Counter shed;              // clients that were refused because the pool was overloaded
+  Counter held_us, releases;
   Histogram wait, query, transaction, connect;
   void AddTo(PoolTotals& totals) const;
+  void CountHeld(uint64_t us) {
+    held_us.Add(us);
+    releases.Add(1);
+  }
 };
 
 }  // namespace proxy

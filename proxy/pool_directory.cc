@@ -11,6 +11,12 @@ std::shared_ptr<pool::Budget> PoolDirectory::BudgetFor(Budgets& budgets, const s
   return budget;
 }
 
+std::shared_ptr<BackendPool> PoolDirectory::Make(const conf::Config& config, const conf::Database& section, const PoolKey& key) {
+  return std::make_shared<BackendPool>(key, config, section, workers_,
+                                       BudgetFor(database_servers_, key.database, config.MaxDbConnections(section)),
+                                       BudgetFor(user_servers_, key.user, config.MaxUserConnections(key.user)), seed_++);
+}
+
 std::shared_ptr<BackendPool> PoolDirectory::FindOrMake(const conf::Config& config, const conf::Database& section,
                                                        const std::string& database, const std::string& login_user) {
   const PoolKey key{database, section.user.empty() ? login_user : section.user};
@@ -18,15 +24,21 @@ std::shared_ptr<BackendPool> PoolDirectory::FindOrMake(const conf::Config& confi
   const auto found = pools_.find(key);
   if (found != pools_.end()) return found->second;
   if (pools_.size() >= kPoolsMax) return nullptr;
-  auto made = std::make_shared<BackendPool>(key, config, section, workers_,
-                                            BudgetFor(database_servers_, database, config.MaxDbConnections(section)),
-                                            BudgetFor(user_servers_, key.user, config.MaxUserConnections(key.user)), seed_++);
+  auto made = Make(config, section, key);
   if (paused_.contains("") || paused_.contains(database)) {
     pool::Orders none;  // a new pool has nothing to close
     made->SetMode(pool::RunMode::kPaused, pool::TimePoint(), none);
   }
   pools_.emplace(key, made);
   return made;
+}
+
+std::shared_ptr<BackendPool> PoolDirectory::FindOrMakeUnlisted(const conf::Config& config, const conf::Database& section,
+                                                               const std::string& database, const std::string& login_user) {
+  const PoolKey key{database, section.user.empty() ? login_user : section.user};
+  pool::MutexLock lock(mutex_);
+  const auto found = pools_.find(key);
+  return found != pools_.end() ? found->second : Make(config, section, key);
 }
 
 std::shared_ptr<pool::Budget> PoolDirectory::DatabaseClients(const conf::Config& config, const conf::Database& section,

@@ -27,6 +27,10 @@ class PoolDirectory {
   // nullptr when kPoolsMax is reached. `login_user` is the pool's user unless the database forces one.
   std::shared_ptr<BackendPool> FindOrMake(const conf::Config& config, const conf::Database& section, const std::string& database,
                                           const std::string& login_user);
+  // The same, but a pool that does not exist stays out of the directory: it only lends its secrets and its place under the
+  // caps to a connection of pgweir's own.
+  std::shared_ptr<BackendPool> FindOrMakeUnlisted(const conf::Config& config, const conf::Database& section,
+                                                  const std::string& database, const std::string& login_user);
   std::shared_ptr<pool::Budget> DatabaseClients(const conf::Config& config, const conf::Database& section, const std::string& name);
   std::shared_ptr<pool::Budget> UserClients(const conf::Config& config, const std::string& user);
 
@@ -63,6 +67,8 @@ class PoolDirectory {
  private:
   using Budgets = std::map<std::string, std::shared_ptr<pool::Budget>>;
   static std::shared_ptr<pool::Budget> BudgetFor(Budgets& budgets, const std::string& name, int limit);
+  std::shared_ptr<BackendPool> Make(const conf::Config& config, const conf::Database& section, const PoolKey& key)
+      PGWEIR_REQUIRES(mutex_);
   Caps CapsOf(const Budgets& budgets, const std::string& name) const;
 
   const uint32_t workers_;

@@ -101,6 +101,7 @@ bool Process::Prepare() {
   }
   shared_->notifications = MakeNotificationHub(*shared_, seed);
   shared_->auth_query = MakeAuthQuery(*shared_);
+  capacity_ = std::make_unique<CapacityWatch>(*shared_);
   return true;
 }
 
@@ -161,6 +162,7 @@ bool Process::Start() {
       {{"version", PGWEIR_VERSION}, {"pid", getpid()}, {"workers", shared_->workers.size()}, {"listen_port", global.listen_port},
        {"config", runtime_->config->file.empty() ? "environment" : runtime_->config->file}});
   LogNotes();
+  capacity_->OnConfigured(runtime_);
   sd_notify(0, "READY=1");
   return true;
 }
@@ -318,6 +320,7 @@ Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
   for (const auto& key : conf::NeedsRestart(*before->config, *runtime_->config)) {
     Log(Level::kWarning, "reload_needs_restart", {{"key", key}});
   }
+  capacity_->OnConfigured(runtime_);
   return ChangesBetween(*before->config, *runtime_->config);
 }
 

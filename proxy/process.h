@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "conf/loader.h"
+#include "proxy/capacity_watch.h"
 #include "proxy/control.h"
 #include "proxy/event_loop.h"
 #include "proxy/listener.h"
@@ -89,6 +90,7 @@ class Process final : public Control {
   RuntimeRef runtime_;
   EventLoop loop_;
   std::unique_ptr<Shared> shared_;
+  std::unique_ptr<CapacityWatch> capacity_;
   std::unique_ptr<Listener> listener_;
   std::vector<std::unique_ptr<SignalWatch>> signals_;
   Timer housekeeping_, drain_timer_, wait_timer_;

@@ -9,6 +9,13 @@
 namespace proxy {
 
 void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
+  if (what == Collecting::kCapacity) {
+    return capacity_->Ask([done](std::vector<CapacityRow> rows) {
+      Snapshot snapshot;
+      snapshot.capacity = std::move(rows);
+      done(std::move(snapshot));
+    });
+  }
   struct Gathering {
     Snapshot snapshot;
     size_t left;

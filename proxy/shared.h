@@ -20,6 +20,7 @@
 #include "proxy/hosts.h"
 #include "proxy/pool_directory.h"
 #include "proxy/resolver.h"
+#include "proxy/socket.h"
 #include "proxy/tls.h"
 
 namespace proxy {

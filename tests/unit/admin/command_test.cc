@@ -19,7 +19,7 @@ const std::set<VerbId> kStatsVerbs = {
     VerbId::kShowPins,    VerbId::kShowSockets, VerbId::kShowActiveSockets, VerbId::kShowHolders,
     VerbId::kShowWaiters, VerbId::kShowErrors,  VerbId::kShowMem,           VerbId::kShowDnsHosts, VerbId::kShowHosts,
     VerbId::kShowDnsZones, VerbId::kShowPeers,  VerbId::kShowPeerPools,     VerbId::kSelect,
-    VerbId::kTransaction};
+    VerbId::kTransaction, VerbId::kShowCapacity, VerbId::kShowAdvice};
 
 TEST(Verbs, EveryVerbHasOneRowAndAnAccess) {
   EXPECT_EQ(Verbs().size(), static_cast<size_t>(VerbId::kCount_));

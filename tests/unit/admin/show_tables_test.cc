@@ -67,6 +67,12 @@ const Expected kExpected[] = {
     {"SHOW PEERS", "peer_id:i host:t port:i pool_size:i", ""},
     {"SHOW PEER_POOLS", "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active_cancel:i sv_login:i", ""},
     {"SHOW ERRORS", "", "name:t sqlstate:t severity:t count:q last_time:t"},
+    {"SHOW ADVICE", "",
+     "database:t user:t pool_size:i seconds:i rate:N hold_us:q load:N use:N wait_us:q wait_p95_us:q target_us:q expected_us:q "
+     "expected_p95_us:q advised_size:i advised_p95_us:q advice:t"},
+    {"SHOW CAPACITY", "",
+     "host:t port:i databases:t users:t pools:i worst_case:q unbounded:t instances:i total:q max_connections:i reserved:i available:i "
+     "role_limits:t database_limits:t verdict:t remedy:t asked:t trouble:t"},
     {"SHOW HOLDERS", "",
      "database:t user:t client_id:i server_id:i remote_pid:i application_name:t addr:t port:i since:t held:i held_us:i state:t "
      "idle_in_transaction:i request_time:t pins:t"},
@@ -125,7 +131,8 @@ class ShowTables : public testing::Test {
     own_pool_.AddTo(snapshot);
     return MakeTable(
         CommandOf(sql),
-        {.snapshot = snapshot, .config = *control_.config_, .run_state = control_.state, .window = window_});
+        {.snapshot = snapshot, .config = *control_.config_, .run_state = control_.state, .window = window_, .loads = loads_,
+         .now = LoadWindow::Time(std::chrono::seconds(10))});
   }
   // The row whose first column is `name`, written with NULL as "~".
   std::string RowOf(const Table& table, const std::string& name, size_t skip = 0) {
@@ -141,6 +148,7 @@ class ShowTables : public testing::Test {
   admin_test::FakeControl control_;
   OwnPool own_pool_;
   StatsWindow window_;
+  LoadWindow loads_{LoadWindow::Time{}};
 };
 
 TEST_F(ShowTables, ColumnsAreThoseOfPgBouncerThenOurs) {
@@ -157,6 +165,7 @@ TEST_F(ShowTables, EveryRowIsAsWideAsItsColumns) {
   control_.snapshot.servers.resize(2);
   control_.snapshot.names = {{.name = "db.internal", .seconds_left = 14, .addresses = {"10.0.0.5", "10.0.0.6"}}};
   control_.snapshot.hosts.resize(1);
+  control_.snapshot.capacity.resize(1);
   control_.config_->rows.resize(1);
   for (const Expected& expected : kExpected) {
     const Command command = CommandOf(expected.sql);
@@ -348,6 +357,34 @@ TEST_F(ShowTables, ErrorsTheLatestFirst) {
   control_.snapshot.workers[1].errors[kKilled] = 1;
   control_.snapshot.workers[1].last_errors[kKilled] = noon + std::chrono::seconds(2);
   EXPECT_EQ(Written(Show("SHOW ERRORS").rows), "killed|57P01|FATAL|1|2023-11-14 22:13:22 UTC|\nqueue_full|53300|ERROR|6|2023-11-14 22:13:21 UTC|\n");
+}
+
+TEST_F(ShowTables, CapacityOfAServerThatAnsweredAndOfOneThatDidNot) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  proxy::CapacityRow good, bad;
+  good.at_worst.host = {"10.0.0.5", 5433};
+  good.at_worst.databases = {"books", "sh\xffop"};
+  good.at_worst.users = {"app", "web"};
+  good.at_worst.pools = 4;
+  good.at_worst.connections = 61;
+  good.instances = 2;
+  good.total = 122;
+  good.allowed = {.max_connections = 100, .reserved = 3};
+  good.asked = proxy::WallTime(std::chrono::seconds(1'700'000'000));
+  good.roles = {{"app", 42, 5}, {"web", 42, 50}};
+  good.databases = {{"books", 62, 80}};
+  good.verdict = proxy::CapacityRow::Verdict::kTooMany;
+  good.remedy = "lower it";
+  bad.at_worst.host = {"/run/postgresql", 5432};
+  bad.at_worst.unbounded = "any name";
+  bad.trouble = "refused\n";
+  control_.snapshot.capacity = {good, bad};
+  EXPECT_EQ(Written(Show("SHOW CAPACITY").rows),
+            "10.0.0.5|5433|books,sh?op|app,web|4|61|~|2|122|100|3|97|app 42/5,web 42/50|books 62/80|too many|lower it|2023-11-14 22:13:20 UTC|~|\n"
+            "/run/postgresql|5432|~|~|0|0|any name|1|0|~|~|~|~|~|unknown|~|~|refused?|\n");
+  EXPECT_EQ(NeededFor(CommandOf("SHOW CAPACITY")), proxy::Collecting::kCapacity);
+  EXPECT_EQ(NeededFor(CommandOf("SELECT host FROM capacity WHERE verdict = 'too many'")), proxy::Collecting::kCapacity);
 }
 
 TEST_F(ShowTables, MemCountsObjectsAtTheirSize) {

@@ -62,7 +62,7 @@ TEST(Table, WritesIntegersInBinary) {
 }
 
 // PostgreSQL, numeric_send: how many digits of base 10,000, weight of the first, sign, scale, the digits.
-TEST(Table, WritesWholeNumericsInBinary) {
+TEST(Table, WritesNumericsInBinary) {
   const Format all[] = {Format::kBinary};
   const auto digits = [](std::initializer_list<int> values) {
     std::string bytes;
@@ -74,7 +74,12 @@ TEST(Table, WritesWholeNumericsInBinary) {
                                                        {"-12345", digits({2, 1, 0x4000, 0, 1, 2345})},
                                                        {"10000", digits({1, 1, 0, 0, 1})},
                                                        {"120000009999", digits({3, 2, 0, 0, 1200, 0, 9999})},
-                                                       {"18446744073709551615", digits({5, 4, 0, 0, 1844, 6744, 737, 955, 1615})}};
+                                                       {"18446744073709551615", digits({5, 4, 0, 0, 1844, 6744, 737, 955, 1615})},
+                                                       {"1.5", digits({2, 0, 0, 1, 1, 5000})},
+                                                       {"0.005", digits({1, -1, 0, 3, 50})},
+                                                       {"0.000", digits({0, 0, 0, 3})},
+                                                       {"20000.000", digits({1, 1, 0, 3, 2})},
+                                                       {"-123.45678", digits({3, 0, 0x4000, 5, 123, 4567, 8000})}};
   for (const auto& [text, bytes] : cases) {
     std::string out;
     ASSERT_TRUE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {text}, all));
@@ -88,7 +93,9 @@ TEST(Table, RefusesWhatDoesNotFitInBinary) {
   EXPECT_FALSE(WriteDataRow(out, {{"i", ColumnType::kInt4}}, {"2147483648"}, all));
   EXPECT_FALSE(WriteDataRow(out, {{"i", ColumnType::kInt4}}, {"x"}, all));
   EXPECT_FALSE(WriteDataRow(out, {{"q", ColumnType::kInt8}}, {"9223372036854775808"}, all));
-  EXPECT_FALSE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {"1.5"}, all));
+  EXPECT_FALSE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {"1."}, all));
+  EXPECT_FALSE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {".5"}, all));
+  EXPECT_FALSE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {"1.5.5"}, all));
   EXPECT_FALSE(WriteDataRow(out, {{"n", ColumnType::kNumeric}}, {"-"}, all));
   EXPECT_EQ(out, "before");
 }
