@@ -227,6 +227,10 @@ class Checker {
       draft_.Add(draft_.OriginOf(GlobalKey("listen_addr")),
                  "nothing to listen on: listen_addr and unix_socket_dir are both empty");
     }
+    if (!global.proxy_protocol_from.empty() && global.listen_addr.empty() && !draft_.WasRefused("listen_addr")) {
+      draft_.Add(draft_.OriginOf(GlobalKey("proxy_protocol_from")),
+                 "proxy_protocol_from is for TCP, and listen_addr is empty: a Unix socket takes no PROXY header");
+    }
     const auto& addresses = global.listen_addr;
     const bool same_address = global.http_listen_addr == "*" ||
                               std::any_of(addresses.begin(), addresses.end(), [&global](const std::string& address) {

@@ -145,10 +145,11 @@ struct Global {
   int tcp_keepidle = 0;   // seconds, 0 = the system's
   int tcp_keepintvl = 0;  // seconds
   Duration tcp_user_timeout{0};
+  std::vector<AddressRange> proxy_protocol_from;  // whose connections begin with a PROXY header
   // limits
   int max_client_conn = 10000;
-  int max_db_connections = 0;
-  int max_user_connections = 0;
+  int max_client_conn_per_address = 0, client_connect_rate = 0;  // the rate: new ones in a second, per address
+  int max_db_connections = 0, max_user_connections = 0;
   int max_db_client_connections = 0;
   int max_user_client_connections = 0;
   int instances = 1;  // pgweirs that share these servers: what SHOW CAPACITY multiplies by

@@ -9,6 +9,7 @@ namespace conf {
 namespace {
 
 constexpr std::string_view kAuto = "auto";
+constexpr int kMostConnectRate = 10'000;
 
 Parsed<std::vector<std::string>> CheckListenAddresses(std::vector<std::string> items) {
   for (const std::string& item : items) {
@@ -129,10 +130,16 @@ class GlobalTable {
         Time(Duration(0), std::chrono::hours(24),
             "a plain number is seconds here, not PgBouncer's milliseconds: write \"30s\""),
         &Global::tcp_user_timeout, "longest time that sent bytes stay unacknowledged; 0 = the system's");
+    Add("proxy_protocol_from", AddressRangesCodec{}, &Global::proxy_protocol_from,
+        "load balancers that send a PROXY header (v1 or v2) first; the client's address is then the one in it; empty = off");
   }
 
   void AddLimits() {
     Add("max_client_conn", Count(1, kMostConnections), &Global::max_client_conn, "clients of the whole process");
+    Add("max_client_conn_per_address", Count(0, kMostConnections), &Global::max_client_conn_per_address,
+        "clients of one IPv4 address or IPv6 /64, by TCP; 0 = no limit");
+    Add("client_connect_rate", Count(0, kMostConnectRate), &Global::client_connect_rate,
+        "new connections per second of one IPv4 address or IPv6 /64, by TCP, and as many at once; 0 = no limit");
     Add("max_db_connections", Count(0, kMostConnections), &Global::max_db_connections,
         "servers of one database over all its users; 0 = no limit");
     Add("max_user_connections", Count(0, kMostConnections), &Global::max_user_connections,

@@ -31,6 +31,12 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
     {kTooManyUserClients, "max_user_client_connections", "53300", kFatal,
      "no more client connections allowed for this user (max_user_client_connections is {})",
      "Close connections that are not needed, or raise max_user_client_connections."},
+    {kTooManyAddressClients, "max_client_conn_per_address", "53300", kFatal,
+     "no more client connections allowed from this address (max_client_conn_per_address is {})",
+     "Close connections that are not needed, or raise max_client_conn_per_address."},
+    {kConnectRate, "client_connect_rate", "53300", kFatal,
+     "too many new connections from this address (client_connect_rate is {} per second)",
+     "Keep connections instead of opening one for each query, wait before the next attempt, or raise client_connect_rate."},
     {kOutOfDescriptors, "out_of_descriptors", "53300", kFatal, "pgweir has no file descriptors left",
      "Raise the limit of open files of the pgweir process (LimitNOFILE, ulimit -n), or lower max_client_conn."},
     // backend trouble
@@ -84,6 +90,8 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
     {kHbaRejected, "hba_rejected", "28000", kFatal, "pg_hba.conf rejects connection for {}", "A line of auth_hba_file of pgweir says so."},
     {kCertificateFailed, "certificate_failed", "28000", kFatal, "certificate authentication failed for user \"{}\"", ""},
     {kPeerFailed, "peer_failed", "28000", kFatal, "Peer authentication failed for user \"{}\"", ""},
+    {kProxyHeader, "proxy_header", "08P01", kFatal, "malformed PROXY header: {}",
+     "proxy_protocol_from of pgweir lists this peer, so each of its connections must begin with a PROXY header."},
     // timeouts
     {kQueryTimeout, "query_timeout", "57014", kError, "canceling statement due to query_timeout",
      "Make the statement faster, or raise query_timeout."},

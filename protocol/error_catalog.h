@@ -18,13 +18,15 @@ enum class Severity : uint8_t { kError, kFatal, kNotice };
 // The order is the order of the table in error_catalog.cc; a test walks both.
 enum class ErrorCode : uint8_t {
   // waiting and refusing (53xxx)
-  kQueryWaitTimeout, kQueueFull, kShed, kTooManyClients, kTooManyDatabaseClients, kTooManyUserClients, kOutOfDescriptors,
+  kQueryWaitTimeout, kQueueFull, kShed, kTooManyClients, kTooManyDatabaseClients, kTooManyUserClients,
+  kTooManyAddressClients, kConnectRate, kOutOfDescriptors,
   // backend trouble
   kBackendDown, kPaused, kServerLost, kServerLostFatal, kServerProtocol, kServerLogin,
   // login
   kUnknownDatabase, kPasswordFailed, kRejected, kLoginTimeout, kTlsRequired, kClearAfterTls, kNoUserName, kStartupLayout,
   kUnsupportedProtocol, kUnsupportedStartupParameter, kUnsupportedStartupOption, kReplicationUnsupported, kDatabaseDisabled,
   kUserNameTooLong, kLookupDown, kLookupFailed, kNoHbaEntry, kHbaRejected, kCertificateFailed, kPeerFailed,
+  kProxyHeader,
   // timeouts
   kQueryTimeout, kTransactionTimeout, kIdleTransactionTimeout, kClientIdleTimeout, kCanceled,
   // life cycle

@@ -11,6 +11,7 @@ namespace proxy {
 
 std::string_view Name(ClientState state) {
   switch (state) {
+    case ClientState::kProxyHeader:
     case ClientState::kStartup:
     case ClientState::kTls:
     case ClientState::kLogin: return "login";
@@ -28,13 +29,14 @@ std::string_view Name(ClientState state) {
 }
 
 Client::Client(Worker& worker, int fd, PeerKind peer)
-    : worker_(worker), id_(worker.shared().NextId()), peer_(peer), socket_(std::make_unique<Socket>(worker.loop(), fd, *this)) {
+    : worker_(worker), id_(worker.shared().NextId()), peer_(peer), address_(fd), socket_(std::make_unique<Socket>(worker.loop(), fd, *this)) {
   waiter_.worker = worker.number();
   waiter_.owner = this;
   waiter_.owner_id = id_;
   connect_time_ = std::chrono::system_clock::now();
   worker_.AddClients(1);
   SetClock(Clock::kLogin, worker_.config().global.client_login_timeout);
+  Arrive();
   socket_->StartReading();
 }
 
@@ -47,6 +49,7 @@ Client::~Client() {
 
 void Client::OnReadable() {
   if (state_ == ClientState::kTls) return ContinueTls();
+  if (state_ == ClientState::kProxyHeader) return ReadProxyHeader();
   if (state_ == ClientState::kStartup && socket_->tls() == nullptr && input_.empty() && socket_->Peek() == 0x16) {
     return StartTls(true);
   }
@@ -140,6 +143,7 @@ void Client::OnClock(void* self) {
     case Clock::kNone: return;
     case Clock::kLogin:
       if (client.state_ == ClientState::kTls) return client.Close("client_login_timeout");
+      if (client.login_ && client.login_->refusal) return client.Fatal(*client.login_->refusal);
       return client.Fatal(protocol::MakeError(ErrorCode::kLoginTimeout));
     case Clock::kWait: {
       const pool::TimePoint now = Now();
@@ -173,7 +177,7 @@ void Client::OnQueryTimeout() {
 void Client::End(protocol::ErrorCode code) {
   if (state_ == ClientState::kClosing) return;
   // Before the startup message nobody can understand an error; inside the handshake neither.
-  if (state_ == ClientState::kStartup || state_ == ClientState::kTls || state_ == ClientState::kCancel) return Close("ended");
+  if (state_ <= ClientState::kTls || state_ == ClientState::kCancel) return Close("ended");
   Fatal(protocol::MakeError(code, code == protocol::ErrorCode::kDatabaseRemoved ? std::string_view(database_) : "KILL"));
 }
 
@@ -282,7 +286,7 @@ ClientRow Client::Row() const {
   row.user = user_;
   row.database = database_;
   row.state = Name(state_);
-  const PeerName remote = RemoteName(socket_->fd()), local = LocalName(socket_->fd());
+  const PeerName remote = address_.Name(), local = LocalName(socket_->fd());
   row.addr = remote.address;
   row.port = remote.port;
   row.local_addr = local.address;

@@ -1,6 +1,7 @@
 // One client connection: startup, login, then its transactions over servers that are lent to it.
 //
 //   state      means                                                  leaves by
+//   proxy      waits for the PROXY header of a load balancer              startup, closing
 //   startup    first bytes: SSLRequest, CancelRequest, StartupMessage  tls, login, closing
 //   tls        handshake                                               startup
 //   login      authentication as a step object                         attach, console, closing
@@ -33,6 +34,7 @@
 #include "protocol/session_settings.h"
 #include "proxy/backend_pool.h"
 #include "proxy/cancel_registry.h"
+#include "proxy/client_address.h"
 #include "proxy/client_session.h"
 #include "proxy/control.h"
 #include "proxy/edit.h"
@@ -52,7 +54,7 @@ inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
 inline constexpr uint64_t kRetryAfterLeastMs = 100, kRetryAfterMostMs = 10'000;  // told in HINT when the pool is full
 
 enum class ClientState : uint8_t {
-  kStartup, kTls, kLogin, kAttach, kIdle, kWaiting, kLinking, kActive, kSettling, kConsole, kCancel, kClosing
+  kProxyHeader, kStartup, kTls, kLogin, kAttach, kIdle, kWaiting, kLinking, kActive, kSettling, kConsole, kCancel, kClosing
 };
 std::string_view Name(ClientState);  // the words of SHOW CLIENTS
 
@@ -133,6 +135,10 @@ class Client final : public SocketHandler {
   enum class Between : uint8_t { kNo, kStatements };  // idle in transaction
   enum class Clock : uint8_t { kNone, kLogin, kWait, kQuery, kGrace, kIdle, kIdleInTransaction, kLinger };
 
+  // client_admission.cc
+  void Arrive(), Admit();
+  void ReadProxyHeader(), RefuseProxyHeader(std::string_view cause);
+  bool IsRefusedBeforeTls() const;
   // client_login.cc
   size_t StartupInput(std::string_view chunk);
   void OnSslRequest(std::string_view rest);
@@ -300,6 +306,7 @@ class Client final : public SocketHandler {
   std::unique_ptr<Session> session_;  // made when first needed
   ClientState state_ = ClientState::kStartup;
   const PeerKind peer_;
+  ClientAddress address_;  // before socket_: it leaves its place when that is closed
   bool stream_drop_ = false, skip_until_sync_ = false;
   Answered answered_ = Answered::kNothingOpen;
   Between between_ = Between::kNo;

@@ -53,10 +53,9 @@ bool Client::ChooseMethod() {
   const conf::Config& config = *login_->runtime->config;
   login_->method = config.global.auth_type;
   if (login_->method != conf::AuthType::kHba) return true;
-  const PeerName peer = RemoteName(socket_->fd());
   conf::HbaLogin login{.is_local = peer_ == PeerKind::kUnix, .is_encrypted = socket_->tls() != nullptr, .user = user_, .database = database_};
   const conf::HbaRule* rule = nullptr;
-  if (const auto address = login.is_local ? std::nullopt : AddressOfPeer(socket_->fd())) {
+  if (const auto& address = address_.ip(); address && !login.is_local) {
     login.is_v6 = address->is_v6;
     std::copy(std::begin(address->bytes), std::end(address->bytes), login.address);
     rule = config.hba->Find(login);
@@ -71,13 +70,13 @@ bool Client::ChooseMethod() {
   const std::string cause = rule == nullptr ? "no line of auth_hba_file fits" : "rejected by " + rule->file + ":" + std::to_string(rule->line);
   LogRefusedLogin(cause);
   const auto code = rule == nullptr ? protocol::ErrorCode::kNoHbaEntry : protocol::ErrorCode::kHbaRejected;
-  Fatal(protocol::MakeError(code, Describe(login, peer.address)));
+  Fatal(protocol::MakeError(code, Describe(login, address_.Name().address)));
   return false;
 }
 
 void Client::LogRefusedLogin(std::string_view cause) const {
   Log(Level::kWarning, "login_failed",
-      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", RemoteName(socket_->fd()).address}, {"cause", cause}});
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", address_.Name().address}, {"cause", cause}});
 }
 
 void Client::LookUp() {

@@ -5,18 +5,10 @@
 #include "protocol/message_writer.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
-#include "proxy/peer_identity.h"
 #include "proxy/worker.h"
 
 namespace proxy {
 namespace {
-
-bool IsRejectedAddress(int fd, const std::vector<conf::AddressRange>& ranges) {
-  if (ranges.empty()) return false;
-  const auto address = AddressOfPeer(fd);
-  return address && std::any_of(ranges.begin(), ranges.end(),
-                                [&](const auto& range) { return range.Contains(address->bytes, address->is_v6); });
-}
 
 protocol::LoginMethod MethodOf(conf::AuthType type) {
   switch (type) {
@@ -52,11 +44,12 @@ bool Contains(const std::vector<std::string>& names, std::string_view name) {
 }
 
 // Decided once, at login: neither SET application_name nor a reload moves a client to another flow.
-pool::FlowKey FlowOf(conf::QueueFlow by, const std::string& user, const std::vector<protocol::Setting>& wanted, int fd) {
+pool::FlowKey FlowOf(conf::QueueFlow by, const std::string& user, const std::vector<protocol::Setting>& wanted,
+                     const ClientAddress& address) {
   std::string name;
   switch (by) {
     case conf::QueueFlow::kUser: name = user; break;
-    case conf::QueueFlow::kAddress: name = RemoteName(fd).address; break;
+    case conf::QueueFlow::kAddress: name = address.Name().address; break;
     case conf::QueueFlow::kApplication:
       for (const auto& [key, value] : wanted) {
         if (key == "application_name") name = value;
@@ -93,6 +86,7 @@ size_t Client::StartupInput(std::string_view chunk) {
 
 void Client::OnSslRequest(std::string_view rest) {
   if (socket_->tls() != nullptr) return ProtocolError("SSLRequest inside of TLS");
+  if (IsRefusedBeforeTls()) return Fatal(*login_->refusal);
   if (!worker_.runtime().client_tls || peer_ == PeerKind::kUnix) {
     SendBytes("N");
     return;
@@ -122,6 +116,9 @@ void Client::ContinueTls() {
 
 void Client::OnCancelMessage(uint32_t process_id, const std::string& key) {
   state_ = ClientState::kCancel;
+  // Its address may have it whatever the limits say: it is how those that were let in are made to end.
+  address_.Leave();
+  login_.reset();
   SetClock(Clock::kLogin, worker_.config().global.cancel_wait_timeout);
   const auto owner = worker_.shared().cancels.Find(process_id, key);
   if (!owner) return Close("cancel request with an unknown key");
@@ -146,11 +143,12 @@ void Client::OnStartup(protocol::StartupMessage startup) {
   const conf::Global& global = worker_.config().global;
   user_ = startup.user;
   database_ = startup.database;
+  if (login_ && login_->refusal) return Fatal(*login_->refusal);
   login_ = std::make_unique<PendingLogin>();
   login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
   const bool needs_tls = worker_.runtime().client_tls && worker_.runtime().client_tls->mode() >= conf::TlsMode::kRequire;
   if (needs_tls && socket_->tls() == nullptr && peer_ == PeerKind::kTcp) return Fatal(protocol::MakeError(ErrorCode::kTlsRequired));
-  if (Contains(global.reject_users, user_) || IsRejectedAddress(socket_->fd(), global.reject_addresses)) {
+  if (Contains(global.reject_users, user_) || address_.IsIn(global.reject_addresses)) {
     return Fatal(protocol::MakeError(ErrorCode::kRejected, user_));
   }
   if (!startup.replication.empty()) return Fatal(protocol::MakeError(ErrorCode::kReplicationUnsupported));
@@ -317,7 +315,7 @@ void Client::OnAuthenticated() {
   if (!pool_) return TooBusy("too many pools: " + std::to_string(kPoolsMax));
   // A forced user is somebody else: this client's password is not for its servers.
   if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->PasswordForServers());
-  waiter_.flow = FlowOf(pool_->settings().queue_flow, user_, login_->wanted, socket_->fd());
+  waiter_.flow = FlowOf(pool_->settings().queue_flow, user_, login_->wanted, address_);
   if (const conf::User* section = config.FindUser(user_)) waiter_.weight = static_cast<uint16_t>(section->weight.value_or(1));
   client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;
   Attach();
@@ -398,7 +396,7 @@ void Client::SendWelcome() {
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - connect_time_);
   login_us_ = static_cast<uint64_t>(took.count());
   if (worker_.config().global.log_connections) {
-    const PeerName peer = RemoteName(socket_->fd());
+    const PeerName peer = address_.Name();
     Log(Level::kInfo, "client_login",
         {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port},
          {"login_us", login_us_}});

@@ -31,6 +31,7 @@ size_t Client::Input(std::string_view chunk) {
       case ClientState::kConsole: step = ConsoleInput(rest); break;
       case ClientState::kCancel:
       case ClientState::kClosing: return chunk.size();
+      case ClientState::kProxyHeader:
       case ClientState::kTls:
       case ClientState::kAttach:
       case ClientState::kWaiting:

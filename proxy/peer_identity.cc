@@ -11,24 +11,30 @@
 
 namespace proxy {
 
+PeerAddress MakePeerAddress(bool is_v6, const uint8_t* bytes, uint16_t port) {
+  constexpr uint8_t kMappedV4[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  PeerAddress address;
+  address.port = port;
+  if (is_v6 && std::memcmp(bytes, kMappedV4, sizeof kMappedV4) == 0) {
+    bytes += sizeof kMappedV4;
+    is_v6 = false;
+  }
+  address.is_v6 = is_v6;
+  std::memcpy(address.bytes, bytes, is_v6 ? 16 : 4);
+  return address;
+}
+
 std::optional<PeerAddress> AddressOfPeer(int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
-  PeerAddress address;
   if (storage.ss_family == AF_INET) {
-    std::memcpy(address.bytes, &reinterpret_cast<const sockaddr_in&>(storage).sin_addr, sizeof(in_addr));
-    return address;
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
+    return MakePeerAddress(false, reinterpret_cast<const uint8_t*>(&v4.sin_addr), ntohs(v4.sin_port));
   }
   if (storage.ss_family != AF_INET6) return std::nullopt;
-  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(&v6)) {
-    std::memcpy(address.bytes, v6.s6_addr + 12, sizeof(in_addr));
-  } else {
-    address.is_v6 = true;
-    std::memcpy(address.bytes, v6.s6_addr, sizeof v6.s6_addr);
-  }
-  return address;
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
+  return MakePeerAddress(true, v6.sin6_addr.s6_addr, ntohs(v6.sin6_port));
 }
 
 std::optional<uid_t> UidOfPeer(int fd) {

@@ -17,7 +17,9 @@ namespace proxy {
 struct PeerAddress {
   bool is_v6 = false;
   uint8_t bytes[16] = {};  // IPv4 in the first 4, also when the socket shows it as ::ffff:a.b.c.d
+  uint16_t port = 0;
 };
+PeerAddress MakePeerAddress(bool is_v6, const uint8_t* bytes, uint16_t port);
 std::optional<PeerAddress> AddressOfPeer(int fd);  // nullopt: a Unix socket, or gone
 std::optional<uid_t> UidOfPeer(int fd);            // nullopt: not a Unix socket
 

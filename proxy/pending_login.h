@@ -1,6 +1,6 @@
 // A login that is under way: what the client asked for, how it is let in, and who it is.
 //
-// What: plain values, from the startup message to the welcome. Threads: the worker of the client; `exchange` is shared with a
+// What: plain values, from the startup message (of a refused one from its arrival) to the welcome. Threads: the worker of the client; `exchange` is shared with a
 // helper thread while a slow step runs there. Ownership: the client's, which drops it when it is logged in or closing.
 #pragma once
 
@@ -18,7 +18,11 @@
 
 namespace proxy {
 
+// How long a connection that its address may not have is heard: an error before its first words would not be understood.
+inline constexpr pool::Duration kRefusedWait{3'000'000};
+
 struct PendingLogin {
+  std::optional<protocol::ErrorReport> refusal;  // its address may not have it: for its startup message
   protocol::StartupMessage startup;
   conf::AuthType method = conf::AuthType::kReject;  // of auth_type, or of the line of auth_hba_file that fits
   std::string map;                                  // of that line

@@ -30,7 +30,7 @@ void VerifierCache::Put(const std::string& user, const std::string& secret, cons
 }
 
 Shared::Shared(uint32_t worker_count, uint64_t seed, EventLoop& control)
-    : control_loop(control), hosts(seed), pools(worker_count, seed), process_secret(RandomBytes(32)) {}
+    : control_loop(control), hosts(seed), pools(worker_count, seed), addresses(seed), process_secret(RandomBytes(32)) {}
 
 Shared::~Shared() {
   helpers.Stop();  // their tasks post to the workers

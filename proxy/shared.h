@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "pool/address_table.h"
 #include "protocol/scram.h"
 #include "proxy/cancel_registry.h"
 #include "proxy/control.h"
@@ -61,6 +62,7 @@ struct Shared {
   Hosts hosts;
   PoolDirectory pools;
   CancelRegistry cancels;
+  pool::AddressTable addresses;  // of the clients that came by TCP
   VerifierCache verifiers;
   std::vector<std::unique_ptr<Worker>> workers;
   std::unique_ptr<NotificationHub> notifications;  // on the loop of worker 0; made when the workers are

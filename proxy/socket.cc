@@ -74,6 +74,14 @@ int Socket::Peek() const {
   return recv(fd_, &byte, 1, MSG_PEEK) == 1 ? byte : -1;
 }
 
+IoResult Socket::Peek(char* bytes, size_t capacity) const {
+  const ssize_t n = recv(fd_, bytes, capacity, MSG_PEEK);
+  if (n > 0) return {IoStatus::kOk, static_cast<size_t>(n)};
+  if (n == 0) return {IoStatus::kEof, 0};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {IoStatus::kWantRead, 0};
+  return {IoStatus::kError, 0};
+}
+
 IoResult Socket::Send(const char* bytes, size_t count) {
   if (tls_) {
     size_t sent = 0;

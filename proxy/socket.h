@@ -53,6 +53,7 @@ class Socket {
   IoResult Read(char* bytes, size_t capacity);
   // The next byte without taking it (plain connections): -1 = none yet or the end.
   int Peek() const;
+  IoResult Peek(char* bytes, size_t capacity) const;  // all that are there; as Read otherwise
   // False: the connection is broken; the caller closes it.
   bool Write(std::string_view bytes);
   bool Write(std::span<const iovec> pieces);  // in one system call where the connection is plain

@@ -1,0 +1,45 @@
+#include "proxy/client_address.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace proxy {
+namespace {
+
+std::string TextOf(const PeerAddress& ip) {
+  char text[INET6_ADDRSTRLEN] = {};
+  inet_ntop(ip.is_v6 ? AF_INET6 : AF_INET, ip.bytes, text, sizeof text);
+  return text;
+}
+
+}  // namespace
+
+bool ClientAddress::IsIn(const std::vector<conf::AddressRange>& ranges) const {
+  return ip_ && std::any_of(ranges.begin(), ranges.end(), [this](const auto& range) { return range.Contains(ip_->bytes, ip_->is_v6); });
+}
+
+PeerName ClientAddress::Name() const { return ip_ ? PeerName{TextOf(*ip_), ip_->port} : PeerName{"unix", 0}; }
+
+std::string ClientAddress::Group() const {
+  if (!ip_ || !ip_->is_v6) return Name().address;
+  PeerAddress prefix = *ip_;
+  std::memset(prefix.bytes + 8, 0, 8);
+  return TextOf(prefix) + "/64";
+}
+
+pool::AddressTable::Entered ClientAddress::Enter(pool::AddressTable& table, const pool::AddressLimits& limits, pool::TimePoint now) {
+  using Verdict = pool::AddressTable::Verdict;
+  if (!ip_) return {.verdict = Verdict::kUncounted};
+  const auto entered = table.Enter(pool::AddressKey::Of(ip_->bytes, ip_->is_v6), limits, now);
+  if (entered.verdict == Verdict::kCounted) table_ = &table;
+  return entered;
+}
+
+void ClientAddress::Leave() {
+  if (table_ != nullptr) table_->Leave(pool::AddressKey::Of(ip_->bytes, ip_->is_v6));
+  table_ = nullptr;
+}
+
+}  // namespace proxy

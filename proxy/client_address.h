@@ -1,0 +1,41 @@
+// Where a client comes from, as everything in pgweir sees it, and its place among the connections of that address.
+//
+// What: the other end of its socket, or what a trusted balancer's PROXY header said; read once, because the socket forgets it
+// when the peer resets. Enter takes the place that max_client_conn_per_address and client_connect_rate are about.
+// Threads: the worker of the client. Ownership: a member of it; the place is given back when the socket has been closed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conf/address_range.h"
+#include "pool/address_table.h"
+#include "proxy/peer_identity.h"
+#include "proxy/socket.h"
+
+namespace proxy {
+
+class ClientAddress {
+ public:
+  explicit ClientAddress(int fd) : ip_(AddressOfPeer(fd)) {}
+  ~ClientAddress() { Leave(); }
+  ClientAddress(const ClientAddress&) = delete;
+  ClientAddress& operator=(const ClientAddress&) = delete;
+
+  void Set(const PeerAddress& ip) { ip_ = ip; }  // before Enter
+  const std::optional<PeerAddress>& ip() const { return ip_; }  // nullopt: a Unix socket, or gone before it was looked at
+  bool IsIn(const std::vector<conf::AddressRange>& ranges) const;
+  PeerName Name() const;      // as SHOW CLIENTS prints it
+  std::string Group() const;  // what the limits count together: "10.0.0.1" or "2001:db8::/64"
+
+  // The Unix socket is never refused: it is the administrator's way in when an address is full.
+  pool::AddressTable::Entered Enter(pool::AddressTable& table, const pool::AddressLimits& limits, pool::TimePoint now);
+  void Leave();
+
+ private:
+  std::optional<PeerAddress> ip_;
+  pool::AddressTable* table_ = nullptr;  // where it is counted
+};
+
+}  // namespace proxy
