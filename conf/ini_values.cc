@@ -111,6 +111,8 @@ const Global& IniDefaults() {
       (void)FindKey(GlobalKeys(), key.Target())->set(defaults, *ReadIniValue(key.reading, key.default_value));
     }
     defaults.keys.max_waiting = defaults.max_client_conn;
+    // Whoever brings PgBouncer's configuration has alerts and parsers for its lines.
+    defaults.log_format = LogFormat::kPgBouncer;
     return defaults;
   }();
   return global;

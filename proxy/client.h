@@ -158,7 +158,13 @@ class Client final : public SocketHandler {
   bool IsOwnerAtConsole() const;
   bool ChooseMethod();  // false: no line lets it in, and it is closing
   void Identify();      // by certificate or peer, then the exchange begins
+
+  // client_log.cc
   void LogRefusedLogin(std::string_view cause) const;
+  void LogLoginAttempt() const;
+  void LogLogin() const;
+  void LogClose(const LastWords& words) const;
+  void LogPoolerError(const LastWords& words) const;
 
   // client_query.cc
   size_t Input(std::string_view chunk);
@@ -283,11 +289,11 @@ class Client final : public SocketHandler {
 
   // client.cc
   void Fatal(const protocol::ErrorReport& report);
-  void FatalBytes(const std::string& bytes, std::string_view reason);
+  void FatalBytes(const std::string& bytes, std::string_view reason, const protocol::ErrorReport* report = nullptr);
   void EndByClock(protocol::ErrorCode code);
   void ProtocolError(std::string_view what);
   void Close(std::string_view reason);
-  void LetGo();  // ends waiter, lease, budgets, registry: everything but the socket
+  void LetGo(const LastWords& words);  // ends waiter, lease, budgets, registry: everything but the socket
   void Finish();
   bool SendBytes(std::string_view bytes);
   void SetClock(Clock clock, pool::Duration after);
@@ -300,6 +306,7 @@ class Client final : public SocketHandler {
   std::unique_ptr<Session> session_;  // made when first needed
   ClientState state_ = ClientState::kStartup;
   const PeerKind peer_;
+  const PeerName peer_name_;  // for the log; asked at once, because a connection that was reset no longer tells
   bool stream_drop_ = false, skip_until_sync_ = false;
   Answered answered_ = Answered::kNothingOpen;
   Between between_ = Between::kNo;

@@ -6,7 +6,6 @@
 #include "conf/hba.h"
 #include "conf/ident.h"
 #include "proxy/client.h"
-#include "proxy/log.h"
 #include "proxy/peer_identity.h"
 #include "proxy/worker.h"
 
@@ -72,11 +71,6 @@ bool Client::ChooseMethod() {
   const auto code = rule == nullptr ? protocol::ErrorCode::kNoHbaEntry : protocol::ErrorCode::kHbaRejected;
   Fatal(protocol::MakeError(code, Describe(login, peer.address)));
   return false;
-}
-
-void Client::LogRefusedLogin(std::string_view cause) const {
-  Log(Level::kWarning, "login_failed",
-      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", RemoteName(socket_->fd()).address}, {"cause", cause}});
 }
 
 void Client::Identify() {

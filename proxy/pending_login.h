@@ -11,6 +11,8 @@
 
 #include "conf/config.h"
 #include "protocol/client_login.h"
+#include "protocol/error_catalog.h"
+#include "protocol/scram.h"
 #include "protocol/session_settings.h"
 #include "protocol/startup.h"
 #include "proxy/shared.h"
@@ -28,6 +30,18 @@ struct PendingLogin {
   RuntimeRef runtime;                       // keeps `section` alive over a reload
   const conf::Database* section = nullptr;  // nullptr: unknown database, told after authentication
   std::vector<protocol::Setting> wanted;    // startup values to prove and to follow
+  // With md5, too, a secret that is a SCRAM verifier leaves no other way.
+  bool UsesSasl() const {
+    if (method == conf::AuthType::kScramSha256) return true;
+    return method == conf::AuthType::kMd5 && secret && protocol::KindOf(*secret) == protocol::SecretKind::kScram;
+  }
+};
+
+// Why a client ends, or is refused, for the log.
+struct LastWords {
+  std::string_view reason;
+  const protocol::ErrorReport* report = nullptr;  // what we have told it
+  bool by_sasl = false;                           // its login
 };
 
 }  // namespace proxy
