@@ -7,6 +7,7 @@
 #include "admin/select.h"
 #include "admin/show_tables.h"
 #include "admin/text.h"
+#include "proxy/log.h"
 
 namespace admin {
 namespace {
@@ -52,6 +53,27 @@ ErrorReport Unsupported(VerbId verb) {
   return report;
 }
 
+// What steers the process, as PgBouncer logs it; what it changes is logged by whoever changes it.
+void LogCommand(const Command& command) {
+  std::string name(command.verb->words), argument = command.argument;
+  switch (command.verb->id) {
+    case VerbId::kReload:
+    case VerbId::kPause:
+    case VerbId::kResume:
+    case VerbId::kDisable:
+    case VerbId::kEnable:
+    case VerbId::kWaitClose:
+    case VerbId::kKill:
+    case VerbId::kReconnect: break;
+    case VerbId::kKillClient: argument = std::to_string(command.client_id); break;
+    case VerbId::kShutdown:
+      if (command.shutdown == proxy::Control::ShutdownKind::kDrain) name += " WAIT_FOR_CLIENTS";
+      break;
+    default: return;
+  }
+  proxy::Log(proxy::Level::kDebug, "console_command", {{"command", name}, {"argument", proxy::LogValue::UnlessEmpty(argument)}});
+}
+
 // Writes at most kReloadLinesMax of them as notices.
 void WriteNotices(std::string& out, const std::vector<std::string>& lines) {
   for (size_t i = 0; i < std::min(lines.size(), kReloadLinesMax); ++i) {
@@ -74,6 +96,7 @@ void Executor::Run(const Command& command, proxy::ConsoleAccess access, Done don
   const bool may_see = command.select == nullptr || command.select->table == nullptr || IsAllowed(command.select->table, access);
   if (!IsAllowed(command.verb, access) || !may_see) return done(Failed(MakeError(ErrorCode::kConsoleForbidden)));
   outcome.tag = command.verb->tag;
+  LogCommand(command);
   switch (command.verb->id) {
     case VerbId::kShowHelp:
       protocol::WriteNotice(outcome.notices, "00000", "Console usage", HelpText());

@@ -122,7 +122,8 @@ Columns DatabaseColumns() {
           {"max_client_connections", kInt4},
           {"current_client_connections", kInt4},
           {"paused", kInt4},
-          {"disabled", kInt4}};
+          {"disabled", kInt4},
+          {"reserve_pool", kInt4}};  // reserve_pool_size by its name before 1.24, which exporters still ask for
 }
 
 std::optional<std::string> HostList(const conf::Database& database) {
@@ -145,7 +146,8 @@ std::vector<Row> DatabaseRows(const Facts& facts) {
                     Number(row.settings.reserve_pool_size), Seconds(row.settings.server_lifetime),
                     ModeOrNull(database.keys.pool_mode), LoadBalancing(database), Number(row.max_connections),
                     Number(row.current_connections), Number(row.max_client_connections),
-                    Number(row.current_client_connections), row.paused ? "1" : "0", row.disabled ? "1" : "0"});
+                    Number(row.current_client_connections), row.paused ? "1" : "0", row.disabled ? "1" : "0",
+                    Number(row.settings.reserve_pool_size)});
   }
   return rows;
 }

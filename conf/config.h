@@ -32,7 +32,7 @@ enum class PoolMode : uint8_t { kSession, kTransaction, kStatement };
 enum class QueueFlow : uint8_t { kUser, kApplication, kAddress };  // what is fair to what while clients wait
 // kHba and kAny stand in auth_type only, kReject in auth_hba_file only.
 enum class AuthType : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kAny, kHba, kReject };
-enum class LogFormat : uint8_t { kText, kJson };
+enum class LogFormat : uint8_t { kText, kJson, kPgBouncer };
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
 std::string_view Name(PoolMode);  // "session", "transaction", "statement": the words SHOW prints
@@ -126,6 +126,7 @@ struct Global {
   LogLevel log_level = LogLevel::kInfo;
   bool log_connections = true;
   bool log_disconnections = true;
+  bool log_pooler_errors = false;  // from pgbouncer.ini: true
   bool log_stats = true;
   Duration stats_period{60'000'000};
   int workers = 0;  // 0 = the CPUs that the cgroup allows

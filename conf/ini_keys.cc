@@ -33,7 +33,7 @@ std::vector<IniKey> GlobalTable() {
       {"verbose", kMapped, kVerbosity, "0", "", "log_level"},
       {"log_connections", kMapped, kSwitch, "1"},
       {"log_disconnections", kMapped, kSwitch, "1"},
-      {"log_pooler_errors", kNoted, kText, "1", "log_disconnections and log_level decide what is logged of refusals"},
+      {"log_pooler_errors", kMapped, kSwitch, "1"},
       {"log_stats", kMapped, kSwitch, "1"},
       {"stats_period", kMapped, kSeconds, "60"},
       {"conffile", kRefused, kText, "", "a running pgweir keeps to its file; restart it with the other one"},

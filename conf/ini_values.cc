@@ -112,6 +112,8 @@ const Global& IniDefaults() {
     }
     defaults.auth_query_cache_age = Duration(0);  // it has no cache
     defaults.keys.max_waiting = defaults.max_client_conn;
+    // Whoever brings PgBouncer's configuration has alerts and parsers for its lines.
+    defaults.log_format = LogFormat::kPgBouncer;
     return defaults;
   }();
   return global;

@@ -83,17 +83,18 @@ class GlobalTable {
     pidfile.change = Change::kRestart;
     Add("user", TextCodec{.allowed = "a user"}, &Global::user,
         "user of the system to run as when started by root; empty = who started it").change = Change::kRestart;
-    Add("log_format", WordCodec<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}}},
+    Add("log_format", WordCodec<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}, {"pgbouncer", LogFormat::kPgBouncer}}},
         &Global::log_format,
-        "text for people, json for collectors");
+        "text for people, json for collectors, pgbouncer for what reads PgBouncer's lines");
     Add("log_level",
         WordCodec<LogLevel>{{{"debug", LogLevel::kDebug},
                              {"info", LogLevel::kInfo},
                              {"warning", LogLevel::kWarning},
                              {"error", LogLevel::kError}}},
         &Global::log_level, "the least important lines that are logged");
-    Add("log_connections", BoolCodec{}, &Global::log_connections, "log each login");
+    Add("log_connections", BoolCodec{}, &Global::log_connections, "log each login, of clients and to servers");
     Add("log_disconnections", BoolCodec{}, &Global::log_disconnections, "log each end of a connection, with its times");
+    Add("log_pooler_errors", BoolCodec{}, &Global::log_pooler_errors, "log each error that pgweir itself sends to a client");
     Add("log_stats", BoolCodec{}, &Global::log_stats, "log totals every stats_period");
     Add("stats_period", Time(std::chrono::seconds(1), std::chrono::hours(24)), &Global::stats_period,
         "time over which averages are taken");

@@ -5,10 +5,10 @@
 #include "protocol/message_writer.h"
 #include "proxy/log.h"
 #include "proxy/notification_hub.h"
+#include "proxy/peer_identity.h"
 #include "proxy/worker.h"
 
 namespace proxy {
-
 std::string_view Name(ClientState state) {
   switch (state) {
     case ClientState::kProxyHeader:
@@ -55,7 +55,7 @@ void Client::OnReadable() {
   }
   char* buffer = worker_.ReadBuffer();
   const IoResult result = socket_->Read(buffer, kReadBytes);
-  if (result.status == IoStatus::kEof) return Close("client close request");
+  if (result.status == IoStatus::kEof) return Close(leaving_ ? "client close request" : "client unexpected eof");
   if (result.status == IoStatus::kError) return Close("client connection broke");
   if (result.bytes == 0 || state_ == ClientState::kClosing) return;
   const size_t kept = input_.size();
@@ -150,6 +150,7 @@ void Client::OnClock(void* self) {
       const protocol::ErrorReport report = client.WaitReport(ErrorCode::kQueryWaitTimeout, now);
       pool::Orders orders;
       if (!client.pool_->Cancel(client.waiter_, now, orders)) return;
+      if (client.state_ != ClientState::kAttach) client.LogPoolerError({protocol::Row(report.code).name, &report});
       return client.RefuseLater(report);
     }
     case Clock::kQuery: return client.OnQueryTimeout();
@@ -196,14 +197,16 @@ void Client::Fatal(const protocol::ErrorReport& report) {
   fatal.severity = protocol::Severity::kFatal;
   std::string bytes;
   protocol::WriteError(bytes, fatal);
-  FatalBytes(bytes, protocol::Row(report.code).name);
+  FatalBytes(bytes, protocol::Row(report.code).name, &report);
 }
 
-void Client::FatalBytes(const std::string& bytes, std::string_view reason) {
+void Client::FatalBytes(const std::string& bytes, std::string_view reason, const protocol::ErrorReport* report) {
   // Inside a half-sent message an error would be read as its content: then the end of the connection must do.
   const bool can_speak = server_ == nullptr || !server_->is_mid_message();
   close_reason_ = reason;
-  LetGo();
+  const LastWords words{reason, report, login_ && login_->UsesSasl()};
+  LetGo(words);
+  if (report != nullptr) LogPoolerError(words);
   if (!can_speak || !socket_->Write(bytes)) return Finish();
   // Closing with unread input would reset the connection and could take the last words with it.
   state_ = ClientState::kClosing;
@@ -220,12 +223,12 @@ void Client::ProtocolError(std::string_view what) { Fatal(protocol::MakeError(pr
 
 void Client::Close(std::string_view reason) {
   if (close_reason_.empty()) close_reason_ = reason;
-  LetGo();
+  LetGo({close_reason_});
   Finish();
 }
 
 // Ends everything that others hold of this client: its place in a queue, its server, its shares of the caps, its cancel key.
-void Client::LetGo() {
+void Client::LetGo(const LastWords& words) {
   timeout_.Disarm();
   clock_ = Clock::kNone;
   transaction_timeout_.Disarm();
@@ -263,12 +266,7 @@ void Client::LetGo() {
     worker_.shared().control_loop.Post([console = worker_.shared().console, id = id_] { console->OnClosed(id); });
     console_access_ = ConsoleAccess::kNone;
   }
-  if (state_ != ClientState::kClosing && !user_.empty() && worker_.config().global.log_disconnections) {
-    const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now() - connect_time_);
-    Log(Level::kInfo, "client_close",
-        {{"client", id_}, {"database", database_}, {"user", user_}, {"reason", close_reason_}, {"login_us", login_us_},
-         {"queue_us", queued_us_}, {"server_us", held_us_}, {"total_ms", age.count()}, {"received", socket_->bytes_in()}, {"sent", socket_->bytes_out()}});
-  }
+  if (state_ != ClientState::kClosing) LogClose(words);
   pool_.reset();
   login_.reset();
 }

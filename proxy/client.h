@@ -164,7 +164,11 @@ class Client final : public SocketHandler {
   bool IsOwnerAtConsole() const;
   bool ChooseMethod();  // false: no line lets it in, and it is closing
   void Identify();      // by certificate or peer, then the exchange begins
-  void LogRefusedLogin(std::string_view cause) const;
+
+  // client_log.cc
+  PeerName LogPeer() const;
+  void LogLoginAttempt() const, LogLogin() const, LogRefusedLogin(std::string_view cause) const;
+  void LogClose(const LastWords& words) const, LogPoolerError(const LastWords& words) const;
 
   // client_query.cc
   size_t Input(std::string_view chunk);
@@ -289,11 +293,11 @@ class Client final : public SocketHandler {
 
   // client.cc
   void Fatal(const protocol::ErrorReport& report);
-  void FatalBytes(const std::string& bytes, std::string_view reason);
+  void FatalBytes(const std::string& bytes, std::string_view reason, const protocol::ErrorReport* report = nullptr);
   void EndByClock(protocol::ErrorCode code);
   void ProtocolError(std::string_view what);
   void Close(std::string_view reason);
-  void LetGo();  // ends waiter, lease, budgets, registry: everything but the socket
+  void LetGo(const LastWords& words);  // ends waiter, lease, budgets, registry: everything but the socket
   void Finish();
   bool SendBytes(std::string_view bytes);
   void SetClock(Clock clock, pool::Duration after);
@@ -311,13 +315,11 @@ class Client final : public SocketHandler {
   Answered answered_ = Answered::kNothingOpen;
   Between between_ = Between::kNo;
   bool in_transaction_ = false;  // the last ReadyForQuery said T or E
-  bool unit_open_ = false;
-  bool drain_ = false;
+  bool unit_open_ = false, drain_ = false;
   bool leaving_ = false;  // sent Terminate behind work that is still to be answered
-  bool counted_ = false;
+  bool counted_ = false, tracks_ = false;  // tracks_: the server is not its own, statements and state are looked after
   bool transaction_sets_ = false;  // something in this transaction has changed a setting
   bool transaction_defines_ = false;  // it has DDL
-  bool tracks_ = false;   // the server is not the client's own: statements and state are looked after
   Deferred deferred_ = Deferred::kNo;
   bool channel_bound_ = false;  // the next Execute stands for a LISTEN or UNLISTEN
   bool ready_withheld_ = false;

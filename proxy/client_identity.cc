@@ -7,7 +7,6 @@
 #include "conf/ident.h"
 #include "proxy/auth_query.h"
 #include "proxy/client.h"
-#include "proxy/log.h"
 #include "proxy/peer_identity.h"
 #include "proxy/worker.h"
 
@@ -72,11 +71,6 @@ bool Client::ChooseMethod() {
   const auto code = rule == nullptr ? protocol::ErrorCode::kNoHbaEntry : protocol::ErrorCode::kHbaRejected;
   Fatal(protocol::MakeError(code, Describe(login, address_.Name().address)));
   return false;
-}
-
-void Client::LogRefusedLogin(std::string_view cause) const {
-  Log(Level::kWarning, "login_failed",
-      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", address_.Name().address}, {"cause", cause}});
 }
 
 void Client::LookUp() {

@@ -183,6 +183,7 @@ void Client::OnStartup(protocol::StartupMessage startup) {
 // --- authentication ------------------------------------------------------------------------------------------------------
 
 void Client::StartLogin() {
+  LogLoginAttempt();
   if (IsOwnerAtConsole()) {
     Log(Level::kInfo, "console_owner", {{"client", id_}, {"user", user_}});
     return EnterConsole(ConsoleAccess::kAdmin);
@@ -395,12 +396,7 @@ void Client::SendWelcome() {
   protocol::WriteReadyForQuery(bytes, 'I');
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - connect_time_);
   login_us_ = static_cast<uint64_t>(took.count());
-  if (worker_.config().global.log_connections) {
-    const PeerName peer = address_.Name();
-    Log(Level::kInfo, "client_login",
-        {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port},
-         {"login_us", login_us_}});
-  }
+  LogLogin();
   auto& counters = pool_->counters(worker_.number());
   counters.client_logins.Add(1);
   counters.clients.Add(1);

@@ -50,6 +50,10 @@ void EventLoop::Run() {
   }
 }
 
+std::string EventLoop::Library() const {
+  return std::string("libevent ") + event_get_version() + " (" + event_base_get_method(base_) + ")";
+}
+
 void EventLoop::Stop() {
   stopped_.store(true, std::memory_order_relaxed);
   Post([] {});

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "pool/time.h"
@@ -36,6 +37,7 @@ class EventLoop {
   void AtEndOfTurn(std::function<void()> task) { end_of_turn_.push_back(std::move(task)); }
 
   event_base* base() const { return base_; }
+  std::string Library() const;  // "libevent 2.1.12-stable (epoll)", for the log
   uint64_t turns() const { return turns_.load(std::memory_order_relaxed); }
 
  private:

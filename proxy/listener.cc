@@ -17,6 +17,7 @@
 
 #include "protocol/error_catalog.h"
 #include "proxy/log.h"
+#include "proxy/socket.h"
 
 namespace proxy {
 
@@ -157,6 +158,9 @@ bool Listener::Add(int fd, PeerKind peer, const conf::Global& global, std::strin
     close(fd);
     return false;
   }
+  const PeerName own = LocalName(fd);
+  if (peer == PeerKind::kTcp) Log(Level::kDebug, "listening", {{"addr", own.address}, {"port", own.port}});
+  else Log(Level::kDebug, "listening", {{"path", global.unix_socket_dir + "/.s.PGSQL." + std::to_string(global.listen_port)}});
   sockets_.push_back(std::make_unique<Listening>(Listening{this, fd, peer, {}}));
   Listening& added = *sockets_.back();
   event_assign(&added.read_event, loop_.base(), fd, EV_READ | EV_PERSIST, &Listener::OnReadable, &added);

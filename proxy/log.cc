@@ -1,6 +1,7 @@
 #include "proxy/log.h"
 
 #include <spdlog/async.h>
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -8,19 +9,44 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <ctime>
 #include <mutex>
+
+#include "proxy/log_pgbouncer.h"
 
 namespace proxy {
 namespace {
 
 constexpr size_t kQueueLines = 8192;
 
+// The time zone's name, which spdlog's patterns do not have: "2026-11-30 10:00:00.000 UTC [4711] LOG ...".
+class ZoneName final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg&, const std::tm& time, spdlog::memory_buf_t& out) override {
+    char name[32];
+    const size_t length = std::strftime(name, sizeof name, "%Z", &time);
+    out.append(name, name + length);
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<ZoneName>(); }
+};
+
+std::unique_ptr<spdlog::formatter> FormatterOf(conf::LogFormat format) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<ZoneName>('*');
+  switch (format) {
+    case conf::LogFormat::kText: formatter->set_pattern("%Y-%m-%d %H:%M:%S.%e %z %l %v"); break;
+    case conf::LogFormat::kJson: formatter->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})"); break;
+    case conf::LogFormat::kPgBouncer: formatter->set_pattern("%Y-%m-%d %H:%M:%S.%e %* [%P] %v"); break;
+  }
+  return formatter;
+}
+
 struct State {
   std::mutex mutex;
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;  // replaced only by OpenLog; read with std::atomic_load
   std::atomic<Level> level{Level::kInfo};
-  std::atomic<bool> json{false};
+  std::atomic<conf::LogFormat> format{conf::LogFormat::kText};
   bool is_console_silent = false;
 };
 
@@ -111,11 +137,10 @@ bool OpenLog(const conf::Global& global, std::string& error) {
     if (!state.pool) state.pool = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1);
     auto logger = std::make_shared<spdlog::async_logger>("pgweir", std::move(sink), state.pool,
                                                          spdlog::async_overflow_policy::overrun_oldest);
-    const bool json = global.log_format == conf::LogFormat::kJson;
-    logger->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%v})" : "%Y-%m-%d %H:%M:%S.%e %z %l %v");
+    logger->set_formatter(FormatterOf(global.log_format));
     logger->set_level(spdlog::level::debug);
     logger->flush_on(spdlog::level::debug);
-    state.json = json;
+    state.format = global.log_format;
     state.level = static_cast<Level>(global.log_level);
     std::atomic_store(&state.logger, std::move(logger));
   } catch (const spdlog::spdlog_ex& failure) {
@@ -138,18 +163,30 @@ void CloseLog() {
   state.pool.reset();  // joins its thread after the queue is written; the logger goes after it
 }
 
-bool WouldLog(Level level) { return level >= TheState().level.load(std::memory_order_relaxed); }
+bool WouldLog(Level level) {
+  const State& state = TheState();
+  return level >= state.level.load(std::memory_order_relaxed) ||
+         state.format.load(std::memory_order_relaxed) == conf::LogFormat::kPgBouncer;
+}
 
 void Log(Level level, std::string_view event, LogFields fields) {
   if (!WouldLog(level)) return;
   State& state = TheState();
   const auto logger = std::atomic_load(&state.logger);
   if (!logger) return;
+  const auto format = state.format.load(std::memory_order_relaxed);
+  if (format == conf::LogFormat::kPgBouncer) {
+    for (const PgBouncerLine& line : RenderForPgBouncer(level, event, fields)) {
+      if (line.level >= state.level.load(std::memory_order_relaxed)) logger->log(ToSpdlog(line.level), spdlog::string_view_t(line.text));
+    }
+    return;
+  }
   std::string line;
-  if (state.json.load(std::memory_order_relaxed)) {
+  if (format == conf::LogFormat::kJson) {
     line = "\"event\":";
     AppendJsonString(line, event);
     for (const auto& [name, value] : fields) {
+      if (value.is_absent()) continue;
       line.push_back(',');
       AppendJsonString(line, name);
       line.push_back(':');
@@ -159,6 +196,7 @@ void Log(Level level, std::string_view event, LogFields fields) {
   } else {
     line = event;
     for (const auto& [name, value] : fields) {
+      if (value.is_absent()) continue;
       line.push_back(' ');
       line += name;
       line.push_back('=');

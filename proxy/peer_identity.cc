@@ -37,7 +37,9 @@ std::optional<PeerAddress> AddressOfPeer(int fd) {
   return MakePeerAddress(true, v6.sin6_addr.s6_addr, ntohs(v6.sin6_port));
 }
 
-std::optional<uid_t> UidOfPeer(int fd) {
+namespace {
+
+std::optional<ucred> CredentialsOfPeer(int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
   // a TCP socket answers SO_PEERCRED, too, with a uid that means nothing
@@ -46,7 +48,19 @@ std::optional<uid_t> UidOfPeer(int fd) {
   length = sizeof credentials;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0 || length != sizeof credentials) return std::nullopt;
   if (credentials.uid == static_cast<uid_t>(-1)) return std::nullopt;
-  return credentials.uid;
+  return credentials;
+}
+
+}  // namespace
+
+std::optional<uid_t> UidOfPeer(int fd) {
+  const auto credentials = CredentialsOfPeer(fd);
+  return credentials ? std::optional(credentials->uid) : std::nullopt;
+}
+
+std::optional<pid_t> PidOfPeer(int fd) {
+  const auto credentials = CredentialsOfPeer(fd);
+  return credentials ? std::optional(credentials->pid) : std::nullopt;
 }
 
 tl::expected<std::string, std::string> NameOfUid(uid_t uid) {

@@ -11,6 +11,8 @@
 
 #include "conf/config.h"
 #include "protocol/client_login.h"
+#include "protocol/error_catalog.h"
+#include "protocol/scram.h"
 #include "protocol/session_settings.h"
 #include "protocol/startup.h"
 #include "proxy/auth_query.h"
@@ -41,6 +43,19 @@ struct PendingLogin {
     const bool opens = looked_up && secret && protocol::KindOf(*secret) != protocol::SecretKind::kScram;
     return opens ? *secret : exchange->cleartext();
   }
+
+  // With md5, too, a secret that is a SCRAM verifier leaves no other way.
+  bool UsesSasl() const {
+    if (method == conf::AuthType::kScramSha256) return true;
+    return method == conf::AuthType::kMd5 && secret && protocol::KindOf(*secret) == protocol::SecretKind::kScram;
+  }
+};
+
+// Why a client ends, or is refused, for the log.
+struct LastWords {
+  std::string_view reason;
+  const protocol::ErrorReport* report = nullptr;  // what we have told it
+  bool by_sasl = false;                           // its login
 };
 
 }  // namespace proxy

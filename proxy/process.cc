@@ -121,6 +121,8 @@ void Process::RaiseDescriptorLimit() {
     raised.rlim_cur = limit.rlim_max == RLIM_INFINITY ? std::max<rlim_t>(needed * 2, limit.rlim_cur) : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
   }
+  Log(Level::kDebug, "descriptor_limit",
+      {{"limit", limit.rlim_cur}, {"hard", limit.rlim_max}, {"max_client_conn", config.global.max_client_conn}, {"needed", needed}});
   if (limit.rlim_cur >= needed) return;
   Log(Level::kWarning, "descriptor_limit_low",
       {{"limit", limit.rlim_cur}, {"needed", needed}, {"max_client_conn", config.global.max_client_conn},
@@ -134,12 +136,18 @@ bool Process::Start() {
   const auto watch = [this](int signal, std::function<void()> fire) {
     signals_.push_back(std::make_unique<SignalWatch>(loop_, signal, std::move(fire)));
   };
-  watch(SIGHUP, [this] { OnSignalReload(); });
-  watch(SIGTERM, [this] { drain_phase_ == DrainPhase::kNone ? BeginDrain() : Stop(); });
-  watch(SIGINT, [this] { drain_phase_ == DrainPhase::kNone ? BeginDrain() : Stop(); });
-  watch(SIGQUIT, [this] { Stop(); });
-  watch(SIGUSR1, [this] { Pause("", std::nullopt, [](auto, auto) {}); });
-  watch(SIGUSR2, [this] { Resume("", [](auto) {}); });
+  const auto tell = [](std::string_view name, std::string_view does) { Log(Level::kDebug, "signal", {{"name", name}, {"does", does}}); };
+  const auto drain_or_stop = [this, tell](std::string_view name) {
+    const bool is_first = drain_phase_ == DrainPhase::kNone;
+    tell(name, is_first ? "drain" : "stop_drain");
+    is_first ? BeginDrain() : Stop();
+  };
+  watch(SIGHUP, [this, tell] { tell("SIGHUP", "reload"), (void)Reload(); });
+  watch(SIGTERM, [drain_or_stop] { drain_or_stop("SIGTERM"); });
+  watch(SIGINT, [drain_or_stop] { drain_or_stop("SIGINT"); });
+  watch(SIGQUIT, [this, tell] { tell("SIGQUIT", "stop"), Stop(); });
+  watch(SIGUSR1, [this, tell] { tell("SIGUSR1", "pause"), Pause("", std::nullopt, [](auto, auto) {}); });
+  watch(SIGUSR2, [this, tell] { tell("SIGUSR2", "resume"), Resume("", [](auto) {}); });
   listener_ = std::make_unique<Listener>(loop_, [this](int fd, PeerKind peer) { Accept(fd, peer); });
   std::string error;
   if (!listener_->Open(global, error)) {
@@ -160,7 +168,8 @@ bool Process::Start() {
   has_started_ = true;
   Log(Level::kInfo, "started",
       {{"version", PGWEIR_VERSION}, {"pid", getpid()}, {"workers", shared_->workers.size()}, {"listen_port", global.listen_port},
-       {"config", runtime_->config->file.empty() ? "environment" : runtime_->config->file}});
+       {"config", runtime_->config->file.empty() ? "environment" : runtime_->config->file},
+       {"libevent", loop_.Library()}, {"tls", TlsLibrary()}});
   LogNotes();
   capacity_->OnConfigured(runtime_);
   sd_notify(0, "READY=1");
@@ -233,6 +242,9 @@ void Process::LogStats() {
   Log(Level::kInfo, "stats",
       {{"xacts_per_s", per_second(totals.transactions, before.transactions)},
        {"queries_per_s", per_second(totals.queries, before.queries)},
+       {"client_parses_per_s", per_second(totals.client_parses, before.client_parses)},
+       {"server_parses_per_s", per_second(totals.server_parses, before.server_parses)},
+       {"binds_per_s", per_second(totals.binds, before.binds)},
        {"in_bytes_per_s", per_second(totals.bytes_received, before.bytes_received)},
        {"out_bytes_per_s", per_second(totals.bytes_sent, before.bytes_sent)},
        {"xact_us", average(totals.transaction_us - before.transaction_us, totals.transactions - before.transactions)},
@@ -250,12 +262,6 @@ void Process::LogNotes() const {
 
 // --- reload --------------------------------------------------------------------------------------------------------------
 
-void Process::OnSignalReload() {
-  if (auto result = Reload(); !result) {
-    for (const auto& mistake : result.error()) Log(Level::kError, "reload_failed", {{"cause", mistake.ToString()}});
-  }
-}
-
 Control::Changes Process::Reload() {
   // Type=notify-reload asks for the time, so that an answer to an earlier reload is not taken for this one's.
   sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(Now().time_since_epoch().count())).c_str());
@@ -264,6 +270,11 @@ Control::Changes Process::Reload() {
   if (changes) {
     LogNotes();
     Log(Level::kInfo, "reloaded", {{"changes", changes->size()}});
+  } else {
+    for (const auto& mistake : changes.error()) {
+      const bool is_last = &mistake == &changes.error().back();
+      Log(Level::kError, "reload_failed", {{"cause", mistake.ToString()}, {"is_last", is_last ? LogValue::Absent() : LogValue("no")}});
+    }
   }
   sd_notify(0, "READY=1");
   return changes;
@@ -389,7 +400,10 @@ void Process::DrainStep() {
         shared_->CarryOut(*pool, orders, nullptr);
         open += pool->Count(now).open;
       }
-      if ((open == 0 && left == 0) || now >= drain_deadline_) return Stop();
+      if ((open == 0 && left == 0) || now >= drain_deadline_) {
+        if (left == 0) Log(Level::kDebug, "drained", {});
+        return Stop();
+      }
       break;
     }
   }

@@ -66,7 +66,6 @@ class Process final : public Control {
   void Housekeeping();
   void LogStats();
   void LogNotes() const;  // what the configuration says without effect
-  void OnSignalReload();
   // Puts a configuration that was loaded into force; the changes, or why it cannot be.
   Changes Adopt(std::shared_ptr<const conf::Config> config);
   static std::vector<std::string> ChangesBetween(const conf::Config& before, const conf::Config& after);

@@ -311,7 +311,7 @@ void Server::TakeNext(const pool::Pool::Next& next, pool::TimePoint now) {
     case Kind::kIdle: return SetState(ServerState::kIdle);
     case Kind::kServe: return static_cast<Client*>(next.waiter->owner)->OnGranted(*this, now, next.check_first);
     case Kind::kMove: return worker_->SendAway(*this, next.to);
-    case Kind::kClose: return Close("server_lifetime or configuration");
+    case Kind::kClose: return Close(RetireReason());
   }
 }
 
@@ -358,7 +358,26 @@ void Server::OnCancelEnded() {
 // --- the end -------------------------------------------------------------------------------------------------------------
 
 void Server::Retire(std::string_view reason) {
-  if (state_ != ServerState::kClosing && client_ == nullptr) Close(reason);
+  if (state_ != ServerState::kClosing && client_ == nullptr) Close(reason.empty() ? RetireReason() : reason);
+}
+
+int64_t Server::AgeSeconds() const {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now() - connect_time_).count();
+}
+
+// The pool only says that it shall go: this is for the log, found out when it has been decided.
+std::string_view Server::RetireReason() const {
+  if (pool_->Count(Now()).mode == pool::RunMode::kPaused) return "pause mode";
+  const conf::PoolSettings settings = pool_->settings();
+  const auto now = std::chrono::system_clock::now();
+  const auto lifetime = std::chrono::duration<double, std::micro>(settings.server_lifetime) * (1 - settings.server_lifetime_jitter);
+  if (now - connect_time_ >= lifetime) return "server lifetime over";
+  const WallTime used = request_time_ == WallTime{} ? connect_time_ : request_time_;
+  if (settings.server_idle_timeout > pool::Duration(0) && now - used >= settings.server_idle_timeout) return "server idle timeout";
+  const conf::Config& config = worker_->config();
+  const conf::Database* section = config.FindDatabase(pool_->key().database);
+  const bool has_caps = config.MaxUserConnections(pool_->key().user) > 0 || (section != nullptr && config.MaxDbConnections(*section) > 0);
+  return has_caps ? "evicted or database configuration changed" : "database configuration changed";
 }
 
 void Server::Close(std::string_view reason) {
@@ -372,8 +391,12 @@ void Server::Close(std::string_view reason) {
   pool::Orders orders;
   pool_->BeginClose(*slot_, Now(), orders);
   pool_->counters(worker_->number()).server_closes.Add(1);
-  Log(Level::kInfo, "server_close",
-      {{"database", pool_->key().database}, {"user", pool_->key().user}, {"pid", process_id_}, {"reason", reason}});
+  if (worker_->config().global.log_disconnections) {
+    const PeerName peer = NameOf(peer_.storage);
+    Log(Level::kInfo, "server_close",
+        {{"server", id_}, {"database", pool_->key().database}, {"user", pool_->key().user}, {"addr", peer.address}, {"port", peer.port},
+         {"pid", process_id_}, {"age", AgeSeconds()}, {"reason", reason}});
+  }
   if (between_messages) {
     std::string terminate;
     protocol::WriteTerminate(terminate);
@@ -401,10 +424,17 @@ void Server::OnLost(std::string_view cause) {
   ForgetDelayedCancels();
   SetState(ServerState::kClosing);
   pool_->counters(worker_->number()).server_closes.Add(1);
+  const PeerName peer = NameOf(peer_.storage);
   Log(was_quiet ? Level::kInfo : Level::kWarning, "server_lost",
-      {{"database", pool_->key().database},
+      {{"server", id_},
+       {"database", pool_->key().database},
        {"user", pool_->key().user},
+       {"addr", peer.address},
+       {"port", peer.port},
        {"pid", process_id_},
+       {"age", AgeSeconds()},
+       {"linked", client != nullptr ? "yes" : "no"},
+       {"fatal", last_fatal_.empty() ? "no" : "yes"},
        {"cause", last_fatal_.empty() ? cause : protocol::ParseErrorFields(last_fatal_).message}});
   pool::Orders orders;
   pool_->BeginClose(*slot_, Now(), orders);

@@ -87,7 +87,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void OnLeaseReturned() override;
   void OnLeaseDiscarded() override;
 
-  void Retire(std::string_view reason);  // closes an idle server, or one that is not lent
+  void Retire(std::string_view reason);  // closes an idle server, or one that is not lent; no reason: the pool's, RetireReason
   void TakeNext(const pool::Pool::Next& next, pool::TimePoint now);
   void DetachFrom();               // from its worker's loop
   void AttachTo(Worker& worker);   // on the new worker's thread
@@ -157,6 +157,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void GiveBack();
   void Close(std::string_view reason);
   void FinishClose();
+  int64_t AgeSeconds() const;
+  std::string_view RetireReason() const;  // of a server that the pool wants to be rid of
   void SetState(ServerState state) { state_ = state; }
 
   Worker* worker_;

@@ -7,7 +7,15 @@ namespace proxy {
 
 void Server::Connect() {
   const DialRoom room{worker_->loop(), worker_->shared().resolver, worker_->shared().helpers, worker_->shared().hosts};
-  DialOptions options{pool_->Target(), worker_->runtime().server_tls, worker_->keep_alive()};
+  DialOptions options{pool_->Target(), worker_->runtime().server_tls, worker_->keep_alive(), nullptr};
+  if (worker_->config().global.log_connections && WouldLog(Level::kDebug)) {
+    options.connected = [this](const Socket& socket) {
+      const PeerName peer = NameOf(dial_->peer().storage), local = LocalName(socket.fd());
+      Log(Level::kDebug, "server_connect",
+          {{"server", id_}, {"database", pool_->key().database}, {"user", pool_->key().user}, {"addr", peer.address}, {"port", peer.port},
+           {"from_addr", local.address}, {"from_port", local.port}});
+    };
+  }
   dial_ = std::make_unique<ServerDial>(room, std::move(options), [this](tl::expected<DialedServer, pool::OpenFailure> opened) {
     if (opened) OnDialed(std::move(*opened));
     else OpenFailed(std::move(opened.error()));
@@ -32,9 +40,12 @@ void Server::OnDialed(DialedServer opened) {
   auto& counters = pool_->counters(worker_->number());
   counters.server_logins.Add(1);
   counters.connect.Observe(static_cast<uint64_t>(opened.took.count()));
-  Log(Level::kInfo, "server_login",
-      {{"database", pool_->key().database}, {"user", pool_->key().user}, {"host", opened.where}, {"pid", process_id_},
-       {"tls", tls_description_.empty() ? "none" : tls_description_}});
+  if (worker_->config().global.log_connections) {
+    const PeerName peer = NameOf(peer_.storage);
+    Log(Level::kInfo, "server_login",
+        {{"server", id_}, {"database", pool_->key().database}, {"user", pool_->key().user}, {"host", opened.where}, {"addr", peer.address},
+         {"port", peer.port}, {"pid", process_id_}, {"tls", tls_description_.empty() ? "none" : tls_description_}});
+  }
   const pool::TimePoint now = Now();
   pool::Orders orders;
   const auto next = pool_->Opened(*slot_, now, orders);
@@ -43,11 +54,15 @@ void Server::OnDialed(DialedServer opened) {
 }
 
 void Server::OpenFailed(pool::OpenFailure failure) {
+  const PeerName peer = NameOf(dial_->peer().storage);
   dial_.reset();
   SetState(ServerState::kClosing);
   pool_->counters(worker_->number()).server_login_failures.Add(1);
+  const auto refusal = protocol::ParseErrorFields(failure.server_error);
   Log(Level::kWarning, "server_login_failed",
-      {{"database", pool_->key().database}, {"user", pool_->key().user}, {"cause", failure.cause}});
+      {{"server", id_}, {"database", pool_->key().database}, {"user", pool_->key().user}, {"addr", peer.address}, {"port", peer.port},
+       {"age", AgeSeconds()}, {"cause", failure.cause},
+       {"refusal", refusal.message.empty() ? LogValue::Absent() : LogValue(std::string(refusal.severity) + ' ' + std::string(refusal.message))}});
   pool::Orders orders;
   pool_->OpenFailed(*slot_, std::move(failure), Now(), orders);
   worker_->Bury(*this);

@@ -117,6 +117,7 @@ void ServerDial::OnConnected() {
   socklen_t length = sizeof error;
   if (getsockopt(socket_->fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
   if (error != 0) return AttemptFailed(std::strerror(error), "");
+  if (options_.connected) options_.connected(*socket_);
   socket_->StartReading();
   const bool is_unix = peer_.storage.ss_family == AF_UNIX;
   const bool wants_tls = options_.tls && !is_unix && (options_.tls->mode() != conf::TlsMode::kAllow || plain_refused_);

@@ -47,6 +47,8 @@ struct DialOptions {
   ServerTarget target;
   std::shared_ptr<const TlsContext> tls;  // nullptr: server_tls_sslmode = disable
   KeepAlive keep_alive;
+  // Once for each address that has taken the connection, before the login: for the log. May be empty.
+  std::function<void(const Socket&)> connected;
 };
 
 struct DialedServer {
@@ -71,6 +73,7 @@ class ServerDial final : public SocketHandler {
   ServerDial(DialRoom room, DialOptions options, Done done);
   void Start();  // `done` comes once, maybe before Start returns
   const Socket* socket() const { return socket_.get(); }
+  const SocketAddress& peer() const { return peer_; }  // the address that was tried last; no family before the first
   const std::string& tls_description() const { return tls_description_; }
 
   void OnReadable() override;

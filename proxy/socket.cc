@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 
 #include "pool/check.h"
@@ -223,6 +224,17 @@ void Socket::Attach(EventLoop& loop, SocketHandler& handler) {
 
 namespace {
 
+bool IsTcp(int fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  return getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+         (address.ss_family == AF_INET || address.ss_family == AF_INET6);
+}
+
+void SetOption(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
+
+}  // namespace
+
 PeerName NameOf(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = {};
   if (address.ss_family == AF_INET) {
@@ -235,19 +247,13 @@ PeerName NameOf(const sockaddr_storage& address) {
     inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
     return {text, ntohs(v6.sin6_port)};
   }
-  return {"unix", 0};
+  if (address.ss_family != AF_UNIX) return {"unix", 0};
+  const std::string_view path = reinterpret_cast<const sockaddr_un&>(address).sun_path;
+  const size_t dot = path.rfind('.');
+  int port = 0;
+  if (dot != std::string_view::npos) std::from_chars(path.data() + dot + 1, path.data() + path.size(), port);
+  return {"unix", port};
 }
-
-bool IsTcp(int fd) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  return getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
-         (address.ss_family == AF_INET || address.ss_family == AF_INET6);
-}
-
-void SetOption(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
-
-}  // namespace
 
 PeerName RemoteName(int fd) {
   sockaddr_storage address{};

@@ -22,6 +22,8 @@
 #include "proxy/event_loop.h"
 #include "proxy/tls.h"
 
+struct sockaddr_storage;
+
 namespace proxy {
 
 inline constexpr size_t kHighWater = 128 * 1024;
@@ -107,6 +109,7 @@ struct PeerName {
 };
 PeerName RemoteName(int fd);
 PeerName LocalName(int fd);
+PeerName NameOf(const sockaddr_storage& address);  // of a server; a Unix socket has the port in its name
 
 struct KeepAlive {
   int count = 0, idle_s = 0, interval_s = 0, user_timeout_ms = 0;

@@ -31,6 +31,8 @@ struct ssl_st;
 
 namespace proxy {
 
+std::string TlsLibrary();  // "OpenSSL 3.0.15 3 Sep 2024", for the log
+
 class TlsContext {
  public:
   // For clients that connect to us; needs a certificate, so not for mode kDisable. ALPN: takes "postgresql", refuses a

@@ -232,4 +232,6 @@ std::string TlsStream::Description() const {
   return std::string(SSL_get_version(ssl_)) + "/" + SSL_get_cipher_name(ssl_) + Group(ssl_);
 }
 
+std::string TlsLibrary() { return OpenSSL_version(OPENSSL_VERSION); }
+
 }  // namespace proxy

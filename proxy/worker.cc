@@ -49,7 +49,7 @@ void Worker::OpenServer(std::shared_ptr<BackendPool> pool, std::shared_ptr<pool:
 }
 
 void Worker::CloseSlot(pool::Slot& slot) {
-  if (auto* server = static_cast<Server*>(slot.server)) server->Retire("idle, lifetime or configuration");
+  if (auto* server = static_cast<Server*>(slot.server)) server->Retire("");
 }
 
 void Worker::MoveOut(const std::shared_ptr<BackendPool>& pool, pool::Slot& slot, pool::WorkerId to) {

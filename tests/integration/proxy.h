@@ -34,6 +34,7 @@ class Proxy {
   }
   int port() const { return port_; }
   std::string output() const { return test_support::ReadFile(output_); }
+  test_support::ChildProcess& process() { return process_; }
 
  private:
   int port_;

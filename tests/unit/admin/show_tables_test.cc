@@ -87,7 +87,7 @@ const Expected kExpected[] = {
     {"SHOW DATABASES",
      "name:t host:t port:i database:t force_user:t pool_size:i min_pool_size:i reserve_pool_size:i server_lifetime:i "
      "pool_mode:t load_balance_hosts:t max_connections:i current_connections:i max_client_connections:i "
-     "current_client_connections:i paused:i disabled:i",
+     "current_client_connections:i paused:i disabled:i reserve_pool:i",
      ""},
     {"SHOW USERS",
      "name:t pool_size:t reserve_pool_size:t pool_mode:t max_user_connections:i current_connections:i "
@@ -199,9 +199,9 @@ TEST_F(ShowTables, EachFigureOfAPoolIsInItsOwnColumn) {
 
 TEST_F(ShowTables, Databases) {
   const Table table = Show("SHOW DATABASES");
-  EXPECT_EQ(RowOf(table, "shop"), "shop|10.0.0.5,10.0.0.6|5433|shop_production|~|5|1|2|3600|~|disable|30|8|100|10|1|0");
-  EXPECT_EQ(RowOf(table, "pgweir"), "pgweir|~|6432|pgweir|pgweir|2|0|0|0|statement|~|0|0|0|0|0|0");
-  EXPECT_EQ(RowOf(table, "*"), "*|/run/postgresql|5432|*|~|20|0|0|0|~|~|0|0|0|0|0|0");
+  EXPECT_EQ(RowOf(table, "shop"), "shop|10.0.0.5,10.0.0.6|5433|shop_production|~|5|1|2|3600|~|disable|30|8|100|10|1|0|2");
+  EXPECT_EQ(RowOf(table, "pgweir"), "pgweir|~|6432|pgweir|pgweir|2|0|0|0|statement|~|0|0|0|0|0|0|0");
+  EXPECT_EQ(RowOf(table, "*"), "*|/run/postgresql|5432|*|~|20|0|0|0|~|~|0|0|0|0|0|0|0");
 }
 
 TEST_F(ShowTables, Users) {

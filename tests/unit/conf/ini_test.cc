@@ -34,6 +34,8 @@ TEST(IniDefaults, ArePgBouncers) {
   EXPECT_EQ(global.client_tls.mode, TlsMode::kDisable);
   EXPECT_EQ(global.server_tls.mode, TlsMode::kPrefer);
   EXPECT_EQ(global.log_level, LogLevel::kInfo);
+  EXPECT_EQ(global.log_format, LogFormat::kPgBouncer);
+  EXPECT_TRUE(global.log_pooler_errors);
   const PoolKeys& keys = global.keys;
   EXPECT_EQ(keys.pool_mode, PoolMode::kSession);
   EXPECT_EQ(keys.pool_size, 20);

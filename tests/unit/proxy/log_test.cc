@@ -138,6 +138,18 @@ TEST_F(LogTest, ANameCannotForgeAField) {
   EXPECT_TRUE(Only().ends_with(R"( user="x client=7" a="y\" z=\"" b="p=q" c="" d="back\\slash")"));
 }
 
+TEST_F(LogTest, AnAbsentFieldIsNotWritten) {
+  for (const auto format : {conf::LogFormat::kText, conf::LogFormat::kJson}) {
+    Open(format);
+    Log(Level::kInfo, "close", {{"a", LogValue::Absent()}, {"b", LogValue::UnlessEmpty("")}, {"c", LogValue::UnlessEmpty("x")}});
+    CloseLog();
+  }
+  const auto lines = Lines();
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_TRUE(lines[0].ends_with(" close c=x")) << lines[0];
+  EXPECT_TRUE(lines[1].ends_with(R"("event":"close","c":"x"})")) << lines[1];
+}
+
 TEST_F(LogTest, FormatMarksInValuesAreJustText) {
   Open(conf::LogFormat::kText);
   Log(Level::kInfo, "login", {{"user", "{}%s%v{0}"}});

@@ -1,0 +1,62 @@
+// Client: its lines in the log. What every one of them says first: who it is, and from where.
+#include "proxy/client.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+namespace proxy {
+
+// As PgBouncer names a peer on the Unix socket: unix(PID), at the port that the socket's name has.
+PeerName Client::LogPeer() const {
+  if (peer_ == PeerKind::kTcp) return address_.Name();
+  const auto pid = PidOfPeer(socket_->fd());
+  return {"unix(" + (pid ? std::to_string(*pid) : "?") + ")", worker_.config().global.listen_port};
+}
+
+void Client::LogLoginAttempt() const {
+  if (!worker_.config().global.log_connections || !WouldLog(Level::kDebug)) return;
+  const PeerName peer = LogPeer();
+  const std::string tls = socket_->tls() != nullptr ? socket_->tls()->Description() : "no";
+  Log(Level::kDebug, "login_attempt",
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port}, {"tls", tls}});
+}
+
+void Client::LogLogin() const {
+  if (!worker_.config().global.log_connections) return;
+  const PeerName peer = LogPeer();
+  Log(Level::kInfo, "client_login",
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port}, {"login_us", login_us_}});
+}
+
+void Client::LogRefusedLogin(std::string_view cause) const {
+  const PeerName peer = LogPeer();
+  Log(Level::kWarning, "login_failed",
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port}, {"cause", cause}});
+}
+
+void Client::LogClose(const LastWords& words) const {
+  if (!worker_.config().global.log_disconnections) return;
+  // Who never said who it is: a probe of the port tells nothing, but what was wrong with the others may be of interest.
+  const bool is_nobody = user_.empty();
+  if (is_nobody && words.report == nullptr && state_ != ClientState::kCancel) return;
+  const PeerName peer = LogPeer();
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now() - connect_time_);
+  Log(is_nobody ? Level::kDebug : Level::kInfo, "client_close",
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port},
+       {"reason", words.reason},
+       {"message", LogValue::UnlessEmpty(words.report != nullptr ? words.report->message : std::string_view())},
+       {"detail", LogValue::UnlessEmpty(words.report != nullptr ? words.report->detail : std::string_view())},
+       {"auth", LogValue::UnlessEmpty(words.by_sasl ? "scram-sha-256" : "")},
+       {"login_us", login_us_}, {"queue_us", queued_us_}, {"server_us", held_us_}, {"total_ms", age.count()},
+       {"received", socket_->bytes_in()}, {"sent", socket_->bytes_out()}});
+}
+
+void Client::LogPoolerError(const LastWords& words) const {
+  if (!worker_.config().global.log_pooler_errors) return;
+  const PeerName peer = LogPeer();
+  Log(Level::kWarning, "pooler_error",
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port},
+       {"reason", words.reason}, {"sqlstate", words.report->sqlstate}, {"message", words.report->message},
+       {"detail", LogValue::UnlessEmpty(words.report->detail)}, {"auth", LogValue::UnlessEmpty(words.by_sasl ? "scram-sha-256" : "")}});
+}
+
+}  // namespace proxy
