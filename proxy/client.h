@@ -255,6 +255,7 @@ class Client final : public SocketHandler {
 
   // client_channels.cc: LISTEN and UNLISTEN
   std::string StandIn();
+  protocol::Setting ChannelSetting(size_t change) const;
   bool CarriesChannels(protocol::SqlFlags flags) const;
   bool IsChannelStatement(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details) const;
   Edit SendWithStandIns(std::string_view sql, const std::vector<protocol::SqlStatement>& details, Parts& parts);
@@ -301,8 +302,7 @@ class Client final : public SocketHandler {
   void Finish();
   bool SendBytes(std::string_view bytes);
   void SetClock(Clock clock, pool::Duration after);
-  static void OnClock(void* self);
-  static void OnTransactionClock(void* self);
+  static void OnClock(void* self), OnTransactionClock(void* self);
   void OnQueryTimeout();
 
   Worker& worker_;

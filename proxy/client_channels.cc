@@ -44,6 +44,11 @@ std::string Client::StandIn() {
   return "SET " + std::string(kChannelSetting) + number + " TO '" + std::to_string(session_->channel_serial + 1) + "'";
 }
 
+// As the stand-in of this change has left it, if that has not been undone.
+protocol::Setting Client::ChannelSetting(size_t change) const {
+  return {std::string(kChannelSetting) + std::to_string(change), session_->channel_changes[change].value};
+}
+
 void Client::NoteChannel(const SqlStatement& statement) {
   Session& own = session();
   const std::string channel = statement.names.empty() ? std::string() : statement.names.front();
@@ -99,13 +104,13 @@ bool Client::ChangeChannels(const protocol::SessionFinding& finding) {
   if (std::exchange(own.drops_channels, false)) wanted.clear();
   for (size_t i = 0; i < own.channel_changes.size(); ++i) {
     const ChannelChange& change = own.channel_changes[i];
-    const protocol::Setting stands{std::string(kChannelSetting) + std::to_string(i), change.value};
-    if (std::find(finding.set.begin(), finding.set.end(), stands) == finding.set.end()) continue;  // it was rolled back
+    if (std::find(finding.set.begin(), finding.set.end(), ChannelSetting(i)) == finding.set.end()) continue;  // it was rolled back
     if (change.kind == SqlKind::kUnlistenAll) wanted.clear();
     else std::erase(wanted, change.channel);
     if (change.kind == SqlKind::kListen) wanted.push_back(change.channel);
   }
   own.channel_changes.clear();
+  own.rolled_back_to = false;
   std::vector<std::string> add, remove;
   for (const std::string& channel : wanted) {
     if (std::find(own.channels.begin(), own.channels.end(), channel) == own.channels.end()) add.push_back(channel);

@@ -97,6 +97,7 @@ struct Session {
   std::vector<SqlName> sql_names;
   std::vector<std::string> channels;          // listened to by the hub for this client
   std::vector<ChannelChange> channel_changes;
+  bool rolled_back_to = false;  // a savepoint, since the first of them: some may not stand any more
   uint64_t channel_serial = 0;
   bool calls_hub = false;
   bool drops_channels = false;                // DISCARD ALL

@@ -183,6 +183,9 @@ std::vector<protocol::Setting> Client::ResetValues() const {
     MakeLower(name);
     if (session_->resets.Has(name)) values.push_back(setting);
   }
+  // What stands for LISTEN and UNLISTEN goes with RESET ALL. Behind a ROLLBACK TO it is not known which of it stood.
+  if (!session_->resets.all || session_->rolled_back_to) return values;
+  for (size_t i = 0; i < session_->channel_changes.size(); ++i) values.push_back(ChannelSetting(i));
   return values;
 }
 

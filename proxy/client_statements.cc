@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "protocol/message_writer.h"
+#include "protocol/sql_lexer.h"
 #include "protocol/statement_messages.h"
 #include "proxy/client.h"
 #include "proxy/worker.h"
@@ -45,6 +46,15 @@ bool NamesStatement(const Frame& frame) {
     }
     default: return false;
   }
+}
+
+// PostgreSQL does not look into it when it parses it, so nothing in it is read under any settings. And nothing may be asked of the
+// server before it: a SET TRANSACTION is refused behind a query, and a BEGIN makes what ran before it part of its transaction.
+bool IsUtility(const protocol::Statement& statement, protocol::Backslash backslash) {
+  if ((statement.flags & (protocol::kSqlBegin | protocol::kSqlEnd)) != 0) return true;
+  if ((statement.flags & (protocol::kSqlSet | protocol::kSqlSetLocal)) == 0) return false;
+  const protocol::SqlToken first = protocol::SqlLexer(statement.text(), backslash).Next();
+  return protocol::IsWord(first, "set") || protocol::IsWord(first, "reset");
 }
 
 bool IsReset(const protocol::SqlStatement& statement) {
@@ -370,7 +380,7 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   auto& tracker = server_->tracker();
   if (has == protocol::ServerStatements::Has::kStale) CloseOnServer(statement, parts);
   else MakeRoom(parts);
-  const std::string& now = settings_->reading_key();
+  const std::string now = IsUtility(*statement, backslash()) ? statement->settings : settings_->reading_key();
   ReadUnder(statement->settings, now, Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
   server_->log().Add({Kind::kServerParse, {}, statement, {}, 0, server.Add(statement, batches_.current, SchemaView())});
@@ -672,6 +682,7 @@ void Client::OnCommandTag(std::string_view tag) {
     session_->lasting &= ~Session::Bit(conf::StateKind::kSequence);
   }
   if (tag == "PREPARE" || tag == "DEALLOCATE") OnSqlName(tag);
+  if (tag == "ROLLBACK") session_->rolled_back_to = !session_->channel_changes.empty();  // or the whole transaction, then nothing is left
 }
 
 }  // namespace proxy

@@ -293,6 +293,21 @@ TEST_F(PreparedStatementsTest, LiteralsKeepTheirMeaningWhenSettingsChange) {
   EXPECT_EQ(mine.Query("EXECUTE s").Value(), "2024-02-01") << "on another server";
 }
 
+// A query of ours before it would be part of its transaction, and SET TRANSACTION be refused.
+TEST_F(PreparedStatementsTest, NothingIsAskedBeforeABeginThatIsPreparedAnew) {
+  StartWith(2);
+  Connection mine = Connect("app", "app", "options='-c DateStyle=SQL,DMY'");
+  ASSERT_TRUE(mine.Prepare("b", "BEGIN").ok());
+  ASSERT_TRUE(mine.Prepare("t", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE").ok());
+  ASSERT_TRUE(mine.Query("SET DateStyle = 'SQL, MDY'").ok());
+  const Connection holder = Hold();
+  ASSERT_TRUE(mine.Execute("b").ok()) << "on another server";
+  const Result set = mine.Execute("t");
+  EXPECT_TRUE(set.ok()) << set.error();
+  EXPECT_EQ(mine.Value("SHOW transaction_isolation"), "serializable");
+  EXPECT_TRUE(mine.Query("COMMIT").ok());
+}
+
 // Nor may another client, whose settings have not changed, get what was read under those of this one.
 TEST_F(PreparedStatementsTest, LiteralsOfOthersAreNotReadUnderMySettings) {
   StartWith(2);
