@@ -85,6 +85,8 @@ std::string Normal(const std::string& line, const std::string& folder) {
   std::smatch match;
   if (!std::regex_match(line, match, front)) return "";
   std::string text = match[1];
+  // Events that PgBouncer does not have, in our own form and at their own time.
+  if (std::regex_search(text, std::regex("^\\w+ (capacity_(unknown|exceeded)|host_(down|up)) "))) return "";
   for (size_t at = 0; (at = text.find(folder, at)) != std::string::npos;) text.replace(at, folder.size(), "DIR");
   text = std::regex_replace(text, std::regex("^(\\w+) ([CS])-0x[0-9a-f]+:"), "$1 $2-PTR:");
   text = std::regex_replace(text, std::regex(R"(@(127\.0\.0\.1|unix(\(\d+\))?):\d+)"), "@ADDR");
