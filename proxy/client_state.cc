@@ -61,7 +61,7 @@ std::optional<Edit> Client::NoteState(SqlFlags flags, const std::vector<protocol
   }
   constexpr SqlFlags kNaming = protocol::kSqlPrepare | protocol::kSqlExecute | protocol::kSqlDeallocate;
   if ((flags & kUnreadNames) != 0 && (flags & kNaming) != 0) {
-    return Refuse(frame, protocol::MakeError(protocol::ErrorCode::kStateRejected, "a statement name in Unicode escapes (U&\"...\")"), parts);
+    return Refuse(frame, protocol::MakeError(protocol::ErrorCode::kStateRejected, "PREPARE, EXECUTE or DEALLOCATE in a text that is too long to be read"), parts);
   }
   Touched& touched = session().touched;
   if ((flags & kUnreadNames) != 0) touched.every_setting = touched.unreadable = true;

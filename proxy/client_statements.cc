@@ -27,11 +27,6 @@ constexpr std::string_view kSettingName = "pgweir_setting";  // of a statement a
 constexpr SqlFlags kSetsSomething = protocol::kSqlSet | protocol::kSqlSetLocal;
 constexpr SqlFlags kChangesNames = protocol::kSqlDeallocate | protocol::kSqlDiscard | protocol::kSqlPrepare;
 
-// A name in Unicode escapes (U&"...") is not read by the sniffer: it may be any name.
-SqlFlags SniffText(std::string_view sql, protocol::Backslash backslash) {
-  const SqlFlags flags = protocol::Sniff(sql, backslash);
-  return sql.find("&\"") == std::string_view::npos ? flags : flags | kUnreadNames | kEveryState;
-}
 
 // Of Parse, Bind, Describe, Close: it is about a statement that has a name.
 bool NamesStatement(const Frame& frame) {
@@ -163,7 +158,7 @@ Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if (barrier_) return Wait(parts);
   std::string_view sql = frame.body();
   if (frame.IsWhole() && sql.ends_with('\0')) sql.remove_suffix(1);
-  SqlFlags flags = SniffText(sql, backslash());
+  SqlFlags flags = protocol::Sniff(sql, backslash());
   if (!frame.IsWhole()) flags |= kEveryState | kUnreadNames;  // what is not here yet may say anything
   flags |= FlagsOfPlace(flags);
   std::vector<protocol::SqlStatement> details;
@@ -256,7 +251,7 @@ Edit Client::EditParse(const Frame& frame, Parts& parts) {
 }
 
 protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted) {
-  const SqlFlags flags = SniffText(head.text, backslash());
+  const SqlFlags flags = protocol::Sniff(head.text, backslash());
   std::vector<protocol::SqlStatement> details;
   if ((flags & ~protocol::kSqlHarmless) != 0) details = protocol::Examine(head.text, backslash());
   std::string settings = settings_->reading_key(), body(head.body);
@@ -271,7 +266,7 @@ protocol::StatementRef Client::MakeStatement(const protocol::ParseHead& head, St
 }
 
 Edit Client::ParseUnnamed(const protocol::ParseHead& head, Parts& parts) {
-  const SqlFlags flags = SniffText(head.text, backslash());
+  const SqlFlags flags = protocol::Sniff(head.text, backslash());
   std::vector<protocol::SqlStatement> details;
   if ((flags & ~protocol::kSqlHarmless) != 0) details = protocol::Examine(head.text, backslash());
   if ((flags & protocol::kSqlExecute) != 0 && KeepsNames()) {

@@ -195,16 +195,17 @@ TEST_F(PreparedStatementsTest, NamesQuotedFoldedAndCut) {
   EXPECT_EQ(mine.Query("EXECUTE Mixed").sqlstate(), "26000");
 }
 
-// Such a name is not read: it is refused clearly, and no other client gets it.
+// They are the names that they stand for.
 TEST_F(PreparedStatementsTest, NamesInUnicodeEscapes) {
-  NEEDS_PGWEIR();
   StartWith(1);
   Connection mine = Connect(), other = Connect();
-  EXPECT_EQ(mine.Query("PREPARE U&\"\\0061bc\" AS SELECT 'mine'").sqlstate(), "0A000");
+  ASSERT_TRUE(mine.Query("PREPARE U&\"\\0061bc\" AS SELECT 'mine'").ok());
   EXPECT_EQ(other.Query("EXECUTE abc").sqlstate(), "26000");
-  ASSERT_TRUE(mine.Query("PREPARE abc AS SELECT 'mine'").ok());
-  EXPECT_EQ(mine.Query("EXECUTE U&\"\\0061bc\"").sqlstate(), "0A000");
   EXPECT_EQ(mine.Query("EXECUTE abc").Value(), "mine");
+  EXPECT_EQ(other.Query("EXECUTE U&\"!0061bc\" UESCAPE '!'").sqlstate(), "26000");
+  EXPECT_EQ(mine.Query("EXECUTE U&\"!0061bc\" UESCAPE '!'").Value(), "mine");
+  ASSERT_TRUE(mine.Query("DEALLOCATE U&\"ab\\0063\"").ok());
+  EXPECT_EQ(mine.Query("EXECUTE abc").sqlstate(), "26000");
 }
 
 // --- one name, both languages ----------------------------------------------------------------------------------------
