@@ -22,6 +22,8 @@ constexpr std::array<std::string_view, 16> kNeverRead = {
     "random_page_cost", "statement_timeout", "synchronous_commit", "temp_buffers", "work_mem"};
 static_assert(std::is_sorted(kNeverRead.begin(), kNeverRead.end()));
 
+constexpr std::string_view kConformingStrings = "standard_conforming_strings";
+
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
@@ -99,6 +101,8 @@ bool Settings::HasUnreported() const {
 }
 
 void Settings::MakeReadingKey() {
+  const std::string* strings = Find(kConformingStrings);
+  escapes_ = strings != nullptr ? std::optional(*strings == "off") : std::nullopt;
   reading_key_.clear();
   for (const auto& [name, value] : values_) {
     if (std::binary_search(kNeverRead.begin(), kNeverRead.end(), std::string_view(name))) continue;
@@ -113,6 +117,8 @@ void ServerSettings::Begin(const std::vector<Setting>& parameters) {
     if (!TrackedName(name).empty()) Put(base_, TrackedName(name), value);
   }
   reported_ = base_;
+  const std::string* strings = Reported(kConformingStrings);
+  escapes_ = strings != nullptr && *strings == "off";
 }
 
 bool ServerSettings::OnReported(std::string_view name, std::string_view value) {
@@ -122,6 +128,7 @@ bool ServerSettings::OnReported(std::string_view name, std::string_view value) {
   if (now == nullptr) Put(base_, tracked, value);
   if (now == nullptr || *now != value) {
     Put(reported_, tracked, value);
+    if (tracked == kConformingStrings) escapes_ = value == "off";
     changed_ = true;
   }
   return true;

@@ -38,12 +38,15 @@ class Settings {
   bool HasUnreported() const;
   // Everything that may change what a text means when it is parsed: all but a few that certainly do not.
   const std::string& reading_key() const { return reading_key_; }
+  // standard_conforming_strings is off here, so that backslashes escape in '...'; nullopt: it is not among these.
+  std::optional<bool> escapes() const { return escapes_; }
   friend bool operator==(const Settings&, const Settings&) = default;
 
  private:
   void MakeReadingKey();
   std::vector<Setting> values_;  // sorted by name
   std::string reading_key_;
+  std::optional<bool> escapes_;
 };
 using SettingsRef = std::shared_ptr<const Settings>;
 
@@ -75,6 +78,7 @@ class ServerSettings {
   // The linked client's settings became `wanted` because the server reported so.
   void OnFollowed(const SettingsRef& wanted) { synced_ = wanted; }
   const std::string* Reported(std::string_view name) const;
+  bool escapes() const { return escapes_; }  // as the server reported last; looked at for every text
   // What must be set to have the reported settings that `wanted` (a reading_key) stands for, where they differ from those of `now`.
   std::vector<Setting> DifferenceOfReading(std::string_view wanted, std::string_view now) const;
 
@@ -84,6 +88,7 @@ class ServerSettings {
   std::vector<Setting> extras_;    // not reported, set by a replay
   SettingsRef synced_;
   bool changed_ = false;
+  bool escapes_ = false;
 };
 
 // Parse, Bind, Execute and Close of one statement that sets these, under this name of statement and portal.

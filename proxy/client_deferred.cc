@@ -27,10 +27,19 @@ constexpr size_t kDeferredTextMax = 256;  // a BEGIN with all its modes is far s
 // What makes a transaction failed on the server too.
 constexpr std::string_view kFailingSql = "FAILED BEFORE IT HAD A SERVER OF pgweir";
 
+// Most texts begin otherwise, and cost no more than this look.
+bool MayBeginOrEnd(std::string_view sql) {
+  const size_t at = sql.find_first_not_of(" \t\n\v\f\r");
+  if (at == std::string_view::npos) return false;
+  const char first = protocol::LowerAscii(sql[at]);
+  if (first == 's') return at + 1 < sql.size() && protocol::LowerAscii(sql[at + 1]) == 't';  // START, and no SELECT
+  return std::string_view("bcera-/;").find(first) != std::string_view::npos;  // BEGIN, COMMIT, END, ROLLBACK, ABORT; a comment; nothing
+}
+
 // The one statement that a short text is, or kOther. Of letters that may be no letters at all only PostgreSQL can tell.
 SqlKind KindOf(std::string_view sql) {
   const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-  if (sql.size() > kDeferredTextMax || !std::all_of(sql.begin(), sql.end(), is_ascii)) return SqlKind::kOther;
+  if (sql.size() > kDeferredTextMax || !MayBeginOrEnd(sql) || !std::all_of(sql.begin(), sql.end(), is_ascii)) return SqlKind::kOther;
   const protocol::SqlFlags flags = protocol::Sniff(sql, protocol::Backslash::kLiteral);
   if ((flags & ~(protocol::kSqlBegin | protocol::kSqlEnd)) != 0 || flags == 0) return SqlKind::kOther;
   // What is put behind it is seen as a second statement, unless a comment has not been closed.

@@ -60,9 +60,7 @@ bool IsReset(const protocol::SqlStatement& statement) {
 }  // namespace
 
 protocol::Backslash Client::backslash() const {
-  const std::string* value = settings_->Find("standard_conforming_strings");
-  if (value == nullptr) value = server_->settings().Reported("standard_conforming_strings");
-  return value != nullptr && *value == "off" ? protocol::Backslash::kEscapes : protocol::Backslash::kLiteral;
+  return settings_->escapes().value_or(server_->settings().escapes()) ? protocol::Backslash::kEscapes : protocol::Backslash::kLiteral;
 }
 
 Session& Client::session() {

@@ -366,5 +366,27 @@ TEST(WriteReplayTest, AsManyAsAClientMayHave) {
   EXPECT_EQ(BoundNames(messages[1].body).size(), kSettingsMax);
 }
 
+TEST(SettingsTest, WhetherBackslashesEscapeIsKnownWithoutLooking) {
+  EXPECT_EQ(Settings().escapes(), std::nullopt);
+  EXPECT_EQ(Settings::From({{"work_mem", "1MB"}})->escapes(), std::nullopt);
+  const auto off = Settings::From({{"Standard_Conforming_Strings", "off"}});
+  EXPECT_EQ(off->escapes(), true);
+  EXPECT_EQ(off->With("standard_conforming_strings", "on")->escapes(), false);
+  EXPECT_EQ(off->Without("standard_conforming_strings")->escapes(), std::nullopt);
+}
+
+TEST(ServerSettingsTest, WhetherBackslashesEscapeFollowsWhatIsReported) {
+  ServerSettings server;
+  EXPECT_FALSE(server.escapes());
+  server.Begin({{"standard_conforming_strings", "off"}});
+  EXPECT_TRUE(server.escapes());
+  server.OnReported("standard_conforming_strings", "on");
+  EXPECT_FALSE(server.escapes());
+  server.OnReported("standard_conforming_strings", "off");
+  EXPECT_TRUE(server.escapes());
+  server.Begin({{"standard_conforming_strings", "on"}});
+  EXPECT_FALSE(server.escapes());
+}
+
 }  // namespace
 }  // namespace protocol
