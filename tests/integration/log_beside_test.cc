@@ -274,7 +274,8 @@ TEST_F(LogBesideTest, TheLinesAreThoseOfTheOther) {
   std::set<const Difference*> seen;
   const auto compare = [&](const Story& story, const Story& other, const std::set<std::string>& all_other, const auto& allowed, const char* whose) {
     for (size_t i = 0; i < story.size(); ++i) {
-      const auto& [step, lines] = story[i];
+      const std::string& step = story[i].first;
+      const std::vector<std::string>& lines = story[i].second;
       for (const std::string& line : lines) {
         const auto& beside = other[i].second;
         if (std::find(beside.begin(), beside.end(), line) != beside.end()) continue;
