@@ -298,8 +298,12 @@ TEST_F(AddressLimitTest, TheUnixSocketIsNeverRefused) {
 TEST_F(AddressLimitTest, ThoseThatHaveNotLoggedInCountToo) {
   StartPgweir("max_client_conn_per_address = 3\n");
   std::vector<WireClient> silent;
-  for (int i = 0; i < 3; ++i) silent.emplace_back(pgweir().port());
-  EXPECT_TRUE(Eventually([&] { return Outcome("") == kFull; }));
+  // Whoever is accepted first counts, on whichever worker: when the fourth was, the third is the one too many, and all is tried again.
+  EXPECT_TRUE(Eventually([&] {
+    silent.clear();
+    for (int i = 0; i < 3; ++i) silent.emplace_back(pgweir().port());
+    return Outcome("") == kFull;
+  }));
   silent.clear();
   EXPECT_TRUE(Eventually([&] { return Outcome("") == "in"; }));
 }
