@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pool/jitter.h"
+
 namespace pool {
 
 void BackendHealth::OnOpened() {
@@ -18,8 +20,7 @@ void BackendHealth::OnFailed(OpenFailure failure, TimePoint now, Duration login_
   const bool refused = failure.kind == OpenFailure::Kind::kRefused;
   const Duration most = refused ? login_retry : std::min(login_retry, kUnreachableRetryMax);
   const Duration wait = std::min(most, Duration(kRetryFirst.count() << doublings));
-  const auto jitter = static_cast<Duration::rep>(static_cast<double>(wait.count()) * 0.25 * unit_random);
-  retry_at_ = now + wait - Duration(jitter);
+  retry_at_ = now + Jittered(wait, unit_random);
   last_ = std::move(failure);
 }
 

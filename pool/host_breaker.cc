@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pool/jitter.h"
+
 namespace pool {
 
 HostBreaker::Attempt HostBreaker::Ask(TimePoint now) {
@@ -43,7 +45,7 @@ void HostBreaker::OnFailed(Attempt attempt, std::string cause, TimePoint now, do
   is_down_ = true;
   const Duration wait = std::min(kProbeEvery, kProbeFirst * (1 << std::min(probes_failed_, 10u)));
   ++probes_failed_;
-  retry_at_ = now + wait - Duration(static_cast<Duration::rep>(static_cast<double>(wait.count()) * 0.25 * unit_random));
+  retry_at_ = now + Jittered(wait, unit_random);
 }
 
 void HostBreaker::OnGivenUp(Attempt attempt) { End(attempt); }

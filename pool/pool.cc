@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "pool/jitter.h"
+
 namespace pool {
 
 Pool::Pool(PoolLimits limits, uint32_t workers, std::shared_ptr<Budget> database, std::shared_ptr<Budget> user, uint64_t seed)
@@ -23,10 +25,7 @@ void Pool::SetState(Slot& slot, SlotState state) {
 
 int Pool::Usable() const { return CountOf(SlotState::kIdle) + CountOf(SlotState::kActive) + CountOf(SlotState::kMoving); }
 
-double Pool::UnitRandom() {
-  return static_cast<double>(random_() - std::minstd_rand::min()) /
-         static_cast<double>(std::minstd_rand::max() - std::minstd_rand::min() + 1);
-}
+double Pool::UnitRandom() { return pool::UnitRandom(random_); }
 
 // --- acquire -------------------------------------------------------------------------------------------------------------
 

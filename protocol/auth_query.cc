@@ -5,6 +5,7 @@
 #include "protocol/error_catalog.h"
 #include "protocol/message_writer.h"
 #include "protocol/sasl.h"
+#include "protocol/wire_value.h"
 
 namespace protocol {
 namespace {
@@ -15,23 +16,6 @@ constexpr size_t kColumnsNeeded = 2;
 constexpr int32_t kRowsMax = 2;  // one more than there may be
 constexpr std::string_view kHiddenSecret = "********";  // the view pg_user says so of everybody
 constexpr std::string_view kNotInEncoding = "22021", kNotTranslatable = "22P05";
-
-struct Field {
-  bool is_null = false;
-  std::string_view text;
-};
-
-// The value at the front of `rest`, which is moved behind it; nothing when its length does not fit.
-std::optional<Field> TakeField(std::string_view& rest) {
-  if (rest.size() < 4) return std::nullopt;
-  const auto length = static_cast<int32_t>(ReadUint32(rest.data()));
-  rest.remove_prefix(4);
-  if (length == -1) return Field{.is_null = true, .text = {}};
-  if (length < 0 || static_cast<size_t>(length) > rest.size()) return std::nullopt;
-  const Field field{.is_null = false, .text = rest.substr(0, static_cast<size_t>(length))};
-  rest.remove_prefix(field.text.size());
-  return field;
-}
 
 }  // namespace
 
@@ -81,8 +65,8 @@ AuthQueryReader::Step AuthQueryReader::OnRow(std::string_view body) {
   if (body.size() < 2 || ReadUint16(body.data()) != columns_) return Broken("the server sent a malformed row of auth_query");
   body.remove_prefix(2);
   if (columns_ < kColumnsNeeded) return Step::kContinue;  // has failed
-  const auto name = TakeField(body);
-  const auto secret = name ? TakeField(body) : std::nullopt;
+  const auto name = TakeValue(body);
+  const auto secret = name ? TakeValue(body) : std::nullopt;
   if (!secret) return Broken("the server sent a malformed row of auth_query");
   if (++rows_ > 1) return Fail("auth_query gives more than one row; it must ask for the user $1 only");
   if (name->is_null || name->text != user_) {

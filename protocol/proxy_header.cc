@@ -8,6 +8,8 @@
 #include <cstring>
 #include <string>
 
+#include "protocol/message_writer.h"
+
 namespace protocol {
 namespace {
 
@@ -77,10 +79,6 @@ ProxyHeader ParseLine(std::string_view bytes) {
   header.kind = ProxyHeaderKind::kAddress;
   header.consumed = end + 2;
   return header;
-}
-
-uint16_t ReadUint16(const char* bytes) {
-  return static_cast<uint16_t>(static_cast<uint8_t>(bytes[0]) << 8 | static_cast<uint8_t>(bytes[1]));
 }
 
 ProxyHeader ParseBlock(std::string_view bytes) {

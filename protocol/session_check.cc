@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "protocol/message_writer.h"
+#include "protocol/wire_value.h"
 
 namespace protocol {
 namespace {
@@ -17,13 +18,9 @@ std::optional<Row> ReadColumns(std::string_view body) {
   body.remove_prefix(2);
   Row row;
   for (auto& column : row) {
-    if (body.size() < 4) return std::nullopt;
-    const uint32_t length = ReadUint32(body.data());
-    body.remove_prefix(4);
-    if (length == 0xffffffffu) continue;
-    if (body.size() < length) return std::nullopt;
-    column = body.substr(0, length);
-    body.remove_prefix(length);
+    const auto value = TakeValue(body);
+    if (!value) return std::nullopt;
+    if (!value->is_null) column = value->text;
   }
   return row;
 }

@@ -1,6 +1,7 @@
 #include "protocol/statement_messages.h"
 
 #include "protocol/message_writer.h"
+#include "protocol/wire_value.h"
 
 namespace protocol {
 
@@ -38,13 +39,9 @@ std::optional<std::string_view> ReadBindParameter(std::string_view message_body,
   const size_t count = ReadUint16(rest.data());
   rest.remove_prefix(2);
   for (size_t i = 1; i <= count; ++i) {
-    if (rest.size() < 4) return std::nullopt;
-    const uint32_t length = ReadUint32(rest.data());
-    rest.remove_prefix(4);
-    const bool is_null = length == 0xffffffffu;
-    if (!is_null && rest.size() < length) return std::nullopt;
-    if (i == static_cast<size_t>(number)) return is_null ? std::nullopt : std::optional(rest.substr(0, length));
-    if (!is_null) rest.remove_prefix(length);
+    const auto value = TakeValue(rest);
+    if (!value) return std::nullopt;
+    if (i == static_cast<size_t>(number)) return value->is_null ? std::nullopt : std::optional(value->text);
   }
   return std::nullopt;
 }

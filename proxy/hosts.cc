@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "pool/jitter.h"
 #include "proxy/event_loop.h"
 #include "proxy/log.h"
 
@@ -86,8 +87,7 @@ void Hosts::Fail(const Place& place, std::string cause) {
     pool::MutexLock lock(mutex_);
     auto& breaker = entries_[place.host_].breaker;
     const bool was_up = breaker.state() == State::kUp;
-    const double unit = static_cast<double>(random_() - std::minstd_rand::min()) / static_cast<double>(std::minstd_rand::max());
-    breaker.OnFailed(place.attempt_, cause, now, unit);
+    breaker.OnFailed(place.attempt_, cause, now, pool::UnitRandom(random_));
     went_down = was_up && breaker.state() != State::kUp;
   }
   if (went_down) Log(Level::kWarning, "host_down", {{"host", place.host_}, {"cause", cause}});

@@ -5,34 +5,24 @@
 #include "protocol/error_catalog.h"
 #include "protocol/frame.h"
 #include "protocol/message_writer.h"
+#include "protocol/wire_value.h"
 
 namespace proxy {
 namespace {
 
 constexpr size_t kQuestionReadBytes = 16 * 1024;
 
-// Big-endian, off the front; nullopt when too little is left.
-std::optional<uint32_t> TakeNumber(std::string_view& bytes, size_t size) {
-  if (bytes.size() < size) return std::nullopt;
-  uint32_t number = 0;
-  for (size_t i = 0; i < size; ++i) number = number << 8 | static_cast<uint8_t>(bytes[i]);
-  bytes.remove_prefix(size);
-  return number;
-}
-
 }  // namespace
 
 std::optional<std::vector<std::string>> ReadDataRow(std::string_view body) {
-  constexpr uint32_t kNull = 0xffffffff;
-  const auto columns = TakeNumber(body, 2);
-  if (!columns) return std::nullopt;
+  if (body.size() < 2) return std::nullopt;
+  const size_t columns = protocol::ReadUint16(body.data());
+  body.remove_prefix(2);
   std::vector<std::string> row;
-  for (uint32_t i = 0; i < *columns; ++i) {
-    const auto length = TakeNumber(body, 4);
-    if (!length || (*length != kNull && *length > body.size())) return std::nullopt;
-    const size_t size = *length == kNull ? 0 : *length;
-    row.emplace_back(body.substr(0, size));
-    body.remove_prefix(size);
+  for (size_t i = 0; i < columns; ++i) {
+    const auto value = protocol::TakeValue(body);
+    if (!value) return std::nullopt;
+    row.emplace_back(value->text);
   }
   if (!body.empty()) return std::nullopt;
   return row;
