@@ -19,6 +19,11 @@ std::optional<std::string> NumberOrNull(uint64_t id) {
   return std::to_string(id);
 }
 
+std::optional<std::string> TextOrNull(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return Printable(text);
+}
+
 std::string StateOf(const proxy::ClientRow& client) {
   return client.idle_in_transaction ? "idle in transaction" : std::string(client.state);
 }
@@ -45,7 +50,7 @@ std::map<uint64_t, const proxy::ServerRow*> ById(const std::vector<proxy::Server
 Columns HolderColumns() {
   return {{"database", kText}, {"user", kText}, {"client_id", kInt4}, {"server_id", kInt4}, {"remote_pid", kInt4},
           {"application_name", kText}, {"addr", kText}, {"port", kInt4}, {"since", kText}, {"held", kInt4},
-          {"held_us", kInt4}, {"state", kText}, {"idle_in_transaction", kInt4}, {"request_time", kText}, {"pins", kText}};
+          {"held_us", kInt4}, {"state", kText}, {"idle_in_transaction", kInt4}, {"request_time", kText}, {"pins", kText}, {"digest", kText}, {"statement", kText}};
 }
 
 std::vector<Row> HolderRows(const proxy::Snapshot& snapshot) {
@@ -66,7 +71,9 @@ std::vector<Row> HolderRows(const proxy::Snapshot& snapshot) {
                            since.Of(client->held_since), std::to_string(client->held_us / 1'000'000),
                            std::to_string(client->held_us % 1'000'000), StateOf(*client), client->idle_in_transaction ? "1" : "0",
                            requests.Of(client->request_time),
-                           client->pins.empty() ? std::optional<std::string>() : client->pins));
+                           client->pins.empty() ? std::optional<std::string>() : client->pins,
+                           server == servers.end() ? std::nullopt : TextOrNull(server->second->digest),
+                           server == servers.end() ? std::nullopt : TextOrNull(server->second->statement)));
   }
   return rows;
 }

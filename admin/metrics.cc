@@ -216,6 +216,7 @@ void AddPoolTotals(std::vector<MetricFamily>& out, const proxy::Snapshot& snapsh
   counter("pgweir_statement_heals_total", "Prepared statements that a server had lost and was given again.",
           &PoolTotals::statement_heals);
   counter("pgweir_notifications_total", "Notifications sent to clients.", &PoolTotals::notifications);
+  counter("pgweir_leaks_total", "Times that a client held a server for longer than leak_threshold.", &PoolTotals::leaks);
   counter("pgweir_shed_total", "Clients that were refused because their pool was overloaded (queue_target).", &PoolTotals::shed);
   {
     Family pins(out, "pgweir_pins_total", "Times a client began to keep its server, by the state that asked for it.",

@@ -1,12 +1,15 @@
 // Contradictions: values that are each right alone and wrong together. A silent winner would be a silent default.
 #include <algorithm>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <set>
 
 #include "conf/apply_ini.h"
 #include "conf/draft.h"
 #include "conf/hba.h"
+#include "conf/hosts.h"
+#include "conf/keys_pool.h"
 #include "conf/units.h"
 
 namespace conf {
@@ -16,7 +19,7 @@ Address GlobalKey(std::string key) { return {"", "", std::move(key)}; }
 
 // The keys that a pool's arithmetic is about, as a section may override them.
 bool HasPoolArithmetic(const PoolKeys& keys) {
-  return keys.pool_size || keys.min_pool_size || keys.reserve_pool_size || keys.reserve_pool_timeout ||
+  return keys.pool_size || keys.min_pool_size || keys.min_guaranteed || keys.leak_threshold || keys.reserve_pool_size || keys.reserve_pool_timeout ||
          keys.query_wait_timeout;
 }
 
@@ -80,6 +83,14 @@ class Checker {
                      "min_pool_size (" + std::to_string(pool.min_pool_size) + ") is larger than the pool size (" +
                          std::to_string(pool.pool_size) + ")");
     }
+    if (pool.min_guaranteed > pool.pool_size) {
+      AddPoolMistake({"min_guaranteed", "pool_size"}, database, user,
+                     "min_guaranteed (" + std::to_string(pool.min_guaranteed) + ") is larger than the pool size (" +
+                         std::to_string(pool.pool_size) + ")");
+    }
+    if (pool.leak_threshold > Duration(0) && pool.leak_threshold < kLeakThresholdLeast) {
+      AddPoolMistake({"leak_threshold"}, database, user, "leak_threshold must be 0 (off) or at least " + FormatDuration(kLeakThresholdLeast));
+    }
     if (pool.reserve_pool_size > 0 && pool.reserve_pool_timeout >= pool.query_wait_timeout) {
       AddPoolMistake({"reserve_pool_timeout", "query_wait_timeout", "reserve_pool_size"}, database, user,
                      "reserve_pool_timeout (" + FormatDuration(pool.reserve_pool_timeout) +
@@ -104,35 +115,70 @@ class Checker {
     }
   }
 
-  void CheckCap(int cap, int min_pool_size, const char* cap_name, const Address& section, const std::string& of) {
-    if (cap == 0 || cap >= min_pool_size || AnyRefused({"min_pool_size", cap_name})) return;
+  struct Need {
+    const char* key;
+    int value;
+    std::string of = "";  // whose
+  };
+  void CheckCap(int cap, const char* cap_name, const Need& need, const Address& section) {
+    if (cap == 0 || cap >= need.value || AnyRefused({need.key, cap_name})) return;
     const auto& [group, name, unused] = section;
     Origin origin = draft_.OriginOf(GlobalKey(cap_name));
-    for (const std::string& key : {std::string("min_pool_size"), std::string(cap_name)}) {
+    for (const std::string& key : {std::string(need.key), std::string(cap_name)}) {
       if (draft_.IsGiven({group, name, key})) origin = draft_.OriginOf({group, name, key});
     }
-    const std::string place = origin.place + ":" + std::to_string(origin.line) + cap_name;
+    const std::string place = origin.place + ":" + std::to_string(origin.line) + cap_name + need.key;
     if (!reported_.insert(place).second) return;
-    draft_.Add(origin, std::string(cap_name) + " (" + std::to_string(cap) + ") cannot hold min_pool_size (" +
-                           std::to_string(min_pool_size) + ")" + of);
+    draft_.Add(origin, std::string(cap_name) + " (" + std::to_string(cap) + ") cannot hold " + need.key + " (" + std::to_string(need.value) +
+                           ")" + need.of);
   }
 
   void CheckCaps() {
     const Global& global = config_.global;
-    const int min_pool_size = global.keys.min_pool_size.value_or(0);
-    CheckCap(global.max_db_connections, min_pool_size, "max_db_connections", {"", "", ""}, "");
-    CheckCap(global.max_user_connections, min_pool_size, "max_user_connections", {"", "", ""}, "");
+    const auto check = [this](const PoolSettings& pool, const std::string& of, const Address& section, std::initializer_list<std::pair<int, const char*>> caps) {
+      for (const auto& [cap, cap_name] : caps) {
+        CheckCap(cap, cap_name, {"min_pool_size", pool.min_pool_size, of}, section);
+        CheckCap(cap, cap_name, {"min_guaranteed", pool.min_guaranteed, of}, section);
+      }
+    };
+    const std::pair<int, const char*> of_host{global.max_host_connections, "max_host_connections"};
+    const PoolSettings usual = config_.ResolvePool(Database{}, "");
+    check(usual, "", {"", "", ""}, {{global.max_db_connections, "max_db_connections"}, {global.max_user_connections, "max_user_connections"}, of_host});
     for (const auto& [name, database] : config_.databases) {
-      const int min = config_.ResolvePool(database, "").min_pool_size;
-      const std::string of = " of database " + Quoted(name);
-      CheckCap(config_.MaxDbConnections(database), min, "max_db_connections", {"databases", name, ""}, of);
-      CheckCap(global.max_user_connections, min, "max_user_connections", {"databases", name, ""}, of);
+      check(config_.ResolvePool(database, ""), " of database " + Quoted(name), {"databases", name, ""},
+            {{config_.MaxDbConnections(database), "max_db_connections"}, {global.max_user_connections, "max_user_connections"}, of_host});
     }
     for (const auto& [name, user] : config_.users) {
-      const int min = user.keys.min_pool_size.value_or(min_pool_size);
-      const std::string of = " of user " + Quoted(name);
-      CheckCap(config_.MaxUserConnections(name), min, "max_user_connections", {"users", name, ""}, of);
-      CheckCap(global.max_db_connections, min, "max_db_connections", {"users", name, ""}, of);
+      check(config_.ResolvePool(Database{}, name), " of user " + Quoted(name), {"users", name, ""},
+            {{config_.MaxUserConnections(name), "max_user_connections"}, {global.max_db_connections, "max_db_connections"}, of_host});
+    }
+    CheckGuarantees();
+  }
+
+  // What the pools that are known by name may count on, together: a cap that cannot hold it would break a promise.
+  void CheckGuarantees() {
+    std::map<std::string, int> of_user;
+    std::map<std::string, int> of_host;
+    for (const auto& [name, database] : config_.databases) {
+      int of_database = 0;
+      const auto add = [&](const std::string& user) {
+        const int guaranteed = config_.ResolvePool(database, user).min_guaranteed;
+        of_database += guaranteed;
+        of_user[user] += guaranteed;
+      };
+      if (!database.user.empty()) add(database.user);
+      else for (const auto& [user, section] : config_.users) add(user);
+      CheckCap(config_.MaxDbConnections(database), "max_db_connections", {"min_guaranteed", of_database, ", that of its users together, of database " + Quoted(name)},
+               {"databases", name, ""});
+      for (const Host& host : database.hosts) of_host[FormatHosts({host})] += of_database;
+    }
+    for (const auto& [user, guaranteed] : of_user) {
+      CheckCap(config_.MaxUserConnections(user), "max_user_connections", {"min_guaranteed", guaranteed, ", that of its databases together, of user " + Quoted(user)},
+               {"users", user, ""});
+    }
+    for (const auto& [host, guaranteed] : of_host) {
+      CheckCap(config_.global.max_host_connections, "max_host_connections", {"min_guaranteed", guaranteed, ", that of its pools together, of host " + host},
+               {"", "", ""});
     }
   }
 

@@ -69,6 +69,7 @@ std::string IntegerCodec::Allowed() const {
 
 Parsed<Duration> DurationCodec::Parse(const Value& value) const {
   Parsed<Duration> parsed = Refuse(MustBe(Allowed(), value));
+  if (const std::string* text = TextOf(value); text != nullptr && !automatic.empty() && *text == automatic) return kAutomatic;
   if (const std::string* text = TextOf(value)) {
     parsed = ParseDuration(*text);
   } else if (const auto* integer = std::get_if<int64_t>(&value)) {
@@ -81,10 +82,13 @@ Parsed<Duration> DurationCodec::Parse(const Value& value) const {
   return parsed;
 }
 
-std::string DurationCodec::Format(Duration duration) const { return FormatDuration(duration); }
+std::string DurationCodec::Format(Duration duration) const {
+  return duration == kAutomatic ? std::string(automatic) : FormatDuration(duration);
+}
 
 std::string DurationCodec::Allowed() const {
-  return "a time from " + FormatDuration(min) + " to " + FormatDuration(max);
+  const std::string word = automatic.empty() ? "" : "\"" + std::string(automatic) + "\", or ";
+  return word + "a time from " + FormatDuration(min) + " to " + FormatDuration(max);
 }
 
 Parsed<double> FractionCodec::Parse(const Value& value) const {

@@ -32,6 +32,7 @@ struct IntegerCodec {
 struct DurationCodec {
   Duration min, max;
   std::string_view note;
+  std::string_view automatic;  // the word for kAutomatic; empty = there is none
   Parsed<Duration> Parse(const Value& value) const;
   std::string Format(Duration duration) const;
   std::string Allowed() const;

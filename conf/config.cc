@@ -113,6 +113,7 @@ PoolSettings Config::ResolvePool(const Database& database, std::string_view user
   settings.pool_mode = take(&PoolKeys::pool_mode, settings.pool_mode);
   settings.pool_size = take(&PoolKeys::pool_size, settings.pool_size);
   settings.min_pool_size = take(&PoolKeys::min_pool_size, settings.min_pool_size);
+  settings.min_guaranteed = take(&PoolKeys::min_guaranteed, settings.min_guaranteed);
   settings.reserve_pool_size = take(&PoolKeys::reserve_pool_size, settings.reserve_pool_size);
   settings.reserve_pool_timeout = take(&PoolKeys::reserve_pool_timeout, settings.reserve_pool_timeout);
   settings.max_waiting = take(&PoolKeys::max_waiting, kWaitersPerSlot * settings.pool_size);
@@ -120,6 +121,7 @@ PoolSettings Config::ResolvePool(const Database& database, std::string_view user
   settings.queue_target = take(&PoolKeys::queue_target, settings.queue_target);
   settings.queue_interval = take(&PoolKeys::queue_interval, settings.queue_interval);
   settings.queue_flow = take(&PoolKeys::queue_flow, settings.queue_flow);
+  settings.leak_threshold = take(&PoolKeys::leak_threshold, settings.leak_threshold);
   settings.server_lifetime = take(&PoolKeys::server_lifetime, settings.server_lifetime);
   settings.server_lifetime_jitter = take(&PoolKeys::server_lifetime_jitter, settings.server_lifetime_jitter);
   settings.server_idle_timeout = take(&PoolKeys::server_idle_timeout, settings.server_idle_timeout);
@@ -147,6 +149,14 @@ ClientTimeouts Config::ResolveTimeouts(const Database& database, std::string_vie
   timeouts.idle_transaction_timeout = layers.Find(&PoolKeys::idle_transaction_timeout).value_or(Duration(0));
   timeouts.client_idle_timeout = layers.Find(&PoolKeys::client_idle_timeout).value_or(Duration(0));
   return timeouts;
+}
+
+bool Config::WatchesLeaks() const {
+  const auto watches = [](const PoolKeys& keys) { return keys.leak_threshold.value_or(Duration(0)) > Duration(0); };
+  const auto any = [&watches](const auto& sections) {
+    return std::any_of(sections.begin(), sections.end(), [&watches](const auto& item) { return watches(item.second.keys); });
+  };
+  return watches(global.keys) || any(databases) || any(users);
 }
 
 int Config::MaxDbConnections(const Database& database) const {

@@ -27,6 +27,7 @@ struct HbaRules;  // hba.h
 class IdentMaps;  // ident.h
 
 using Duration = std::chrono::microseconds;
+inline constexpr Duration kAutomatic{-1};  // of a time that may be "auto"
 
 enum class PoolMode : uint8_t { kSession, kTransaction, kStatement };
 enum class QueueFlow : uint8_t { kUser, kApplication, kAddress };  // what is fair to what while clients wait
@@ -69,11 +70,12 @@ struct Host {
 struct PoolKeys {
   std::optional<PoolMode> pool_mode;
   std::optional<int> pool_size;  // default_pool_size in [pgweir]
-  std::optional<int> min_pool_size, reserve_pool_size;
+  std::optional<int> min_pool_size, min_guaranteed, reserve_pool_size;
   std::optional<Duration> reserve_pool_timeout;
   std::optional<int> max_waiting;  // unset everywhere: 50 x pool_size
-  std::optional<Duration> query_wait_timeout, queue_target, queue_interval;
+  std::optional<Duration> query_wait_timeout, queue_target /* kAutomatic: auto */, queue_interval;
   std::optional<QueueFlow> queue_flow;
+  std::optional<Duration> leak_threshold;  // 0 = off
   std::optional<Duration> server_lifetime;
   std::optional<double> server_lifetime_jitter;  // 0.0 .. 1.0, subtracted; written "10%" or 0.1
   std::optional<Duration> server_idle_timeout;
@@ -128,6 +130,7 @@ struct Global {
   bool log_disconnections = true;
   bool log_pooler_errors = false;  // from pgbouncer.ini: true
   bool log_stats = true;
+  bool statement_text = false;  // the log and SHOW HOLDERS tell statements, without their values, not only their digests
   Duration stats_period{60'000'000};
   int workers = 0;  // 0 = the CPUs that the cgroup allows
   // listening
@@ -150,7 +153,7 @@ struct Global {
   // limits
   int max_client_conn = 10000;
   int max_client_conn_per_address = 0, client_connect_rate = 0;  // the rate: new ones in a second, per address
-  int max_db_connections = 0, max_user_connections = 0;
+  int max_db_connections = 0, max_user_connections = 0, max_host_connections = 0;
   int max_db_client_connections = 0;
   int max_user_client_connections = 0;
   int instances = 1;  // pgweirs that share these servers: what SHOW CAPACITY multiplies by
@@ -182,8 +185,8 @@ struct Global {
 struct PoolSettings {
   PoolMode pool_mode = PoolMode::kTransaction;
   QueueFlow queue_flow = QueueFlow::kUser;
-  int pool_size = 20, min_pool_size = 0, reserve_pool_size = 0, max_waiting = 1000, max_parallel_connects = 2;
-  Duration reserve_pool_timeout{}, query_wait_timeout{}, queue_target{}, queue_interval{}, server_lifetime{}, server_idle_timeout{}, server_check_delay{},
+  int pool_size = 20, min_pool_size = 0, min_guaranteed = 0, reserve_pool_size = 0, max_waiting = 1000, max_parallel_connects = 2;
+  Duration reserve_pool_timeout{}, query_wait_timeout{}, queue_target{}, queue_interval{}, leak_threshold{}, server_lifetime{}, server_idle_timeout{}, server_check_delay{},
       server_connect_timeout{}, server_login_retry{}, failover_hold_timeout{};
   double server_lifetime_jitter = 0.1;
   std::string server_check_query, server_reset_query;
@@ -237,6 +240,7 @@ struct Config {
   int MaxDbClientConnections(const Database& database) const;
   int MaxUserConnections(std::string_view user) const;
   int MaxUserClientConnections(std::string_view user) const;
+  bool WatchesLeaks() const;  // leak_threshold is given somewhere
   bool IsAdmin(std::string_view user) const;
   bool IsStats(std::string_view user) const;  // admin_users count too
 };

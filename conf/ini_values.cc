@@ -112,6 +112,7 @@ const Global& IniDefaults() {
     }
     defaults.auth_query_cache_age = Duration(0);  // it has no cache
     defaults.keys.max_waiting = defaults.max_client_conn;
+    defaults.keys.queue_target = Duration(0);  // nobody is refused for overload
     // Whoever brings PgBouncer's configuration has alerts and parsers for its lines.
     defaults.log_format = LogFormat::kPgBouncer;
     return defaults;

@@ -95,6 +95,8 @@ class GlobalTable {
     Add("log_connections", BoolCodec{}, &Global::log_connections, "log each login, of clients and to servers");
     Add("log_disconnections", BoolCodec{}, &Global::log_disconnections, "log each end of a connection, with its times");
     Add("log_pooler_errors", BoolCodec{}, &Global::log_pooler_errors, "log each error that pgweir itself sends to a client");
+    Add("statement_text", BoolCodec{}, &Global::statement_text,
+        "the log and SHOW HOLDERS show the last statement of who holds a server, without its values; false = only a digest of it");
     Add("log_stats", BoolCodec{}, &Global::log_stats, "log totals every stats_period");
     Add("stats_period", Time(std::chrono::seconds(1), std::chrono::hours(24)), &Global::stats_period,
         "time over which averages are taken");
@@ -145,6 +147,8 @@ class GlobalTable {
         "servers of one database over all its users; 0 = no limit");
     Add("max_user_connections", Count(0, kMostConnections), &Global::max_user_connections,
         "servers of one user over all databases; 0 = no limit");
+    Add("max_host_connections", Count(0, kMostConnections), &Global::max_host_connections,
+        "servers at one host over all databases and users; 0 = no limit");
     Add("max_db_client_connections", Count(0, kMostConnections), &Global::max_db_client_connections,
         "clients of one database; 0 = no limit");
     Add("max_user_client_connections", Count(0, kMostConnections), &Global::max_user_client_connections,
@@ -289,13 +293,15 @@ const Global& DefaultGlobal() {
     defaults.keys = {.pool_mode = PoolMode::kTransaction,
                      .pool_size = 20,
                      .min_pool_size = 0,
+                     .min_guaranteed = 0,
                      .reserve_pool_size = 0,
                      .reserve_pool_timeout = seconds(3),
                      .max_waiting = std::nullopt,
                      .query_wait_timeout = seconds(5),
-                     .queue_target = Duration(0),
+                     .queue_target = kAutomatic,
                      .queue_interval = seconds(1),
                      .queue_flow = QueueFlow::kUser,
+                     .leak_threshold = Duration(0),
                      .server_lifetime = hours(1),
                      .server_lifetime_jitter = 0.1,
                      .server_idle_timeout = minutes(10),
@@ -303,7 +309,7 @@ const Global& DefaultGlobal() {
                      .server_check_query = "<empty>",
                      .server_reset_query = "DISCARD ALL",
                      .server_connect_timeout = seconds(15),
-                     .server_login_retry = seconds(15),
+                     .server_login_retry = seconds(1),
                      .failover_hold_timeout = seconds(30),
                      .max_parallel_connects = 2,
                      .session_state = SessionState{},

@@ -47,14 +47,16 @@ Key<Section> MakeKey(std::string_view name, Codec codec, Field field, std::strin
 }
 
 inline constexpr Duration kLongest = std::chrono::hours(24 * 365);
+inline constexpr Duration kLeakThresholdLeast = std::chrono::seconds(2);
 inline constexpr int kMostConnections = 1'000'000;
 
 inline IntegerCodec Count(int min, int max, std::string_view note = "") {
   return {.min = min, .max = max, .note = note};
 }
 inline DurationCodec Time(Duration min = Duration(0), Duration max = kLongest, std::string_view note = "") {
-  return {.min = min, .max = max, .note = note};
+  return {.min = min, .max = max, .note = note, .automatic = ""};
 }
+inline DurationCodec TimeOrAutomatic(Duration max) { return {.min = Duration(0), .max = max, .note = "", .automatic = "auto"}; }
 inline Parsed<std::string> CheckServerName(std::string text) {
   constexpr size_t kLongestName = 63;  // NAMEDATALEN - 1: PostgreSQL would cut it silently
   if (text.size() > kLongestName) return Refuse("must not be longer than 63 bytes, PostgreSQL's limit for a name");
@@ -93,6 +95,9 @@ void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_
   add(pool_size_name, Count(1, 100'000, "a pool needs at least one server: 0 is not \"unlimited\" here, name a number"),
       &PoolKeys::pool_size, "servers per pool, that is per database and user");
   add("min_pool_size", Count(0, 100'000), &PoolKeys::min_pool_size, "servers kept open although nobody needs them");
+  add("min_guaranteed", Count(0, 100'000), &PoolKeys::min_guaranteed,
+      "servers that a pool need not share with others under a cap: below it, the pool gets the next place that is free, and "
+      "up to it, none is taken from it; 0 = the pools that want more share alike");
   add("reserve_pool_size", Count(0, 100'000), &PoolKeys::reserve_pool_size,
       "extra servers per pool when a client has waited reserve_pool_timeout; 0 = none");
   add("reserve_pool_timeout", Time(), &PoolKeys::reserve_pool_timeout,
@@ -101,14 +106,17 @@ void AppendPoolKeys(std::vector<Key<Section>>& keys, std::string_view pool_size_
       &PoolKeys::max_waiting, "clients that may wait for a server of one pool; the next is refused at once");
   add("query_wait_timeout", Time(milliseconds(1), hours(24), "waiting must have an end: name the longest you accept"),
       &PoolKeys::query_wait_timeout, "longest wait of a query for a server; then the query gets an error");
-  add("queue_target", Time(Duration(0), hours(1)), &PoolKeys::queue_target,
+  add("queue_target", TimeOrAutomatic(hours(1)), &PoolKeys::queue_target,
       "a pool in which nobody waits less than this for a whole queue_interval is overloaded: until it is not, whoever "
-      "has waited longer is refused; 0 = off");
+      "has waited longer is refused; auto = a quarter of what clients wait before they give up by themselves, while they do; "
+      "0 = off");
   add("queue_interval", Time(milliseconds(1), hours(1)), &PoolKeys::queue_interval,
       "how long the wait must stay above queue_target; longer than a usual burst lasts");
   add("queue_flow", QueueFlows(), &PoolKeys::queue_flow,
       "clients of a pool that share a turn while they wait: those of one login user, application_name or address; the "
       "flows get equal server time");
+  add("leak_threshold", Time(Duration(0), kLongest), &PoolKeys::leak_threshold,
+      "a server that a client holds longer is told in the log, and when it comes back; 0 = off, else at least 2s");
   add("server_lifetime", Time(), &PoolKeys::server_lifetime,
       "age at which a server is replaced, never inside a transaction; 0 = each is used once");
   add("server_lifetime_jitter", FractionCodec{}, &PoolKeys::server_lifetime_jitter,

@@ -173,6 +173,10 @@ class Gathering {
     }
     found.pools = pools_.size();
     found.connections = MostAtOnce(pools_, kAsks);
+    if (const int cap = config_.global.max_host_connections; cap > 0) {
+      found.connections = found.unbounded.empty() ? std::min<int64_t>(found.connections, cap) : cap;
+      found.unbounded.clear();
+    }
     found.roles = SharesBy(&PoolCase::user);
     found.dbnames = SharesBy(&PoolCase::dbname);
     for (const Share& role : found.roles) found.users.push_back(role.name);
@@ -210,7 +214,9 @@ class Gathering {
     for (const PoolCase& pool : pools_) groups[pool.*name].push_back(pool);
     std::vector<Share> shares;
     for (const auto& [of, pools] : groups) {
-      if (!of.empty()) shares.push_back({of, MostAtOnce(pools, kAsks)});
+      const int cap = config_.global.max_host_connections;
+      const int64_t most = MostAtOnce(pools, kAsks);
+      if (!of.empty()) shares.push_back({of, cap > 0 ? std::min<int64_t>(most, cap) : most});
     }
     return shares;
   }

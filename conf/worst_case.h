@@ -12,6 +12,7 @@
 //
 // The caps make it a problem of flows: a server counts against max_db_connections and max_user_connections at once, and the
 // caps of both kinds may bind. Up to kExactPoolsMax pools the answer is exact, beyond them the smaller of the two sums.
+// max_host_connections bounds every case, also one that is unbounded without it.
 // Threads: pure functions. Limits: kCountedPoolsMax pools per host are counted; more are said to be unbounded.
 #pragma once
 

@@ -53,6 +53,10 @@ class Flows {
   void Remove(Waiter& waiter);
   Flow& Next() { return *heap_.front(); }  // somebody waits
   Flow& Of(const Waiter& waiter) { return flows_.at(waiter.flow); }
+  size_t WaitingIn(FlowKey key) const {
+    const auto found = flows_.find(key);
+    return found == flows_.end() ? 0 : found->second.waiting;
+  }
   Loan Lend(Flow& flow, TimePoint now);
   void Charge(const Loan& loan, TimePoint now);
   void Clear();

@@ -24,8 +24,10 @@ namespace pool {
 
 inline constexpr int kShedAtOnce = 64;
 
+inline constexpr Duration kTargetByPatience{-1};  // see patience.h
+
 struct OverloadLimits {
-  Duration target{0};  // 0 = nobody is ever shed
+  Duration target{0};  // 0 = nobody is ever shed; kTargetByPatience is not for Overload: its caller finds the time
   Duration interval{1'000'000};
 };
 

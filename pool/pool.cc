@@ -1,15 +1,20 @@
 #include "pool/pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "pool/jitter.h"
 
 namespace pool {
 
-Pool::Pool(PoolLimits limits, uint32_t workers, std::shared_ptr<Budget> database, std::shared_ptr<Budget> user, uint64_t seed)
-    : database_(std::move(database)),
-      user_(std::move(user)),
+namespace {
+std::atomic<uint64_t> next_serial{1};
+}
+
+Pool::Pool(PoolLimits limits, uint32_t workers, Budgets budgets, uint64_t seed)
+    : serial_(next_serial.fetch_add(1)),
+      budgets_(std::move(budgets)),
       limits_(limits),
       queue_(workers),
       idle_(workers),
@@ -65,6 +70,7 @@ Pool::Acquired Pool::TakeOrQueue(Waiter& waiter, TimePoint now, Orders& orders) 
     queue_.PushAgain(waiter);
   } else {
     if (queue_.size() >= static_cast<size_t>(limits_.max_waiting)) return {Acquired::Kind::kQueueFull};
+    if (waiter.patience.count() > 0 && running && IsHopeless(waiter, now)) return {Acquired::Kind::kHopeless};
     queue_.Push(waiter);
   }
   Grow(now, orders);
@@ -92,13 +98,15 @@ bool Pool::IsWaiting(const Waiter& waiter) const {
   return waiter.state != WaiterState::kNone;
 }
 
-bool Pool::Cancel(Waiter& waiter, TimePoint, Orders&) {
+bool Pool::Cancel(Waiter& waiter, Leaves why, TimePoint now) {
   MutexLock lock(mutex_);
+  if (waiter.state == WaiterState::kQueued && why == Leaves::kByItself) patience_.OnLeft(now - waiter.since, now);
   switch (waiter.state) {
     case WaiterState::kNone:
       return false;
     case WaiterState::kQueued:
       queue_.Remove(waiter);
+      if (queue_.size() == 0 && held_back_by_) WantNothing();
       return true;
     case WaiterState::kGranted:
       waiter.grant->grant = nullptr;
@@ -111,33 +119,68 @@ bool Pool::Cancel(Waiter& waiter, TimePoint, Orders&) {
 
 // --- open and close ------------------------------------------------------------------------------------------------------
 
-// Wherever a place may have become free, or the pool that was told of one did not need it.
+// Wherever a place may have become free, or one is there that this pool may not have.
 void Pool::PokeHungry(Budget& budget, Orders& orders) {
   if (!budget.HasHungry() || !budget.HasRoom()) return;
-  if (auto hungry = budget.TakeHungry()) orders.poke.push_back(std::move(hungry));
+  if (auto neediest = budget.Neediest(this)) orders.poke.push_back(std::move(neediest));
 }
 
-bool Pool::TakePlace(Orders& orders) {
-  for (const auto& budget : {database_, user_}) {
-    if (budget->TryTake()) continue;
-    if (budget == user_) {
-      database_->Give();
-      PokeHungry(*database_, orders);  // somebody was refused the place meanwhile, or was not told of it
+void Pool::GiveBack(size_t budgets, Orders& orders) {
+  for (size_t i = 0; i < budgets; ++i) {
+    budgets_[i]->Give();
+    PokeHungry(*budgets_[i], orders);  // somebody was refused the place meanwhile, or was not told of it
+  }
+}
+
+bool Pool::TakePlace(int wanted, TimePoint now, Orders& orders) {
+  if (!held_back_by_) hungry_since_ = now;
+  const Hunger hunger{shared_from_this(), HoldingNow(), wanted, hungry_since_, serial_};
+  for (size_t i = 0; i < budgets_.size(); ++i) {
+    if (budgets_[i]->TryTake(hunger)) continue;
+    GiveBack(i, orders);
+    // Hungry at this one alone: at the others it would stand in the way of pools that could use a place.
+    for (size_t other = 0; other < budgets_.size(); ++other) {
+      if (other != i) budgets_[other]->Forget(*this);
     }
-    budget->RememberHungry(shared_from_this());
-    PokeHungry(*budget, orders);  // given back between the refusal and the remembering
-    orders.evict = budget;
+    held_back_by_ = budgets_[i];
+    PokeHungry(*budgets_[i], orders);
+    if (!budgets_[i]->HasRoom()) orders.evict = budgets_[i];
+    return false;
+  }
+  held_back_by_.reset();  // should it want more, it begins anew
+  return true;
+}
+
+bool Pool::TakeSparePlace(Orders& orders) {
+  for (size_t i = 0; i < budgets_.size(); ++i) {
+    if (budgets_[i]->TryTakeSpare()) continue;
+    GiveBack(i, orders);
     return false;
   }
   return true;
 }
 
+void Pool::WantNothing() {
+  for (const auto& budget : budgets_) budget->Forget(*this);
+  held_back_by_.reset();
+}
+
+void Pool::Open(const Waiter* waiter, Orders& orders) {
+  auto slot = std::make_shared<Slot>();
+  slot->worker = waiter != nullptr ? waiter->worker : next_worker_++ % static_cast<WorkerId>(idle_.size());
+  slot->places = budgets_;
+  slot->index = slots_.size();
+  slots_.push_back(slot);
+  ++by_state_[static_cast<size_t>(SlotState::kLogin)];
+  orders.open.push_back(std::move(slot));
+}
+
 void Pool::Grow(TimePoint now, Orders& orders) {
-  if (mode_ != RunMode::kRunning) return;
-  const Waiter* oldest = queue_.Oldest();
+  if (mode_ != RunMode::kRunning) return WantNothing();
+  const Waiter* waiter = queue_.Oldest();
   int most = limits_.size;
-  if (oldest != nullptr && limits_.reserve_size > 0) {
-    const TimePoint reserve_at = oldest->since + limits_.reserve_timeout;
+  if (waiter != nullptr && limits_.reserve_size > 0) {
+    const TimePoint reserve_at = waiter->since + limits_.reserve_timeout;
     if (now >= reserve_at) {
       most += limits_.reserve_size;
     } else {
@@ -145,23 +188,37 @@ void Pool::Grow(TimePoint now, Orders& orders) {
     }
   }
   const int in_login = CountOf(SlotState::kLogin);
-  const int missing = limits_.min_size - Staying();
-  int wanted = std::max(static_cast<int>(queue_.size()) - in_login, missing);
-  wanted = std::min({wanted, most - Open(), (health_.proven() ? limits_.max_parallel_connects : 1) - in_login});
-  if (wanted <= 0) return;
+  const int room = std::min(most - OpenCount(), (health_.proven() ? limits_.max_parallel_connects : 1) - in_login);
+  const int waiting = static_cast<int>(queue_.size()) - in_login;
+  const int for_waiters = std::min(waiting, room);
+  const int for_warmth = std::min(limits_.min_size - Staying(), room);
+  if (for_waiters <= 0) WantNothing();
+  if (std::max(for_waiters, for_warmth) <= 0) return;
   if (!health_.MayTry(now)) {
     orders.wake_at = std::min(orders.wake_at, health_.retry_at());
-    return;
+    return WantNothing();
   }
-  const Waiter* waiter = oldest;
-  for (; wanted > 0 && TakePlace(orders); --wanted) {
-    auto slot = std::make_shared<Slot>();
-    slot->worker = waiter != nullptr ? waiter->worker : next_worker_++ % static_cast<WorkerId>(idle_.size());
+  for (int left = for_waiters; left > 0 && TakePlace(left, now, orders); --left) {
+    Open(waiter, orders);
     if (waiter != nullptr) waiter = waiter->links.next;
-    slot->index = slots_.size();
-    slots_.push_back(slot);
-    ++by_state_[static_cast<size_t>(SlotState::kLogin)];
-    orders.open.push_back(std::move(slot));
+  }
+  while (CountOf(SlotState::kLogin) - in_login < for_warmth && TakeSparePlace(orders)) Open(nullptr, orders);
+}
+
+// Before the lifetime of one that is in use ends, so that nobody has to wait for a login in its place. Where there is no room,
+// it must go first.
+void Pool::OpenSuccessors(TimePoint now, Orders& orders) {
+  if (mode_ != RunMode::kRunning || limits_.lifetime.count() == 0 || !health_.proven()) return;
+  const Duration ahead = limits_.lifetime / kSuccessorPart;
+  int room = std::min(limits_.size - OpenCount(), limits_.max_parallel_connects - CountOf(SlotState::kLogin));
+  for (size_t i = 0; i < slots_.size() && room > 0; ++i) {
+    Slot& slot = *slots_[i];
+    const bool is_used = slot.state == SlotState::kActive || (slot.state == SlotState::kIdle && now - slot.idle_since < ahead);
+    if (!is_used || slot.has_successor || slot.close_needed || now + ahead < slot.expires_at) continue;
+    if (!TakeSparePlace(orders)) return;
+    slot.has_successor = true;
+    Open(nullptr, orders);
+    --room;
   }
 }
 
@@ -229,7 +286,7 @@ void Pool::Remove(Slot& slot, Orders& orders) {
     slots_[slot.index]->index = slot.index;
   }
   slots_.pop_back();
-  for (Budget* budget : {database_.get(), user_.get()}) {
+  for (const auto& budget : keep->places) {
     budget->Give();
     PokeHungry(*budget, orders);
   }
@@ -245,7 +302,7 @@ void Pool::RetireIdle(Slot& slot, Orders& orders) {
 
 void Pool::Trim(TimePoint now, Orders& orders) {
   if (queue_.size() > 0) return;
-  int expired_left = std::max(1, Open() / 10);  // a few per tick: an old pool is renewed gradually
+  int expired_left = std::max(1, OpenCount() / 10);  // a few per tick: an old pool is renewed gradually
   for (auto& list : idle_) {
     Slot* slot = list.back();
     while (slot != nullptr) {
@@ -267,8 +324,10 @@ void Pool::Trim(TimePoint now, Orders& orders) {
 void Pool::Tick(TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   if (mode_ == RunMode::kRunning) Trim(now, orders);
+  for (const auto& budget : budgets_) budget->ForgetPromises(*this);
   Grow(now, orders);
-  for (Budget* budget : {database_.get(), user_.get()}) PokeHungry(*budget, orders);
+  OpenSuccessors(now, orders);
+  for (const auto& budget : budgets_) PokeHungry(*budget, orders);
 }
 
 bool Pool::EvictIdle(TimePoint, Orders& orders) {
@@ -278,19 +337,42 @@ bool Pool::EvictIdle(TimePoint, Orders& orders) {
     Slot* slot = list.back();
     if (slot != nullptr && (oldest == nullptr || slot->idle_since < oldest->idle_since)) oldest = slot;
   }
-  if (oldest == nullptr || Staying() <= limits_.min_size) return false;
+  if (oldest == nullptr || Staying() <= limits_.guaranteed) return false;
   RetireIdle(*oldest, orders);
   return true;
 }
 
-TimePoint Pool::OldestIdleSince() const {
+std::optional<Pool::Spare> Pool::OldestSpare() const {
   MutexLock lock(mutex_);
-  TimePoint oldest = kNever;
-  if (Staying() <= limits_.min_size) return oldest;
+  if (CountOf(SlotState::kIdle) == 0 || Staying() <= limits_.guaranteed) return std::nullopt;
+  Spare spare{HoldingNow().With(-1).Rank(), kNever};
   for (const auto& list : idle_) {
-    if (const Slot* slot = list.back()) oldest = std::min(oldest, slot->idle_since);
+    if (const Slot* slot = list.back()) spare.idle_since = std::min(spare.idle_since, slot->idle_since);
   }
-  return oldest;
+  return spare;
+}
+
+Holding Pool::holding() const {
+  MutexLock lock(mutex_);
+  return HoldingNow();
+}
+
+Budgets Pool::budgets() const {
+  MutexLock lock(mutex_);
+  return budgets_;
+}
+
+bool Pool::DrawsOn(const Budget& budget) const {
+  MutexLock lock(mutex_);
+  return std::any_of(budgets_.begin(), budgets_.end(), [&budget](const auto& own) { return own.get() == &budget; });
+}
+
+void Pool::SetBudgets(Budgets budgets, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  if (budgets == budgets_) return;
+  WantNothing();
+  budgets_ = std::move(budgets);
+  Grow(now, orders);
 }
 
 void Pool::SetLimits(const PoolLimits& limits, TimePoint now, Orders& orders) {
@@ -304,10 +386,8 @@ void Pool::SetMode(RunMode mode, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   if (mode_ == RunMode::kRemoved && mode == RunMode::kPaused) return;  // removed says more
   mode_ = mode;
-  if (mode == RunMode::kRunning) {
-    Grow(now, orders);
-    return;
-  }
+  Grow(now, orders);
+  if (mode == RunMode::kRunning) return;
   for (auto& list : idle_) {
     while (Slot* slot = list.front()) RetireIdle(*slot, orders);
   }
@@ -334,14 +414,16 @@ Pool::Counts Pool::Count(TimePoint now) const {
   MutexLock lock(mutex_);
   Counts counts;
   counts.by_state = by_state_;
-  counts.open = Open();
+  counts.open = OpenCount();
   counts.waiting = queue_.size();
   if (const Waiter* oldest = queue_.Oldest()) counts.oldest_wait = now - oldest->since;
   counts.is_shedding = queue_.IsShedding();
+  counts.queue_target = TargetNow(now);
   counts.is_down = health_.is_down();
   counts.down_since = health_.down_since();
   counts.last_failure = health_.last_failure();
   counts.mode = mode_;
+  counts.held_back_by = held_back_by_;
   return counts;
 }
 

@@ -63,16 +63,39 @@ bool Pool::IsExpired(const Slot& slot, TimePoint now) const {
   return queue_.size() == 0 || CountOf(SlotState::kLogin) + CountOf(SlotState::kClosing) == 0;
 }
 
-Waiter* Pool::ChooseWaiter(const Flow* flow, WorkerId worker) {
+Waiter* Pool::ChooseWaiter(const Flow* flow, WorkerId worker, TimePoint now) {
   Waiter* own = queue_.OldestOf(flow, worker);
   Waiter* oldest = queue_.OldestOf(flow);
   if (own == nullptr || oldest == own) return oldest;
-  return own->since - oldest->since > kHandoverSlack ? oldest : own;
+  const Duration slack = std::max(kHandoverSlack, (now - oldest->since) / kHandoverPart);
+  return own->since - oldest->since > slack ? oldest : own;
+}
+
+Duration Pool::TargetNow(TimePoint now) const {
+  return limits_.overload.target == kTargetByPatience ? patience_.Target(now) : limits_.overload.target;
+}
+
+// As long as somebody waits, the time from one hand-out to the next says how fast the queue moves: a mean over about the last 16.
+void Pool::MeasurePace(TimePoint now) {
+  const TimePoint before = std::exchange(handed_at_, now);
+  const Waiter* oldest = queue_.Oldest();
+  const Duration step = (now - std::max(before, oldest->since)) * 8;
+  pace_ = pace_.count() == 0 ? step : pace_ + (step - pace_) / 16;
+}
+
+// Only what is certain: with several flows a waiter stands at least behind its own, and nothing is known after a silence.
+bool Pool::IsHopeless(const Waiter& waiter, TimePoint now) const {
+  if (queue_.size() == 0 || pace_.count() == 0 || now - handed_at_ > std::max(pace_ * 4, waiter.patience / 4)) return false;
+  const auto ahead = static_cast<Duration::rep>(queue_.WaitingBefore(waiter));
+  return pace_ * ahead / 8 > waiter.patience;
 }
 
 // Who is shed is told through orders; the one who is served next has waited no longer than the target, or almost.
 void Pool::Shed(Flow* flow, TimePoint now, Orders& orders) {
-  const Duration target = limits_.overload.target;
+  OverloadLimits limits = limits_.overload;
+  limits.target = TargetNow(now);
+  if (limits.target.count() == 0) return;
+  const Duration target = limits.target;
   const TimePoint before = std::exchange(last_served_, now);
   if (now - before > target) [[unlikely]] {
     const Duration silence = now - std::max(before, queue_.Oldest()->since);
@@ -90,11 +113,12 @@ void Pool::Shed(Flow* flow, TimePoint now, Orders& orders) {
   const auto size = static_cast<size_t>(limits_.size);
   for (int left = kShedAtOnce; left > 0; --left) {
     Waiter& first = *queue_.OldestOf(flow);
-    if (!overload.MustShed(now - first.since, queue_.WaitingIn(flow) > size, limits_.overload)) break;
+    if (!overload.MustShed(now - first.since, queue_.WaitingIn(flow) > size, limits)) break;
     queue_.Remove(first);
+    patience_.OnShed(now);
     orders.shed.push_back({first.worker, first.owner_id});
   }
-  overload.OnHanded(now - queue_.OldestOf(flow)->since, queue_.WaitingIn(flow) > size, now, limits_.overload);
+  overload.OnHanded(now - queue_.OldestOf(flow)->since, queue_.WaitingIn(flow) > size, now, limits);
 }
 
 Pool::Next Pool::Hand(Slot& slot, TimePoint now, Orders& orders) {
@@ -102,10 +126,16 @@ Pool::Next Pool::Hand(Slot& slot, TimePoint now, Orders& orders) {
     SetState(slot, SlotState::kClosing);
     return {Next::Kind::kClose};
   }
-  if (queue_.size() > 0) {
+  const bool is_wanted = queue_.size() > 0;
+  if (MustGive(slot, is_wanted ? Budget::Offer::kInDemand : Budget::Offer::kIdle, now)) {
+    SetState(slot, SlotState::kClosing);
+    return {Next::Kind::kClose};
+  }
+  if (is_wanted) {
     Flow* flow = queue_.Next();
-    if (limits_.overload.target.count() > 0) Shed(flow, now, orders);
-    Waiter* waiter = ChooseWaiter(flow, slot.worker);
+    MeasurePace(now);
+    if (limits_.overload.target.count() != 0) Shed(flow, now, orders);
+    Waiter* waiter = ChooseWaiter(flow, slot.worker, now);
     slot.loan = queue_.Lend(*waiter, now);
     queue_.Remove(*waiter);
     if (waiter->worker == slot.worker) return {Next::Kind::kServe, waiter};
@@ -117,22 +147,17 @@ Pool::Next Pool::Hand(Slot& slot, TimePoint now, Orders& orders) {
     slot.idle_since = now;  // it was in use until now: no check
     return {Next::Kind::kMove, nullptr, waiter->worker};
   }
-  if (Staying() > limits_.min_size && IsWantedElsewhere()) {
-    SetState(slot, SlotState::kClosing);  // another pool waits for the place at a shared cap
-    return {Next::Kind::kClose};
-  }
+  if (held_back_by_) WantNothing();
   SetState(slot, SlotState::kIdle);
   slot.idle_since = now;
   idle_[slot.worker].PushFront(slot);
   return {Next::Kind::kIdle};
 }
 
-// This pool needs nothing now, so its own hunger is forgotten first: it would close a server for itself.
-bool Pool::IsWantedElsewhere() {
-  for (Budget* budget : {database_.get(), user_.get()}) {
-    if (!budget->HasHungry()) continue;
-    budget->ForgetHungry(*this);
-    if (budget->HasHungry()) return true;
+// Whether another pool needs the place at a shared cap more than this one does.
+bool Pool::MustGive(const Slot& slot, Budget::Offer offer, TimePoint now) {
+  for (const auto& budget : slot.places) {
+    if (budget->HasHungry() && budget->MustGive(*this, HoldingNow(), offer, now - slot.opened_at, now)) return true;
   }
   return false;
 }

@@ -15,6 +15,7 @@
 #include <memory>
 #include <string_view>
 
+#include "pool/budget.h"
 #include "pool/intrusive_list.h"
 #include "pool/time.h"
 #include "pool/wait_queue.h"
@@ -28,8 +29,10 @@ struct Slot : std::enable_shared_from_this<Slot> {
   SlotState state = SlotState::kLogin;
   WorkerId worker = 0;
   bool close_needed = false;  // RECONNECT, changed configuration: close at release
+  bool has_successor = false;  // its lifetime is almost over, and another one was opened for that
   size_t index = 0;           // in Pool::slots_
   TimePoint opened_at{}, idle_since{}, expires_at = kNever;
+  Budgets places;           // the caps that it counts against
   Waiter* grant = nullptr;  // moving: for whom
   Loan loan;                // active, or moving for somebody: since when, and for which flow
   void* server = nullptr;   // the proxy's Server

@@ -39,6 +39,11 @@ class WaitQueue {
     return flow == nullptr ? OldestOn(worker) : flow->OldestOn(worker);
   }
   size_t WaitingIn(const Flow* flow) const { return flow == nullptr ? size_ : flow->waiting; }
+  // At least so many come before a newcomer of this flow: all who wait, or those of its own.
+  size_t WaitingBefore(const Waiter& newcomer) const {
+    if (flows_.empty()) return newcomer.flow == only_flow_ ? size_ : 0;
+    return flows_.WaitingIn(newcomer.flow);
+  }
   Overload& OverloadOf(Flow* flow) { return flow == nullptr ? overload_ : flow->overload; }
   Loan Lend(const Waiter& waiter, TimePoint now) {
     return flows_.empty() ? Loan{waiter.flow, Duration(0), now} : flows_.Lend(flows_.Of(waiter), now);

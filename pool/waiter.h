@@ -28,6 +28,7 @@ struct Waiter {
   FlowKey flow = 0;
   void* owner = nullptr;  // the client; the pool only hands it back
   uint64_t owner_id = 0;  // the same client by a name that survives it
+  Duration patience{0};   // the longest that it would wait; 0 = it does not say
   uint16_t weight = 1;    // of its flow; that of the last who came counts
   // Written by the pool.
   WaiterState state = WaiterState::kNone;

@@ -18,7 +18,7 @@ enum class Severity : uint8_t { kError, kFatal, kNotice };
 // The order is the order of the table in error_catalog.cc; a test walks both.
 enum class ErrorCode : uint8_t {
   // waiting and refusing (53xxx)
-  kQueryWaitTimeout, kQueueFull, kShed, kTooManyClients, kTooManyDatabaseClients, kTooManyUserClients,
+  kQueryWaitTimeout, kQueueTimeout, kQueueFull, kShed, kTooManyClients, kTooManyDatabaseClients, kTooManyUserClients,
   kTooManyAddressClients, kConnectRate, kOutOfDescriptors,
   // backend trouble
   kBackendDown, kPaused, kServerLost, kServerLostFatal, kServerProtocol, kServerLogin,

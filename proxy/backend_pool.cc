@@ -5,8 +5,8 @@
 namespace proxy {
 
 BackendPool::BackendPool(PoolKey key, const conf::Config& config, const conf::Database& database, uint32_t workers,
-                         std::shared_ptr<pool::Budget> database_budget, std::shared_ptr<pool::Budget> user_budget, uint64_t seed)
-    : pool::Pool(LimitsOf(config.ResolvePool(database, key.user)), workers, std::move(database_budget), std::move(user_budget), seed),
+                         pool::Budgets budgets, uint64_t seed)
+    : pool::Pool(LimitsOf(config.ResolvePool(database, key.user)), workers, std::move(budgets), seed),
       key_(std::move(key)),
       counters_(workers) {
   pool::MutexLock lock(mutex_);
@@ -17,6 +17,7 @@ pool::PoolLimits BackendPool::LimitsOf(const conf::PoolSettings& settings) {
   pool::PoolLimits limits;
   limits.size = settings.pool_size;
   limits.min_size = settings.min_pool_size;
+  limits.guaranteed = settings.min_guaranteed;
   limits.reserve_size = settings.reserve_pool_size;
   limits.max_waiting = settings.max_waiting;
   limits.max_parallel_connects = settings.max_parallel_connects;
@@ -28,7 +29,7 @@ pool::PoolLimits BackendPool::LimitsOf(const conf::PoolSettings& settings) {
   limits.login_retry = settings.server_login_retry;
   limits.failover_hold = settings.failover_hold_timeout;
   limits.lifetime_jitter = settings.server_lifetime_jitter;
-  limits.overload = {settings.queue_target, settings.queue_interval};
+  limits.overload = {settings.queue_target == conf::kAutomatic ? pool::kTargetByPatience : settings.queue_target, settings.queue_interval};
   return limits;
 }
 
@@ -52,6 +53,7 @@ void BackendPool::Apply(const conf::Config& config, const conf::Database& databa
   query_wait_timeout_.store(settings_.query_wait_timeout.count(), std::memory_order_relaxed);
   query_timeout_.store(timeouts.query_timeout.count(), std::memory_order_relaxed);
   transaction_timeout_.store(timeouts.transaction_timeout.count(), std::memory_order_relaxed);
+  leak_threshold_.store(settings_.pool_mode == conf::PoolMode::kSession ? 0 : settings_.leak_threshold.count(), std::memory_order_relaxed);
   idle_transaction_timeout_.store(timeouts.idle_transaction_timeout.count(), std::memory_order_relaxed);
 }
 
@@ -172,7 +174,7 @@ void BackendPool::TellShed(size_t clients, pool::TimePoint now) {
        {"shed", untold},
        {"waiting", counts.waiting},
        {"oldest_wait_ms", counts.oldest_wait.count() / 1000},
-       {"queue_target_ms", limits().overload.target.count() / 1000}});
+       {"queue_target_ms", counts.queue_target.count() / 1000}});
 }
 
 uint64_t BackendPool::IdleInTransaction() const {

@@ -46,8 +46,8 @@ struct ServerTarget {
 
 class BackendPool : public pool::Pool {
  public:
-  BackendPool(PoolKey key, const conf::Config& config, const conf::Database& database, uint32_t workers,
-              std::shared_ptr<pool::Budget> database_budget, std::shared_ptr<pool::Budget> user_budget, uint64_t seed);
+  BackendPool(PoolKey key, const conf::Config& config, const conf::Database& database, uint32_t workers, pool::Budgets budgets,
+              uint64_t seed);
 
   const PoolKey& key() const { return key_; }
   PoolCounters& counters(pool::WorkerId worker) { return counters_[worker]; }
@@ -73,6 +73,7 @@ class BackendPool : public pool::Pool {
   pool::Duration query_timeout() const { return Load(query_timeout_); }
   pool::Duration transaction_timeout() const { return Load(transaction_timeout_); }
   pool::Duration idle_transaction_timeout() const { return Load(idle_transaction_timeout_); }
+  pool::Duration leak_threshold() const { return Load(leak_threshold_); }  // 0 where a session may keep its server
 
   // A new configuration. True when the servers must be opened anew (other hosts, dbname, user, password).
   bool Configure(const conf::Config& config, const conf::Database& database);
@@ -111,7 +112,7 @@ class BackendPool : public pool::Pool {
   std::atomic<uint64_t> untold_shed_{0};
   std::atomic<int64_t> told_shed_at_{0};
   const std::shared_ptr<StatementRegistry> statements_ = std::make_shared<StatementRegistry>();
-  std::atomic<int64_t> query_wait_timeout_{0}, query_timeout_{0}, transaction_timeout_{0}, idle_transaction_timeout_{0};
+  std::atomic<int64_t> query_wait_timeout_{0}, query_timeout_{0}, transaction_timeout_{0}, idle_transaction_timeout_{0}, leak_threshold_{0};
 
   mutable pool::Mutex mutex_;
   conf::PoolSettings settings_ PGWEIR_GUARDED_BY(mutex_);

@@ -82,6 +82,7 @@ void Client::KeepInput(std::string_view rest) {
   input_.assign(rest);
   if (input_.size() >= std::max(kPendingBytesMax, wanted_bytes_)) {
     socket_->Pause(PauseReason::kInputFull);
+    if (IsQueued()) socket_->WatchHangup();
   } else {
     socket_->Resume(PauseReason::kInputFull);
   }
@@ -108,6 +109,11 @@ void Client::OnDrained() {
 }
 
 void Client::OnBroken() { Close("client connection broke"); }
+
+// It does not wait any more: its place in the queue is given up, and what it has sent never runs.
+void Client::OnHangup() {
+  if (IsQueued()) Close("client unexpected eof");
+}
 
 void Client::OnServerDrained() { socket_->Resume(PauseReason::kPeerFull); }
 
@@ -147,9 +153,9 @@ void Client::OnClock(void* self) {
       return client.Fatal(protocol::MakeError(ErrorCode::kLoginTimeout));
     case Clock::kWait: {
       const pool::TimePoint now = Now();
-      const protocol::ErrorReport report = client.WaitReport(ErrorCode::kQueryWaitTimeout, now);
-      pool::Orders orders;
-      if (!client.pool_->Cancel(client.waiter_, now, orders)) return;
+      const bool is_own = client.LongestWait() < client.pool_->query_wait_timeout();
+      const protocol::ErrorReport report = client.WaitReport(is_own ? ErrorCode::kQueueTimeout : ErrorCode::kQueryWaitTimeout, now);
+      if (!client.pool_->Cancel(client.waiter_, pool::Leaves::kSentAway, now)) return;
       if (client.state_ != ClientState::kAttach) client.LogPoolerError({protocol::Row(report.code).name, &report});
       return client.RefuseLater(report);
     }
@@ -167,7 +173,7 @@ void Client::EndByClock(protocol::ErrorCode code) { Fatal(protocol::MakeError(co
 
 void Client::OnQueryTimeout() {
   if (server_ == nullptr || server_->tracker().owes_nothing()) return;
-  timeout_report_ = protocol::MakeError(protocol::ErrorCode::kQueryTimeout);
+  timeout_report_ = std::make_unique<protocol::ErrorReport>(protocol::MakeError(protocol::ErrorCode::kQueryTimeout));
   worker_.CountError(protocol::ErrorCode::kQueryTimeout);
   server_->Cancel([] {});
   SetClock(Clock::kGrace, worker_.config().global.cancel_grace);
@@ -232,15 +238,13 @@ void Client::LetGo(const LastWords& words) {
   timeout_.Disarm();
   clock_ = Clock::kNone;
   transaction_timeout_.Disarm();
-  if (pool_) {
-    pool::Orders orders;
-    pool_->Cancel(waiter_, Now(), orders);
-    worker_.CarryOut(*pool_, orders);
-  }
+  // With a report it was us who had enough.
+  if (pool_) pool_->Cancel(waiter_, words.report == nullptr ? pool::Leaves::kByItself : pool::Leaves::kSentAway, Now());
   if (Server* server = std::exchange(server_, nullptr)) {
     const auto held = static_cast<uint64_t>((Now() - linked_at_).count());
     held_us_ += held;
     if (pool_) pool_->counters(worker_.number()).CountHeld(held);
+    if (leak_told_) TellReturned(held, words.reason);
     CountIdle(Between::kNo);
     const bool inside = stream_left_ > 0 && !stream_drop_;
     const bool is_clean = state_ == ClientState::kActive && !inside && server->IsAtRest();
@@ -291,7 +295,7 @@ ClientRow Client::Row() const {
   row.local_port = local.port;
   row.connect_time = connect_time_;
   row.request_time = request_time_ == WallTime{} ? connect_time_ : request_time_;
-  row.is_waiting = state_ == ClientState::kWaiting || (state_ == ClientState::kAttach && server_ == nullptr);
+  row.is_waiting = IsQueued();
   const auto wall_now = std::chrono::system_clock::now();
   if (row.is_waiting) {
     const pool::Duration waited = Now() - waiter_.since;

@@ -1,20 +1,6 @@
 // One client connection: startup, login, then its transactions over servers that are lent to it.
 //
-//   state      means                                                  leaves by
-//   proxy      waits for the PROXY header of a load balancer              startup, closing
-//   startup    first bytes: SSLRequest, CancelRequest, StartupMessage  tls, login, closing
-//   tls        handshake                                               startup
-//   login      authentication as a step object                         attach, console, closing
-//   attach     waits for the welcome of its pool, or for a server to   idle, closing
-//              prove its startup values on
-//   idle       nothing runs                                            waiting, linking, active
-//   waiting    in the pool's queue; its messages are kept              linking, active; refused -> idle
-//   linking    has a server that is checked or gets its settings       active, waiting again, idle
-//   active     linked: messages go through                             idle (released), settling, closing
-//   settling   its server is asked what its transaction has left       idle (released), active (pinned)
-//   console    talks to the admin console                              closing
-//   cancel     asked for a cancel; waits for it to have been sent      closing
-//   closing    last words sent; waits for the peer's end               closed
+// Its states are in client_states.h.
 //
 // Law: messages are forwarded only in `active`; an answer is taken only from the server in server_. Whoever closes the client
 // ends its waiter and its lease first.
@@ -36,6 +22,7 @@
 #include "proxy/cancel_registry.h"
 #include "proxy/client_address.h"
 #include "proxy/client_session.h"
+#include "proxy/client_states.h"
 #include "proxy/control.h"
 #include "proxy/edit.h"
 #include "proxy/parts.h"
@@ -51,12 +38,8 @@ inline constexpr size_t kPendingBytesMax = 64 * 1024;
 // A text is read whole up to here. What is longer goes on unread: the client keeps its server from then on (pin `settings`).
 inline constexpr size_t kSniffBytes = 4 * 1024 * 1024;
 inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
+inline constexpr std::string_view kQueueTimeout = "pgweir.queue_timeout";  // a setting of the session
 inline constexpr uint64_t kRetryAfterLeastMs = 100, kRetryAfterMostMs = 10'000;  // told in HINT when the pool is full
-
-enum class ClientState : uint8_t {
-  kProxyHeader, kStartup, kTls, kLogin, kAttach, kIdle, kWaiting, kLinking, kActive, kSettling, kConsole, kCancel, kClosing
-};
-std::string_view Name(ClientState);  // the words of SHOW CLIENTS
 
 enum class PeerKind : uint8_t { kTcp, kUnix };
 
@@ -104,7 +87,7 @@ class Client final : public SocketHandler {
   void OnBatchFailed(protocol::ReplyTracker::Action failed);
   void OnCommandTag(std::string_view tag);    // of its own statement
   // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
-  const protocol::ErrorReport* timeout_report() const { return timeout_report_ ? &*timeout_report_ : nullptr; }
+  const protocol::ErrorReport* timeout_report() const { return timeout_report_.get(); }
 
   // From the notification hub: a whole NotificationResponse; or that some may be missing.
   void OnNotification(const std::shared_ptr<const std::string>& message);
@@ -112,6 +95,7 @@ class Client final : public SocketHandler {
   void OnCancelRequest(std::function<void()> done);
   void OnConsoleReply(std::string bytes);
   void OnPeerUser(const tl::expected<std::string, std::string>& name);
+  void CheckHold(pool::TimePoint now);  // tells once of a server that it holds for longer than leak_threshold
   // Ends it with a FATAL, between messages; used by KILL, drain, removed databases.
   void End(protocol::ErrorCode code);
   // Drain: ends it now when nothing runs; otherwise it ends at its next transaction end.
@@ -130,10 +114,13 @@ class Client final : public SocketHandler {
   void OnWritable() override;
   void OnDrained() override;
   void OnBroken() override;
+  void OnHangup() override;
 
  private:
   enum class Between : uint8_t { kNo, kStatements };  // idle in transaction
   enum class Clock : uint8_t { kNone, kLogin, kWait, kQuery, kGrace, kIdle, kIdleInTransaction, kLinger };
+
+  bool IsQueued() const { return state_ == ClientState::kWaiting || (state_ == ClientState::kAttach && server_ == nullptr); }
 
   // client_admission.cc
   void Arrive(), Admit();
@@ -168,6 +155,7 @@ class Client final : public SocketHandler {
   // client_log.cc
   PeerName LogPeer() const;
   void LogLoginAttempt() const, LogLogin() const, LogRefusedLogin(std::string_view cause) const;
+  void TellReturned(uint64_t held_us, std::string_view how);
   void LogClose(const LastWords& words) const, LogPoolerError(const LastWords& words) const;
 
   // client_query.cc
@@ -178,6 +166,7 @@ class Client final : public SocketHandler {
   void KeepInput(std::string_view rest);
   enum class Taken : uint8_t { kActive, kLater, kRefused, kClosed };
   Taken TakeServer();
+  Taken Refused(protocol::ErrorReport report);
   Taken UseAcquired(const pool::Pool::Acquired& acquired, pool::TimePoint now);
   void AskAgain();
   Taken LinkTo(Server& server, pool::TimePoint now, bool check_first);
@@ -194,6 +183,7 @@ class Client final : public SocketHandler {
   void ReleaseServer(pool::TimePoint now);
   void Leave();
   void BecomeIdle();
+  pool::Duration LongestWait() const;
   protocol::ErrorReport WaitReport(protocol::ErrorCode code, pool::TimePoint now) const;
   uint64_t RetryAfterMs(size_t waiting) const;
   static protocol::ErrorReport ReportOf(const pool::OpenFailure& failure, const std::string& database);
@@ -290,6 +280,7 @@ class Client final : public SocketHandler {
   void TakeFinding(const protocol::SessionFinding& finding, std::string& to_client);
   void SetPins(uint32_t pins);
   void FollowSettings(protocol::SettingsRef settings);
+  void TakeQueueTimeout();  // of settings_
   uint32_t PinsOf(const protocol::SessionFinding& finding) const;
 
   // client.cc
@@ -324,6 +315,7 @@ class Client final : public SocketHandler {
   bool channel_bound_ = false;  // the next Execute stands for a LISTEN or UNLISTEN
   bool ready_withheld_ = false;
   bool batch_is_first_ = false;  // the message at hand is the first of all that is owed
+  bool leak_told_ = false;  // of the server that it holds
   bool is_fresh_ = false;  // nothing has been sent to this server since it was lent
   bool waits_ = false;    // a message waits until everything that was sent has been answered
   bool barrier_ = false;  // something was sent whose answer may change what names mean
@@ -348,8 +340,8 @@ class Client final : public SocketHandler {
   std::string user_, database_;
   std::shared_ptr<pool::Budget> database_clients_, user_clients_;
   pool::Duration client_idle_timeout_{};
-  std::optional<protocol::ErrorReport> timeout_report_;  // our clock asked for the cancel that is under way
-  std::optional<protocol::ErrorReport> refusal_;         // for the first message in input_
+  std::unique_ptr<protocol::ErrorReport> timeout_report_;  // our clock asked for the cancel that is under way
+  std::unique_ptr<protocol::ErrorReport> refusal_;         // for the first message in input_
 
   std::unique_ptr<PendingLogin> login_;  // only until the client is logged in
   ConsoleAccess console_access_ = ConsoleAccess::kNone;

@@ -59,4 +59,33 @@ void Client::LogPoolerError(const LastWords& words) const {
        {"detail", LogValue::UnlessEmpty(words.report->detail)}, {"auth", LogValue::UnlessEmpty(words.by_sasl ? "scram-sha-256" : "")}});
 }
 
+namespace {
+
+std::string Seconds(pool::Duration time) {
+  const auto tenths = time.count() / 100'000;
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
+}
+
+}  // namespace
+
+void Client::CheckHold(pool::TimePoint now) {
+  const pool::Duration threshold = pool_ ? pool_->leak_threshold() : pool::Duration(0);
+  if (leak_told_ || server_ == nullptr || threshold.count() == 0 || now - linked_at_ < threshold) return;
+  leak_told_ = true;
+  pool_->counters(worker_.number()).leaks.Add(1);
+  const ClientRow row = Row();
+  const ServerRow server = server_->Row();
+  Log(Level::kWarning, "server_held_long",
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", row.addr}, {"port", row.port},
+       {"application", LogValue::UnlessEmpty(row.application_name)}, {"server", server.id}, {"pid", server.remote_pid},
+       {"held_s", Seconds(now - linked_at_)}, {"state", row.idle_in_transaction ? std::string_view("idle in transaction") : row.state},
+       {"pins", LogValue::UnlessEmpty(row.pins)}, {"digest", LogValue::UnlessEmpty(server.digest)}, {"statement", LogValue::UnlessEmpty(server.statement)}});
+}
+
+void Client::TellReturned(uint64_t held_us, std::string_view how) {
+  leak_told_ = false;
+  Log(Level::kWarning, "server_returned_late",
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"held_s", Seconds(pool::Duration(held_us))}, {"by", how}});
+}
+
 }  // namespace proxy

@@ -369,6 +369,7 @@ void Client::Attach() {
   }
   // A server is needed: for the values of the welcome, and to prove the client's startup values on.
   settings_ = protocol::Settings::From(login_->wanted);
+  TakeQueueTimeout();
   const pool::TimePoint now = Now();
   pool::Orders orders;
   const auto acquired = pool_->Acquire(waiter_, now, orders);
@@ -403,6 +404,7 @@ void Client::SendWelcome() {
   login_.reset();
   settings_ = pool_->Share(std::move(settings_));
   startup_ = settings_;
+  TakeQueueTimeout();
   if (!SendBytes(bytes)) return;
   BecomeIdle();
   if (drain_) End(protocol::ErrorCode::kShuttingDown);

@@ -253,16 +253,23 @@ Client::Taken Client::UseAcquired(const pool::Pool::Acquired& acquired, pool::Ti
     case Kind::kLeased: return LinkTo(*static_cast<Server*>(acquired.slot->server), now, acquired.check_first);
     case Kind::kQueued: {
       if (state_ != ClientState::kAttach) state_ = ClientState::kWaiting;
-      const pool::Duration wait = pool_->query_wait_timeout();
+      if (socket_->is_paused()) socket_->WatchHangup();
+      const pool::Duration wait = LongestWait();
       clock_ = Clock::kWait;
       timeout_.ArmAt(worker_.timeouts(), wait, waiter_.since + wait, &Client::OnClock, this);
       return Taken::kLater;
     }
-    case Kind::kQueueFull: refusal_ = WaitReport(ErrorCode::kQueueFull, now); return Taken::kRefused;
-    case Kind::kRefused: refusal_ = ReportOf(pool_->LastFailure(), pool_->key().database); return Taken::kRefused;
+    case Kind::kHopeless: return Refused(WaitReport(ErrorCode::kQueueTimeout, now));
+    case Kind::kQueueFull: return Refused(WaitReport(ErrorCode::kQueueFull, now));
+    case Kind::kRefused: return Refused(ReportOf(pool_->LastFailure(), pool_->key().database));
     case Kind::kRemoved: End(ErrorCode::kDatabaseRemoved); return Taken::kClosed;
   }
   return Taken::kClosed;
+}
+
+Client::Taken Client::Refused(protocol::ErrorReport report) {
+  refusal_ = std::make_unique<protocol::ErrorReport>(std::move(report));
+  return Taken::kRefused;
 }
 
 Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_first) {
@@ -276,6 +283,7 @@ Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_fir
   counters.wait_us.Add(waited);
   queued_us_ += waited;
   linked_at_ = now;
+  leak_told_ = false;
   counters.wait.Observe(waited);
   if (state_ != ClientState::kAttach) state_ = ClientState::kLinking;
   is_fresh_ = true;
@@ -324,7 +332,7 @@ void Client::AskAgain() {
   const Taken taken = UseAcquired(acquired, now);
   if (!orders.empty()) worker_.CarryOut(*pool_, orders);
   if (taken == Taken::kActive) OnServerReady();
-  if (taken == Taken::kRefused) RefuseLater(std::move(*refusal_));
+  if (taken == Taken::kRefused) RefuseLater(std::move(*std::exchange(refusal_, nullptr)));
 }
 
 void Client::OnSettingsRefused(const std::string& error_body) {
@@ -352,7 +360,7 @@ void Client::RefuseLater(protocol::ErrorReport report) {
   timeout_.Disarm();
   clock_ = Clock::kNone;
   if (state_ == ClientState::kAttach) return Fatal(report);
-  refusal_ = std::move(report);
+  refusal_ = std::make_unique<protocol::ErrorReport>(std::move(report));
   state_ = ClientState::kIdle;
   RunPending();
   if (state_ == ClientState::kIdle && drain_) End(ErrorCode::kShuttingDown);
@@ -370,6 +378,11 @@ protocol::ErrorReport Client::ReportOf(const pool::OpenFailure& failure, const s
   return report;
 }
 
+pool::Duration Client::LongestWait() const {
+  const pool::Duration wait = pool_->query_wait_timeout();
+  return waiter_.patience.count() > 0 ? std::min(wait, waiter_.patience) : wait;
+}
+
 protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) const {
   const pool::Pool::Counts counts = pool_->Count(now);
   const auto count = [&counts](pool::SlotState state) { return std::to_string(counts.by_state[static_cast<size_t>(state)]); };
@@ -380,17 +393,19 @@ protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) co
                                counts.last_failure.cause + "; down for " + std::to_string(since.count()) + " ms");
   }
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - waiter_.since);
+  const bool is_at_once = code == ErrorCode::kQueueFull || waiter_.since == now;
   std::string detail = "pool " + pool_->key().database + "/" + pool_->key().user + ": size " + std::to_string(pool_->limits().size) +
                        ", active " + count(pool::SlotState::kActive) + ", of these idle in transaction " +
                        std::to_string(pool_->IdleInTransaction()) + ", pinned " + std::to_string(pool_->Pinned()) + ", idle " + count(pool::SlotState::kIdle) + ", in login " +
                        count(pool::SlotState::kLogin) + ", waiting " + std::to_string(counts.waiting) + ", waited " +
-                       std::to_string(code == ErrorCode::kQueueFull ? 0 : waited.count()) + " ms";
+                       std::to_string(is_at_once ? 0 : waited.count()) + " ms";
+  if (counts.held_back_by) detail += ", held back by " + counts.held_back_by->name() + " (" + std::to_string(counts.held_back_by->limit()) + ")";
   if (code == ErrorCode::kPaused) return protocol::MakeError(code, pool_->key().database, std::move(detail));
   const auto in_ms = [](pool::Duration time) { return std::to_string(time.count() / 1000) + " ms"; };
   const pool::PoolLimits limits = pool_->limits();
   const std::string limit = code == ErrorCode::kQueueFull ? std::to_string(limits.max_waiting)
-                            : code == ErrorCode::kShed    ? in_ms(limits.overload.target)
-                                                          : in_ms(pool_->query_wait_timeout());
+                            : code == ErrorCode::kShed    ? in_ms(counts.queue_target)
+                                                          : in_ms(LongestWait());
   protocol::ErrorReport report = protocol::MakeError(code, limit, std::move(detail));
   report.hint = "Retry after " + std::to_string(RetryAfterMs(counts.waiting)) + " ms. " + report.hint;
   return report;
@@ -495,6 +510,7 @@ void Client::ReleaseServer(pool::TimePoint now) {
   const auto held = static_cast<uint64_t>((now - linked_at_).count());
   held_us_ += held;
   pool_->counters(worker_.number()).CountHeld(held);
+  if (leak_told_) TellReturned(held, "transaction end");
   transaction_sets_ = false;
   const ClientState before = state_;
   server_ = nullptr;
@@ -568,8 +584,7 @@ void Client::OnServerLost(std::string_view cause, const std::string& fatal_body)
 // --- cancel --------------------------------------------------------------------------------------------------------------
 
 void Client::OnCancelRequest(std::function<void()> done) {
-  pool::Orders orders;
-  if (state_ == ClientState::kWaiting && pool_->Cancel(waiter_, Now(), orders)) {
+  if (state_ == ClientState::kWaiting && pool_->Cancel(waiter_, pool::Leaves::kByItself, Now())) {
     RefuseLater(protocol::MakeError(ErrorCode::kCanceled));
     return done();
   }

@@ -10,6 +10,7 @@
 #include "protocol/session_check.h"
 #include "protocol/sql_lexer.h"
 #include "protocol/statement_messages.h"
+#include "conf/units.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
@@ -340,6 +341,19 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
 void Client::FollowSettings(protocol::SettingsRef settings) {
   settings_ = pool_->Share(std::move(settings));
   server_->settings().OnFollowed(settings_);
+  TakeQueueTimeout();
+}
+
+// A plain number is milliseconds, as in PostgreSQL's own time-outs. PostgreSQL knows the setting for a text only, so what is no
+// time gets here: it counts as none.
+void Client::TakeQueueTimeout() {
+  waiter_.patience = pool::Duration(0);
+  const std::string* text = settings_->Find(kQueueTimeout);
+  if (text == nullptr || text->empty()) return;
+  const bool is_number = std::all_of(text->begin(), text->end(), [](char c) { return c >= '0' && c <= '9'; });
+  const auto time = conf::ParseDuration(is_number ? *text + "ms" : *text);
+  if (time) waiter_.patience = *time;
+  else Log(Level::kWarning, "queue_timeout_unreadable", {{"client", id_}, {"database", database_}, {"user", user_}, {"cause", kQueueTimeout}, {"trouble", time.error()}});
 }
 
 uint32_t Client::PinsOf(const protocol::SessionFinding& finding) const {

@@ -156,6 +156,7 @@ Edit Client::EditQuery(const Frame& frame, Parts& parts) {
   if (barrier_) return Wait(parts);
   std::string_view sql = frame.body();
   if (frame.IsWhole() && sql.ends_with('\0')) sql.remove_suffix(1);
+  server_->NoteStatement(sql);
   SqlFlags flags = protocol::Sniff(sql, backslash());
   if (!frame.IsWhole()) flags |= kEveryState | kUnreadNames;  // what is not here yet may say anything
   flags |= FlagsOfPlace(flags);
@@ -545,6 +546,7 @@ SqlFlags Client::AddExecuted(std::vector<protocol::SqlStatement>& details) {
 // A Bind is taken for the execution: what the statement does is noted here.
 std::optional<Edit> Client::NoteBind(SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view sql,
                                              const Frame& frame, Parts& parts) {
+  server_->NoteStatement(sql);
   flags |= FlagsOfPlace(flags);
   channel_bound_ = false;
   if ((flags & ~protocol::kSqlHarmless) == 0 && !HasPins()) return std::nullopt;

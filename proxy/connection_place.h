@@ -1,6 +1,6 @@
 // A place for one connection to PostgreSQL that is no pool's server, under the caps that pools share (pool/budget.h).
 //
-// What: Take counts the connection in before it is dialled: max_db_connections, then max_user_connections; the destructor
+// What: Take counts the connection in before it is dialled: all of the pool's budgets; the destructor
 // counts it out, after its socket is closed, and names a pool that waits for a place to `poke` (which calls its Tick).
 // A refusal names the cap. Such a connection evicts nobody and does not queue: it asks again later.
 // Threads: any. Ownership: move-only, the place of exactly one connection.
@@ -20,7 +20,7 @@ using PokePool = std::function<void(std::shared_ptr<pool::Pool>)>;
 
 class ConnectionPlace {
  public:
-  // The error: "max_db_connections (5) of database \"shop\" is reached".
+  // The error: "max_db_connections of database \"shop\" (5) is reached".
   [[nodiscard]] static tl::expected<ConnectionPlace, std::string> Take(const BackendPool& pool, PokePool poke);
   ~ConnectionPlace();
   ConnectionPlace(ConnectionPlace&&) = default;

@@ -40,6 +40,7 @@ void PoolTotals::Merge(const PoolTotals& other) {
   statement_heals += other.statement_heals;
   notifications += other.notifications;
   shed += other.shed;
+  leaks += other.leaks;
   held_us += other.held_us;
   releases += other.releases;
   wait.Merge(other.wait);
@@ -71,6 +72,7 @@ void PoolCounters::AddTo(PoolTotals& totals) const {
   totals.statement_heals += statement_heals.Get();
   totals.notifications += notifications.Get();
   totals.shed += shed.Get();
+  totals.leaks += leaks.Get();
   totals.held_us += held_us.Get();
   totals.releases += releases.Get();
   wait.AddTo(totals.wait);

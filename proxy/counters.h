@@ -59,7 +59,7 @@ struct PoolTotals {
   uint64_t server_logins = 0, server_login_failures = 0, server_closes = 0, server_moves = 0, cancels = 0;
   uint64_t client_parses = 0, server_parses = 0, binds = 0;
   std::array<uint64_t, conf::kStateKinds> pins{};  // by StateKind: times that a client was pinned
-  uint64_t settings_replays = 0, statement_heals = 0, notifications = 0, shed = 0;
+  uint64_t settings_replays = 0, statement_heals = 0, notifications = 0, shed = 0, leaks = 0;
   uint64_t held_us = 0, releases = 0;  // how long clients kept servers that they have given back, and how often they did
   HistogramTotals wait, query, transaction, connect;
   void Merge(const PoolTotals& other);
@@ -79,6 +79,7 @@ struct alignas(64) PoolCounters {
   Counter statement_heals;   // statements that a server had lost and was given again
   Counter notifications;     // NotificationResponse messages sent to clients
   Counter shed;              // clients that were refused because the pool was overloaded
+  Counter leaks;             // servers that were held for longer than leak_threshold
   Counter held_us, releases;
   Histogram wait, query, transaction, connect;
   void AddTo(PoolTotals& totals) const;

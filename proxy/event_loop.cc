@@ -3,18 +3,36 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "pool/check.h"
 
 namespace proxy {
 
+namespace {
+
+// Inside a turn of this thread's loop the clock is read once in so many times: the path of a query asks for it five times.
+constexpr int kUsesOfOneReading = 8;
+thread_local bool in_loop = false;
+thread_local int uses_left = 0;
+thread_local pool::TimePoint last_reading;
+
+}  // namespace
+
 pool::TimePoint Now() {
+  if (uses_left > 0) {
+    --uses_left;
+    return last_reading;
+  }
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return pool::TimePoint(pool::Duration(int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
+  last_reading = pool::TimePoint(pool::Duration(int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
+  if (in_loop) uses_left = kUsesOfOneReading - 1;
+  return last_reading;
 }
 
 EventLoop::EventLoop() {
@@ -38,6 +56,7 @@ EventLoop::~EventLoop() {
 }
 
 void EventLoop::Run() {
+  in_loop = true;
   while (!stopped_.load(std::memory_order_relaxed)) {
     event_base_loop(base_, EVLOOP_ONCE);
     turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -47,7 +66,9 @@ void EventLoop::Run() {
       task();
     }
     end_of_turn_.clear();
+    uses_left = 0;  // what comes next may come much later
   }
+  in_loop = false;
 }
 
 std::string EventLoop::Library() const {
@@ -105,6 +126,30 @@ void Timer::OnFire(int, short, void* self) {
   // The callback may destroy this timer: keep the function on the stack.
   auto fire = static_cast<Timer*>(self)->fire_;
   fire();
+}
+
+Alarm::Alarm(EventLoop& loop, std::function<void()> fire)
+    : fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)), fire_(std::move(fire)) {
+  PGWEIR_CHECK(fd_ >= 0);
+  event_assign(&event_, loop.base(), fd_, EV_READ | EV_PERSIST, &Alarm::OnFire, this);
+  event_add(&event_, nullptr);
+}
+
+Alarm::~Alarm() {
+  event_del(&event_);
+  close(fd_);
+}
+
+void Alarm::Set(pool::TimePoint at) {
+  const int64_t us = std::max<int64_t>(at.time_since_epoch().count(), 1);  // 0 would be "never"
+  const itimerspec when{{}, {static_cast<time_t>(us / 1'000'000), static_cast<long>(us % 1'000'000) * 1000}};
+  PGWEIR_CHECK(timerfd_settime(fd_, TFD_TIMER_ABSTIME, &when, nullptr) == 0);
+}
+
+void Alarm::OnFire(int fd, short, void* self) {
+  uint64_t times = 0;
+  if (read(fd, &times, sizeof times) < 0) return;  // set anew meanwhile
+  static_cast<Alarm*>(self)->fire_();
 }
 
 SignalWatch::SignalWatch(EventLoop& loop, int signal, std::function<void()> fire) : fire_(std::move(fire)) {

@@ -20,7 +20,8 @@ struct event_base;
 
 namespace proxy {
 
-pool::TimePoint Now();  // CLOCK_MONOTONIC, read without a syscall
+// CLOCK_MONOTONIC, read without a syscall; inside a turn of a loop a reading serves several calls, so it may be some of them old.
+pool::TimePoint Now();
 
 class EventLoop {
  public:
@@ -70,6 +71,23 @@ class Timer {
 };
 
 // A signal that arrives as a call on the loop.
+// A timer that is set all the time: by a timerfd, for while a timer of libevent's own is set, its loop reads the clock twice more in
+// every turn.
+class Alarm {
+ public:
+  Alarm(EventLoop& loop, std::function<void()> fire);
+  ~Alarm();
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+  void Set(pool::TimePoint at);  // replaces the time before
+
+ private:
+  static void OnFire(int fd, short what, void* self);
+  int fd_;
+  event event_{};
+  std::function<void()> fire_;
+};
+
 class SignalWatch {
  public:
   SignalWatch(EventLoop& loop, int signal, std::function<void()> fire);

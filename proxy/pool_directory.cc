@@ -1,20 +1,37 @@
 #include "proxy/pool_directory.h"
 
 #include <set>
+#include <tuple>
 
+#include "conf/hosts.h"
 
 namespace proxy {
 
-std::shared_ptr<pool::Budget> PoolDirectory::BudgetFor(Budgets& budgets, const std::string& name, int limit) {
+std::shared_ptr<pool::Budget> PoolDirectory::BudgetFor(BudgetsByName& budgets, const std::string& name, int limit, const std::string& title) {
   auto& budget = budgets[name];
-  if (!budget) budget = std::make_shared<pool::Budget>(limit);
+  if (!budget) budget = std::make_shared<pool::Budget>(limit, title);
   return budget;
 }
 
+// A database with several hosts may have all its servers at any one of them, so each of its servers counts at each.
+pool::Budgets PoolDirectory::ServerBudgets(const conf::Config& config, const conf::Database& section, const PoolKey& key) {
+  pool::Budgets budgets{
+      BudgetFor(database_servers_, key.database, config.MaxDbConnections(section), "max_db_connections of database \"" + key.database + "\""),
+      BudgetFor(user_servers_, key.user, config.MaxUserConnections(key.user), "max_user_connections of user \"" + key.user + "\"")};
+  for (const conf::Host& host : section.hosts) {
+    const std::string name = conf::FormatHosts({host});
+    budgets.push_back(BudgetFor(host_servers_, name, config.global.max_host_connections, "max_host_connections of host " + name));
+  }
+  return budgets;
+}
+
+pool::Budgets PoolDirectory::BudgetsOf(const conf::Config& config, const conf::Database& section, const PoolKey& key) {
+  pool::MutexLock lock(mutex_);
+  return ServerBudgets(config, section, key);
+}
+
 std::shared_ptr<BackendPool> PoolDirectory::Make(const conf::Config& config, const conf::Database& section, const PoolKey& key) {
-  return std::make_shared<BackendPool>(key, config, section, workers_,
-                                       BudgetFor(database_servers_, key.database, config.MaxDbConnections(section)),
-                                       BudgetFor(user_servers_, key.user, config.MaxUserConnections(key.user)), seed_++);
+  return std::make_shared<BackendPool>(key, config, section, workers_, ServerBudgets(config, section, key), seed_++);
 }
 
 std::shared_ptr<BackendPool> PoolDirectory::FindOrMake(const conf::Config& config, const conf::Database& section,
@@ -93,20 +110,21 @@ std::vector<std::shared_ptr<BackendPool>> PoolDirectory::All() const {
   return all;
 }
 
-std::shared_ptr<BackendPool> PoolDirectory::EvictFor(const pool::Budget& budget, const pool::Pool& asking, pool::TimePoint now,
+std::shared_ptr<BackendPool> PoolDirectory::EvictFor(pool::Budget& budget, const pool::Pool& asking, pool::TimePoint now,
                                                      pool::Orders& orders) {
   std::shared_ptr<BackendPool> chosen;
-  pool::TimePoint oldest = pool::kNever;
+  pool::Pool::Spare best;
+  const int asking_rank = asking.holding().Rank();
   for (auto& pool : All()) {
-    if (pool.get() == &asking) continue;
-    if (pool->database_budget().get() != &budget && pool->user_budget().get() != &budget) continue;
-    const pool::TimePoint since = pool->OldestIdleSince();
-    if (since < oldest) {
-      oldest = since;
-      chosen = pool;
-    }
+    if (pool.get() == &asking || !pool->DrawsOn(budget)) continue;
+    const auto spare = pool->OldestSpare();
+    if (!spare || (spare->rank < asking_rank && now - spare->idle_since < pool::kIdleKept)) continue;
+    if (chosen && std::tie(spare->rank, best.idle_since) <= std::tie(best.rank, spare->idle_since)) continue;
+    chosen = pool;
+    best = *spare;
   }
   if (chosen && !chosen->EvictIdle(now, orders)) chosen.reset();
+  if (chosen) budget.Promise(asking);
   return chosen;
 }
 
@@ -120,6 +138,7 @@ void PoolDirectory::Configure(const conf::Config& config, pool::TimePoint now,
     for (auto& [name, budget] : database_clients_) {
       if (const conf::Database* section = config.FindDatabase(name)) budget->SetLimit(config.MaxDbClientConnections(*section));
     }
+    for (auto& [name, budget] : host_servers_) budget->SetLimit(config.global.max_host_connections);
     for (auto& [name, budget] : user_servers_) budget->SetLimit(config.MaxUserConnections(name));
     for (auto& [name, budget] : user_clients_) budget->SetLimit(config.MaxUserClientConnections(name));
   }
@@ -132,6 +151,7 @@ void PoolDirectory::Configure(const conf::Config& config, pool::TimePoint now,
       pool->SetMode(pool::RunMode::kRemoved, now, orders);
     } else {
       const bool anew = pool->Configure(config, *section);
+      pool->SetBudgets(BudgetsOf(config, *section, pool->key()), now, orders);
       // It was removed and came back before Sweep forgot it.
       if (pool->Count(now).mode == pool::RunMode::kRemoved) {
         pool->SetMode(pool::RunMode::kRunning, now, orders);
@@ -160,7 +180,7 @@ void PoolDirectory::Sweep(pool::TimePoint now) {
   }
 }
 
-PoolDirectory::Caps PoolDirectory::CapsOf(const Budgets& budgets, const std::string& name) const {
+PoolDirectory::Caps PoolDirectory::CapsOf(const BudgetsByName& budgets, const std::string& name) const {
   pool::MutexLock lock(mutex_);
   const auto found = budgets.find(name);
   if (found == budgets.end()) return {};
@@ -168,6 +188,7 @@ PoolDirectory::Caps PoolDirectory::CapsOf(const Budgets& budgets, const std::str
 }
 
 PoolDirectory::Caps PoolDirectory::DatabaseServers(const std::string& name) const { return CapsOf(database_servers_, name); }
+PoolDirectory::Caps PoolDirectory::HostServers(const std::string& name) const { return CapsOf(host_servers_, name); }
 PoolDirectory::Caps PoolDirectory::DatabaseClientsNow(const std::string& name) const { return CapsOf(database_clients_, name); }
 PoolDirectory::Caps PoolDirectory::UserServers(const std::string& name) const { return CapsOf(user_servers_, name); }
 PoolDirectory::Caps PoolDirectory::UserClientsNow(const std::string& name) const { return CapsOf(user_clients_, name); }

@@ -1,7 +1,7 @@
 // Every pool, and the budgets that pools and clients share.
 //
-// What: finds or makes the pool of (database, user); keeps one Budget per database and per user for servers, and one each for
-// clients; applies a new configuration to all of them; removes pools that nobody uses.
+// What: finds or makes the pool of (database, user); keeps one Budget per database, user and host for servers, and one per database
+// and user for clients; applies a new configuration to all of them; removes pools that nobody uses.
 // Threads: any; one mutex, taken at logins and by the control thread, never on the path of a query.
 // Limits: kPoolsMax pools: "*" lets a client name databases, so their number must be bounded.
 #pragma once
@@ -35,8 +35,9 @@ class PoolDirectory {
   std::shared_ptr<pool::Budget> UserClients(const conf::Config& config, const std::string& user);
 
   std::vector<std::shared_ptr<BackendPool>> All() const;
-  // Gives up one idle server of another pool under `budget`; the orders belong to the pool that is returned (nullptr = none).
-  std::shared_ptr<BackendPool> EvictFor(const pool::Budget& budget, const pool::Pool& asking, pool::TimePoint now, pool::Orders& orders);
+  // Gives up one idle server of another pool under `budget` (that of the richest, as pool/budget.h has it); the orders belong to the
+  // pool that is returned (nullptr = none).
+  std::shared_ptr<BackendPool> EvictFor(pool::Budget& budget, const pool::Pool& asking, pool::TimePoint now, pool::Orders& orders);
 
   // New limits and targets everywhere. `each` gets every pool with its orders; pools whose database is gone are in kRemoved mode.
   void Configure(const conf::Config& config, pool::TimePoint now, const std::function<void(BackendPool&, pool::Orders&)>& each);
@@ -59,23 +60,26 @@ class PoolDirectory {
   };
   Caps DatabaseServers(const std::string& name) const;
   Caps DatabaseClientsNow(const std::string& name) const;
+  Caps HostServers(const std::string& name) const;  // "name:port"
   Caps UserServers(const std::string& name) const;
   Caps UserClientsNow(const std::string& name) const;
   std::map<std::string, PoolTotals> Retired() const;
   std::vector<std::string> Users() const;
 
  private:
-  using Budgets = std::map<std::string, std::shared_ptr<pool::Budget>>;
-  static std::shared_ptr<pool::Budget> BudgetFor(Budgets& budgets, const std::string& name, int limit);
+  using BudgetsByName = std::map<std::string, std::shared_ptr<pool::Budget>>;
+  static std::shared_ptr<pool::Budget> BudgetFor(BudgetsByName& budgets, const std::string& name, int limit, const std::string& title = "");
+  pool::Budgets ServerBudgets(const conf::Config& config, const conf::Database& section, const PoolKey& key) PGWEIR_REQUIRES(mutex_);
+  pool::Budgets BudgetsOf(const conf::Config& config, const conf::Database& section, const PoolKey& key) PGWEIR_EXCLUDES(mutex_);
   std::shared_ptr<BackendPool> Make(const conf::Config& config, const conf::Database& section, const PoolKey& key)
       PGWEIR_REQUIRES(mutex_);
-  Caps CapsOf(const Budgets& budgets, const std::string& name) const;
+  Caps CapsOf(const BudgetsByName& budgets, const std::string& name) const;
 
   const uint32_t workers_;
   uint64_t seed_;
   mutable pool::Mutex mutex_;
   std::map<PoolKey, std::shared_ptr<BackendPool>> pools_ PGWEIR_GUARDED_BY(mutex_);
-  Budgets database_servers_, database_clients_, user_servers_, user_clients_;  // guarded by mutex_
+  BudgetsByName database_servers_, database_clients_, user_servers_, user_clients_, host_servers_;  // guarded by mutex_
   std::map<std::string, PoolTotals> retired_ PGWEIR_GUARDED_BY(mutex_);
   std::set<std::string, std::less<>> paused_ PGWEIR_GUARDED_BY(mutex_);  // "" = all
   std::set<std::string, std::less<>> disabled_ PGWEIR_GUARDED_BY(mutex_);

@@ -34,6 +34,7 @@
 #include "proxy/retry.h"
 #include "proxy/server_dial.h"
 #include "proxy/socket.h"
+#include "proxy/statement_note.h"
 
 namespace proxy {
 
@@ -72,6 +73,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void MarkTouched() { touched_ = true; }
   void MarkUntouched() { touched_ = false; }
   void MarkLoaded() { loaded_ = true; }  // a library: only the end of the process takes it away
+  void NoteStatement(std::string_view sql) { statement_.Set(sql); }  // what its client runs
+  const StatementNote& statement() const { return statement_; }
   // A hidden query of ours before the next message of the client.
   void SendOwnQuery(std::string_view sql, protocol::ReplyTracker::Note note = protocol::ReplyTracker::Note::kNone);
   void SendOwn(protocol::SettingsDifference settings);
@@ -93,6 +96,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void AttachTo(Worker& worker);   // on the new worker's thread
 
   uint64_t id() const { return id_; }
+  uint32_t process_id() const { return process_id_; }
+  Client* client() const { return client_; }
   ServerState state() const { return state_; }
   protocol::ReplyTracker& tracker() { return tracker_; }
   protocol::ServerSettings& settings() { return settings_; }
@@ -168,6 +173,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   ServerState state_ = ServerState::kConnecting;
   std::unique_ptr<Socket> socket_;
   Client* client_ = nullptr;  // linked or being prepared for
+  StatementNote statement_;
   protocol::ReplyTracker tracker_;
   protocol::ServerSettings settings_;
   protocol::ServerStatements statements_;

@@ -24,6 +24,7 @@ Socket::Socket(EventLoop& loop, int fd, SocketHandler& handler) : loop_(&loop), 
 Socket::~Socket() {
   event_del(&read_event_);
   if (write_event_) event_del(write_event_.get());
+  if (hangup_event_) event_del(hangup_event_.get());
   tls_.reset();
   close(fd_);
 }
@@ -47,9 +48,18 @@ void Socket::Resume(PauseReason reason) {
   if (paused_ == 0) return;
   paused_ = static_cast<uint8_t>(paused_ & ~static_cast<uint8_t>(reason));
   if (paused_ != 0 || !reading_) return;
+  if (hangup_event_) event_del(hangup_event_.get());
+  hangup_event_.reset();
   event_add(&read_event_, nullptr);
   // Bytes inside OpenSSL are announced by nobody else.
   if (tls_ && tls_->HasPending()) event_active(&read_event_, EV_READ, 0);
+}
+
+void Socket::WatchHangup() {
+  if (hangup_event_) return;
+  hangup_event_ = std::make_unique<event>();
+  event_assign(hangup_event_.get(), loop_->base(), fd_, EV_CLOSED, &Socket::OnHangupEvent, this);
+  event_add(hangup_event_.get(), nullptr);
 }
 
 IoResult Socket::Read(char* bytes, size_t capacity) {
@@ -195,6 +205,8 @@ void Socket::UnwatchWrite() {
 }
 
 void Socket::OnReadEvent(int, short, void* self) { static_cast<Socket*>(self)->handler_->OnReadable(); }
+
+void Socket::OnHangupEvent(int, short, void* self) { static_cast<Socket*>(self)->handler_->OnHangup(); }
 
 void Socket::OnWriteEvent(int, short, void* self) {
   auto& socket = *static_cast<Socket*>(self);

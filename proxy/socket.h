@@ -36,6 +36,7 @@ class SocketHandler {
   virtual void OnWritable() = 0;  // only while a connect or a handshake waits for it
   virtual void OnDrained() = 0;   // what was unsent fell under kLowWater
   virtual void OnBroken() = 0;    // a deferred write failed
+  virtual void OnHangup() {}      // after WatchHangup
 
  protected:
   ~SocketHandler() = default;
@@ -63,6 +64,8 @@ class Socket {
   void Pause(PauseReason reason);
   void Resume(PauseReason reason);
   bool is_paused() const { return paused_ != 0; }
+  // OnHangup, once, when the peer has closed or reset while nothing is read here. Until reading goes on.
+  void WatchHangup();
 
   void StartTls(std::unique_ptr<TlsStream> tls) { tls_ = std::move(tls); }
   IoStatus Handshake();  // kOk = done; otherwise OnReadable or OnWritable comes when it is worth another try
@@ -80,6 +83,7 @@ class Socket {
 
  private:
   static void OnReadEvent(int fd, short what, void* self);
+  static void OnHangupEvent(int fd, short what, void* self);
   static void OnWriteEvent(int fd, short what, void* self);
   IoResult Send(const char* bytes, size_t count);
   void Keep(std::string_view bytes);
@@ -100,6 +104,7 @@ class Socket {
   uint64_t bytes_in_ = 0, bytes_out_ = 0;
   event read_event_{};
   std::unique_ptr<event> write_event_;  // made when first needed
+  std::unique_ptr<event> hangup_event_;
 };
 
 // Addresses as SHOW prints them; empty and 0 for a Unix socket ("unix").

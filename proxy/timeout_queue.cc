@@ -27,7 +27,7 @@ void Timeout::Disarm() {
   list_ = nullptr;
 }
 
-TimeoutQueue::TimeoutQueue(EventLoop& loop) : timer_(loop, [this] { OnTimer(); }) {}
+TimeoutQueue::TimeoutQueue(EventLoop& loop) : alarm_(loop, [this] { OnAlarm(); }) {}
 
 Timeout::List& TimeoutQueue::ListFor(pool::Duration length) {
   for (auto& list : lists_) {
@@ -41,10 +41,10 @@ Timeout::List& TimeoutQueue::ListFor(pool::Duration length) {
 void TimeoutQueue::WakeBy(pool::TimePoint due) {
   if (due >= armed_for_) return;
   armed_for_ = due;
-  timer_.Start(due - Now());
+  alarm_.Set(due);
 }
 
-void TimeoutQueue::OnTimer() {
+void TimeoutQueue::OnAlarm() {
   const pool::TimePoint now = Now();
   armed_for_ = pool::kNever;
   pool::TimePoint next = pool::kNever;

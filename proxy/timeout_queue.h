@@ -1,8 +1,8 @@
-// Timeouts that many connections share: one sorted list per timeout value, one libevent timer for all of them.
+// Timeouts that many connections share: one sorted list per timeout value, one timer of the system for all of them.
 //
 // What: every entry of a list has the same length, so appending keeps it sorted: arming and disarming are O(1) with no
 // allocation and no syscall. The timer is armed for the earliest head and is allowed to fire early and look again.
-// Exact: an entry fires at its time (to libevent's millisecond), never at the next tick of something.
+// Exact: an entry fires at its time (to the microsecond, and the turn), never at the next tick of something.
 // Threads: one loop. Ownership: entries are members of their connections and leave the queue in their destructor.
 #pragma once
 
@@ -55,9 +55,9 @@ class TimeoutQueue {
   friend class Timeout;
   Timeout::List& ListFor(pool::Duration length);
   void WakeBy(pool::TimePoint due);
-  void OnTimer();
+  void OnAlarm();
   std::vector<std::unique_ptr<Timeout::List>> lists_;  // one per configured value: a handful
-  Timer timer_;
+  Alarm alarm_;
   pool::TimePoint armed_for_ = pool::kNever;
 };
 

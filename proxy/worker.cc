@@ -30,6 +30,7 @@ void Worker::Join() {
 void Worker::RunThread() {
   const std::string name = "worker-" + std::to_string(number_);
   pthread_setname_np(pthread_self(), name.c_str());
+  WatchHolders();
   loop_.Run();
 }
 
@@ -143,7 +144,20 @@ Server* Worker::FindServer(uint64_t id) {
   return found == servers_.end() ? nullptr : found->second.get();
 }
 
-void Worker::SetRuntime(RuntimeRef runtime) { runtime_ = std::move(runtime); }
+void Worker::SetRuntime(RuntimeRef runtime) {
+  runtime_ = std::move(runtime);
+  WatchHolders();
+}
+
+// Looking at all of them now and then costs the path of a query nothing.
+void Worker::WatchHolders() {
+  if (!config().WatchesLeaks()) return;
+  const pool::TimePoint now = Now();
+  for (const auto& [id, server] : servers_) {
+    if (Client* client = server->client()) client->CheckHold(now);
+  }
+  holders_timer_.Start(kHoldersLookedAtEvery);
+}
 
 void Worker::DrainSome(int batch) {
   ForEachClient([&batch](Client& client) {

@@ -21,6 +21,7 @@
 namespace proxy {
 
 inline constexpr size_t kReadBytes = 64 * 1024;
+inline constexpr pool::Duration kHoldersLookedAtEvery{250'000};  // while leak_threshold is on
 inline constexpr size_t kHeadroomBytes = 2 * kPendingBytesMax;
 
 class Worker {
@@ -72,6 +73,7 @@ class Worker {
 
  private:
   void RunThread();
+  void WatchHolders();
   Shared& shared_;
   const pool::WorkerId number_;
   EventLoop loop_;
@@ -88,6 +90,7 @@ class Worker {
     std::unique_ptr<Timer> timer;
   };
   std::unordered_map<BackendPool*, Wake> wakes_;
+  Timer holders_timer_{loop_, [this] { WatchHolders(); }};
   std::atomic<int> clients_count_{0};
   std::array<Counter, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors_;
   std::array<WallTime, static_cast<size_t>(protocol::ErrorCode::kCount_)> last_errors_{};

@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
   limits.lifetime = limits.check_delay = pool::Duration(3'600'000'000);
   limits.max_parallel_connects = kSize;
   const auto budget = std::make_shared<pool::Budget>(0), other = std::make_shared<pool::Budget>(0);
-  const auto pool = std::make_shared<pool::Pool>(limits, 2, budget, other, 1);
+  const auto pool = std::make_shared<pool::Pool>(limits, 2, pool::Budgets{budget, other}, 1);
   pool::TimePoint now{pool::Duration(1'000'000)};
   std::vector<pool::Waiter> waiters(clients);
   std::vector<std::pair<pool::Slot*, pool::Waiter*>> held;
@@ -47,6 +47,6 @@ int main(int argc, char** argv) {
     if (acquired.kind == pool::Pool::Acquired::Kind::kLeased) slot = acquired.slot;
     else waiter = next;
   }
-  for (pool::Waiter& waiter : waiters) pool->Cancel(waiter, now, orders);
+  for (pool::Waiter& waiter : waiters) pool->Cancel(waiter, pool::Leaves::kSentAway, now);
   return orders.failed.empty() ? 0 : 1;
 }

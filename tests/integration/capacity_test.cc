@@ -150,7 +150,7 @@ TEST_F(CapacityTest, WhoAsksIsUnderTheCaps) {
   ASSERT_TRUE(client.Query("BEGIN").ok());
   const Result capacity = admin.Query("SHOW CAPACITY");
   ASSERT_EQ(capacity.rows(), 1);
-  EXPECT_EQ(capacity.Value(0, "trouble"), "max_db_connections (1) of database \"app\" is reached");
+  EXPECT_EQ(capacity.Value(0, "trouble"), "max_db_connections of database \"app\" (1) is reached");
   EXPECT_EQ(client.Value("SELECT 'undisturbed'"), "undisturbed");
 }
 

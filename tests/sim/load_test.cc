@@ -81,6 +81,40 @@ TEST(LoadSim, RecoversWithinASecondAlthoughClientsRetry) {
   }
 }
 
+// queue_target = "auto": the pool sees its clients give up, and learns from that what it may let them wait.
+TEST(LoadSim, LearnsFromThoseWhoLeaveWhatTheOthersWillWait) {
+  for (const Duration patience : {kSecond / 4, kSecond, 3 * kSecond}) {
+    Load load = Open(pool::kTargetByPatience, {{20 * kSecond, 1.3 * kCapacity}});
+    load.leaves = true;
+    load.patience = patience;
+    const Tally tally = Measure("1.3 x for 20 s, clients leave, auto", load);
+    // Before it knows, the queue has to grow once to where they leave, and an interval has to pass.
+    const double seconds = 20 - 2 * MsOf(patience) / 1000 - 2;
+    EXPECT_GE(static_cast<double>(tally.useful), 0.95 * kCapacity * seconds) << MsOf(patience) << " ms";
+    load.limits.overload.target = kFifo;
+    EXPECT_LT(static_cast<double>(Measure("1.3 x for 20 s, clients leave, off", load).useful), 0.7 * kCapacity * 20) << "then nothing is shown here";
+  }
+}
+
+TEST(LoadSim, WhereNobodyLeavesNobodyIsShed) {
+  Load load = Closed(pool::kTargetByPatience, 2'000, 5 * kMilli);
+  load.patience = 60 * kSecond;
+  load.leaves = true;
+  const Tally tally = Measure("2,000 patient clients without pause, auto", load);
+  EXPECT_EQ(tally.shed, 0u);
+  EXPECT_GT(tally.Percentile(tally.waits, 50), 400 * kMilli);
+}
+
+TEST(LoadSim, AfterTheLoadIsOverItIsForgotten) {
+  // Overload for 5 s, then well below the capacity for longer than patience is kept, then patient clients in closed loop.
+  Load load = Open(pool::kTargetByPatience, {{5 * kSecond, 1.3 * kCapacity}, {70 * kSecond, 0.1 * kCapacity}});
+  load.leaves = true;
+  load.length = 70 * kSecond;
+  const Tally tally = Measure("1.3 x for 5 s, then 0.1 x, auto", load);
+  EXPECT_GT(tally.shed, 0u);
+  EXPECT_LE(tally.last_trouble, LoadWorld::kStart + 7 * kSecond);
+}
+
 TEST(LoadSim, ABurstShedsNobody) {
   for (const bool is_warm : {true, false}) {
     Load load = Open(kDefaultTarget, {{100 * kMilli, 10'000}, {kSecond, 0}});

@@ -10,6 +10,7 @@ using pool::Pool;
 namespace {
 
 constexpr Duration kConnect{20'000};
+constexpr Duration kClose{2'000};
 constexpr Duration kMessage{30};  // between two workers
 
 }  // namespace
@@ -24,14 +25,20 @@ Duration Tally::Percentile(std::vector<Duration> of, int percent) const {
 LoadWorld::LoadWorld(Load load)
     : load_(std::move(load)),
       dice_(load_.seed),
-      pool_(std::make_shared<Pool>(load_.limits, load_.workers, budget_, budget_, load_.seed)),
+      budget_(std::make_shared<pool::Budget>(load_.cap)),
       tallies_(load_.groups.size()) {
-  if (load_.is_warm) {
+  for (const Group& group : load_.groups) {
+    if (group.pool < pools_.size()) continue;
     auto limits = load_.limits;
+    limits.guaranteed = group.guaranteed;
+    pools_.push_back(std::make_shared<Pool>(limits, load_.workers, pool::Budgets{budget_}, load_.seed));
+    if (!load_.is_warm) continue;
     limits.min_size = limits.size;
     Orders orders;
-    pool_->SetLimits(limits, now_, orders);
-    CarryOut(orders);
+    pools_.back()->SetLimits(limits, now_, orders);
+    CarryOut(*pools_.back(), orders);
+    limits.min_size = 0;
+    pools_.back()->SetLimits(limits, now_, orders);
   }
   Schedule(Event::Kind::kTick, kSecond);
   for (size_t group = 0; group < load_.groups.size(); ++group) {
@@ -44,7 +51,7 @@ LoadWorld::LoadWorld(Load load)
 
 LoadWorld::~LoadWorld() {
   Orders orders;
-  for (Question& question : questions_) pool_->Cancel(question.waiter, now_, orders);
+  for (Question& question : questions_) PoolOf(question).Cancel(question.waiter, pool::Leaves::kSentAway, now_);
 }
 
 void LoadWorld::Run() {
@@ -75,28 +82,43 @@ void LoadWorld::Dispatch(const Event& event) {
       Question& question = questions_[event.index];
       if (question.turn != event.turn) return;
       question.is_late = true;
-      return Trouble(question, &Tally::late);
+      Trouble(question, &Tally::late);
+      if (load_.leaves && PoolOf(question).Cancel(question.waiter, pool::Leaves::kByItself, now_)) End(question);
+      return;
     }
     case Event::Kind::kWaitTimeout: {
       Question& question = questions_[event.index];
-      if (question.turn != event.turn || !pool_->Cancel(question.waiter, now_, orders)) return;
+      if (question.turn != event.turn || !PoolOf(question).Cancel(question.waiter, pool::Leaves::kSentAway, now_)) return;
       return Unserved(question, &Tally::timed_out);
     }
-    case Event::Kind::kOpened:
-      HandleNext(pool_->Opened(*event.slot, now_, orders), *event.slot);
-      return CarryOut(orders);
+    case Event::Kind::kOpened: {
+      Pool& pool = *slots_.at(event.slot).second;
+      HandleNext(pool.Opened(*event.slot, now_, orders), *event.slot);
+      return CarryOut(pool, orders);
+    }
+    case Event::Kind::kClosed: {
+      const auto [slot, pool] = slots_.at(event.slot);
+      slots_.erase(event.slot);
+      pool->Closed(*slot, now_, orders);
+      return CarryOut(*pool, orders);
+    }
     case Event::Kind::kMoveOut:
-      if (pool_->MayMove(*event.slot, event.slot->worker, static_cast<pool::WorkerId>(event.index))) {
+      if (slots_.at(event.slot).second->MayMove(*event.slot, event.slot->worker, static_cast<pool::WorkerId>(event.index))) {
         Schedule(Event::Kind::kArrived, kMessage, 0, 0, event.slot);
       }
       return;
-    case Event::Kind::kArrived:
-      HandleNext(pool_->Arrived(*event.slot, now_, orders), *event.slot);
-      return CarryOut(orders);
+    case Event::Kind::kArrived: {
+      Pool& pool = *slots_.at(event.slot).second;
+      HandleNext(pool.Arrived(*event.slot, now_, orders), *event.slot);
+      return CarryOut(pool, orders);
+    }
     case Event::Kind::kTick:
-      pool_->Tick(now_, orders);
-      Schedule(Event::Kind::kTick, kSecond);
-      return CarryOut(orders);
+      for (const auto& pool : pools_) {
+        Orders of_pool;
+        pool->Tick(now_, of_pool);
+        CarryOut(*pool, of_pool);
+      }
+      return Schedule(Event::Kind::kTick, kSecond);
   }
 }
 
@@ -134,7 +156,8 @@ void LoadWorld::Ask(size_t group) {
   ++tallies_[group].asked;
   Schedule(Event::Kind::kPatience, load_.patience, question.index, question.turn);
   Orders orders;
-  const Pool::Acquired acquired = pool_->Acquire(question.waiter, now_, orders);
+  Pool& pool = PoolOf(question);
+  const Pool::Acquired acquired = pool.Acquire(question.waiter, now_, orders);
   switch (acquired.kind) {
     case Pool::Acquired::Kind::kLeased:
       Serve(question, *acquired.slot);
@@ -143,12 +166,13 @@ void LoadWorld::Ask(size_t group) {
       Schedule(Event::Kind::kWaitTimeout, load_.wait_timeout, question.index, question.turn);
       break;
     case Pool::Acquired::Kind::kQueueFull:
+    case Pool::Acquired::Kind::kHopeless:
     case Pool::Acquired::Kind::kRefused:
     case Pool::Acquired::Kind::kRemoved:
       Unserved(question, &Tally::refused);
       break;
   }
-  CarryOut(orders);
+  CarryOut(pool, orders);
 }
 
 void LoadWorld::Serve(Question& question, pool::Slot& slot) {
@@ -163,7 +187,10 @@ void LoadWorld::Serve(Question& question, pool::Slot& slot) {
 void LoadWorld::HandleNext(const Pool::Next& next, pool::Slot& slot) {
   if (next.kind == Pool::Next::Kind::kServe) return Serve(*static_cast<Question*>(next.waiter->owner), slot);
   if (next.kind == Pool::Next::Kind::kMove) Schedule(Event::Kind::kArrived, kMessage, 0, 0, &slot);
+  if (next.kind == Pool::Next::Kind::kClose) Close(slot);
 }
+
+void LoadWorld::Close(pool::Slot& slot) { Schedule(Event::Kind::kClosed, kClose, 0, 0, &slot); }
 
 void LoadWorld::Answered(Question& question) {
   Tally& tally = tallies_[question.group];
@@ -177,8 +204,9 @@ void LoadWorld::Answered(Question& question) {
   tally.held += now_ - question.linked_at;
   End(question);
   Orders orders;
-  HandleNext(pool_->Release(slot, now_, orders), slot);
-  CarryOut(orders);
+  Pool& pool = *slots_.at(&slot).second;
+  HandleNext(pool.Release(slot, now_, orders), slot);
+  CarryOut(pool, orders);
 }
 
 // Its client hears an error, or hears nothing any more: it asks again, or gives up.
@@ -201,14 +229,42 @@ void LoadWorld::End(Question& question) {
   unused_.push_back(question.index);
 }
 
-void LoadWorld::CarryOut(Orders& orders) {
+void LoadWorld::CarryOut(Pool& pool, Orders& orders) {
   const Duration connect = load_.is_warm ? Duration(0) : kConnect;
   for (const auto& slot : orders.open) {
-    slots_.push_back(slot);
-    Schedule(Event::Kind::kOpened, connect, 0, 0, slot.get());
+    slots_[slot.get()] = {slot, &pool};
+    Schedule(Event::Kind::kOpened, now_ == kStart ? connect : kConnect, 0, 0, slot.get());
+    for (size_t group = 0; group < tallies_.size(); ++group) {
+      if (pools_[load_.groups[group].pool].get() == &pool) ++tallies_[group].opened;
+    }
   }
+  for (const auto& slot : orders.close) Close(*slot);
   for (const auto& move : orders.move) Schedule(Event::Kind::kMoveOut, kMessage, move.to, 0, move.slot.get());
   for (const auto& shed : orders.shed) Unserved(questions_[shed.owner_id], &Tally::shed);
+  for (const auto& hungry : orders.poke) {
+    Orders more;
+    hungry->Tick(now_, more);
+    CarryOut(*hungry, more);
+  }
+  if (orders.evict) Evict(pool, *orders.evict);
+}
+
+// As proxy/pool_directory.cc does.
+void LoadWorld::Evict(const Pool& asking, pool::Budget& budget) {
+  Pool* victim = nullptr;
+  Pool::Spare best;
+  for (const auto& pool : pools_) {
+    const auto spare = pool->OldestSpare();
+    if (pool.get() == &asking || !spare) continue;
+    if (spare->rank < asking.holding().Rank() && now_ - spare->idle_since < pool::kIdleKept) continue;
+    if (victim != nullptr && spare->rank <= best.rank) continue;
+    victim = pool.get();
+    best = *spare;
+  }
+  Orders orders;
+  if (victim == nullptr || !victim->EvictIdle(now_, orders)) return;
+  budget.Promise(asking);
+  CarryOut(*victim, orders);
 }
 
 }  // namespace sim

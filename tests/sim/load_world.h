@@ -1,8 +1,8 @@
-// One pool under a load: who is answered in time, who too late, who is refused, and how long they wait.
+// Pools under a load: who is answered in time, who too late, who is refused, and how long they wait.
 //
 // What: clients of several groups ask a pool, wait, hold a server for their service time, and judge the answer by their
-// patience. Nobody tells the pool that its client has lost patience: the question stays in the queue, as that of an
-// application whose own caller has gone. Open groups ask at a rate, whatever happens; closed ones are so many clients that
+// patience. Unless `leaves` is set nobody tells the pool that its client has lost patience: the question stays in the queue, as that
+// of an application whose own caller has gone. Open groups ask at a rate, whatever happens; closed ones are so many clients that
 // ask again after a pause. The opposite of PoolWorld, which looks for broken laws under faults: here everything is well but the
 // load. Threads: one. Units: microseconds of virtual time.
 #pragma once
@@ -11,6 +11,8 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "pool/pool.h"
@@ -38,11 +40,15 @@ struct Group {
   Duration retry_after{100'000};
   pool::FlowKey flow = 0;
   uint16_t weight = 1;
+  size_t pool = 0;     // which one it asks
+  int guaranteed = 0;  // of that pool
 };
 
 struct Load {
   pool::PoolLimits limits;
   std::vector<Group> groups;
+  bool leaves = false;  // who has lost patience closes its connection: the pool sees it go
+  int cap = 0;  // on the servers of all pools together
   Duration length = 20 * kSecond;
   Duration patience = kSecond;
   Duration wait_timeout = 5 * kSecond;
@@ -55,6 +61,7 @@ struct Load {
 struct Tally {
   uint64_t asked = 0, useful = 0, late = 0, shed = 0, refused = 0, timed_out = 0;
   Duration held{0};
+  uint64_t opened = 0;  // servers of its pool
   std::vector<Duration> waits, answers;  // of those that were served: for the server, and in all
   TimePoint last_trouble{};              // the last that was not useful: when its client heard, or lost patience
   Duration Percentile(std::vector<Duration> of, int percent) const;
@@ -78,7 +85,7 @@ class LoadWorld {
     pool::Slot* slot = nullptr;
   };
   struct Event {
-    enum class Kind : uint8_t { kArrival, kAsk, kAnswered, kPatience, kWaitTimeout, kOpened, kMoveOut, kArrived, kTick };
+    enum class Kind : uint8_t { kArrival, kAsk, kAnswered, kPatience, kWaitTimeout, kOpened, kClosed, kMoveOut, kArrived, kTick };
     TimePoint at;
     uint64_t sequence;
     Kind kind;
@@ -93,22 +100,25 @@ class LoadWorld {
   void Ask(size_t group);
   void Serve(Question& question, pool::Slot& slot);
   void HandleNext(const pool::Pool::Next& next, pool::Slot& slot);
+  void Close(pool::Slot& slot);
+  pool::Pool& PoolOf(const Question& question) { return *pools_[load_.groups[question.group].pool]; }
+  void Evict(const pool::Pool& asking, pool::Budget& budget);
   void Answered(Question& question);
   void Trouble(Question& question, uint64_t Tally::* counter);
   void Unserved(Question& question, uint64_t Tally::* counter);
   void End(Question& question);
-  void CarryOut(pool::Orders& orders);
+  void CarryOut(pool::Pool& pool, pool::Orders& orders);
 
   const Load load_;
   Dice dice_;
   TimePoint now_ = kStart;
   uint64_t sequence_ = 0;
-  std::shared_ptr<pool::Budget> budget_ = std::make_shared<pool::Budget>(0);
-  std::shared_ptr<pool::Pool> pool_;
+  const std::shared_ptr<pool::Budget> budget_;
+  std::vector<std::shared_ptr<pool::Pool>> pools_;
   std::vector<Event> events_;
   std::deque<Question> questions_;
   std::vector<size_t> unused_;
-  std::vector<std::shared_ptr<pool::Slot>> slots_;
+  std::unordered_map<pool::Slot*, std::pair<std::shared_ptr<pool::Slot>, pool::Pool*>> slots_;
   std::vector<Tally> tallies_;
 };
 

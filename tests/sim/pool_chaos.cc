@@ -9,6 +9,7 @@ pool::PoolLimits PoolWorld::DrawLimits() {
   pool::PoolLimits limits;
   limits.size = dice_.Between(1, 8);
   limits.min_size = dice_.Percent(70) ? 0 : dice_.Between(1, limits.size);
+  limits.guaranteed = dice_.Percent(70) ? 0 : dice_.Between(1, limits.size);
   limits.reserve_size = dice_.Percent(60) ? 0 : dice_.Between(1, 3);
   limits.reserve_timeout = Duration(dice_.Between(0, 50'000));
   limits.max_waiting = dice_.Between(1, 30);
@@ -48,8 +49,7 @@ void PoolWorld::Chaos() {
     place.pool->SetLimits(place.limits, now_, orders);
   } else {
     // A reload: the new cap, then every pool looks whether it may grow.
-    auto& budgets = dice_.Percent(50) ? databases_ : users_;
-    budgets[dice_.Below(budgets.size())]->SetLimit(DrawBudget());
+    budgets_[dice_.Below(budgets_.size())].budget->SetLimit(DrawBudget());
     for (size_t i = 0; i < places_.size(); ++i) TickPool(i);
   }
   CarryOut(index, orders);

@@ -1,4 +1,5 @@
 // What must hold after every step.
+#include <algorithm>
 #include <numeric>
 
 #include "tests/sim/pool_world.h"
@@ -11,6 +12,8 @@ using pool::SlotState;
 namespace {
 
 constexpr uint64_t kFullCheckEvery = 16;
+constexpr Duration kFreePlaceMax{1'000'000};  // a tick
+constexpr Duration kStarvesMax{4'000'000};
 constexpr Duration kRefusedRetryMax{5'000'000};  // the longest login_retry that the world draws
 
 }  // namespace
@@ -22,17 +25,33 @@ void PoolWorld::Shift(Place& place, SlotState from, SlotState to) {
 
 void PoolWorld::Check() {
   for (Place& place : places_) CheckPlace(place);
-  for (size_t i = 0; i < budget_before_.size(); ++i) {
-    const bool is_database = i < databases_.size();
-    const size_t index = is_database ? i : i - databases_.size();
-    const pool::Budget& budget = is_database ? *databases_[index] : *users_[index];
-    int used = 0;
-    for (const Place& place : places_)
-      used += (is_database ? place.database : place.user) == index ? place.open_before : 0;
-    Require(used == budget.used(), "a budget does not count the open servers of its pools");
-    Require(budget.limit() == 0 || used <= std::max(budget.limit(), budget_before_[i]), "a budget was passed");
-    budget_before_[i] = used;
+  for (BudgetState& state : budgets_) CheckBudget(state);
+}
+
+void PoolWorld::CheckBudget(BudgetState& state) {
+  const pool::Budget& budget = *state.budget;
+  int used = 0;
+  for (const Place& place : places_) used += place.pool->DrawsOn(budget) ? place.open_before : 0;
+  Require(used == budget.used(), "a budget does not count the open servers of its pools");
+  Require(budget.limit() == 0 || used <= std::max(budget.limit(), state.before), "a budget was passed");
+  state.before = used;
+  // Who is hungry for a place that is free is told at once, and if the word came to nothing, looks again at its tick.
+  const bool lies_idle = budget.HasHungry() && budget.HasRoom();
+  state.has_free_place_since = lies_idle ? std::min(state.has_free_place_since, now_) : pool::kNever;
+  Require(!lies_idle || now_ - state.has_free_place_since <= kFreePlaceMax, "a place is free, and somebody is hungry for it");
+}
+
+// With more pools than places each gets one in turn, unless what others are guaranteed leaves none.
+void PoolWorld::CheckStarvation(Place& place, const Pool::Counts& counts) {
+  bool may_starve = place.mode != pool::RunMode::kRunning || counts.waiting == 0 || counts.open > 0 || counts.is_down;
+  for (const auto& budget : place.pool->budgets()) {
+    int guaranteed = 0;
+    for (const Place& other : places_) guaranteed += other.pool->DrawsOn(*budget) && &other != &place ? other.limits.guaranteed : 0;
+    may_starve = may_starve || (budget->limit() > 0 && guaranteed >= budget->limit());
   }
+  if (may_starve) place.has_nothing_since = pool::kNever;
+  else place.has_nothing_since = std::min(place.has_nothing_since, now_);
+  Require(may_starve || now_ - place.has_nothing_since <= kStarvesMax, "a pool starves beside others at a cap");
 }
 
 void PoolWorld::CheckPlace(Place& place) {
@@ -48,19 +67,23 @@ void PoolWorld::CheckPlace(Place& place) {
   Require(idle == 0 || counts.waiting == 0, "idle servers while somebody waits");
   Require(place.mode != pool::RunMode::kRemoved || counts.waiting == 0, "somebody waits for a removed pool");
   CheckGrowth(place, counts);
+  CheckStarvation(place, counts);
   if (step_ % kFullCheckEvery == 0) CheckWaiters(place);
 }
 
 // Law 5 as progress: whenever the pool may open a connection for a waiter, it does so at once, or at its retry.
 void PoolWorld::CheckGrowth(Place& place, const Pool::Counts& counts) {
   const int login = counts.by_state[static_cast<size_t>(SlotState::kLogin)];
-  const auto has_room = [](const pool::Budget& budget) {
-    return budget.limit() == 0 || budget.used() < budget.limit();
+  // Where another pool comes first, CheckBudget looks.
+  const auto has_room = [&place](const auto& budget) {
+    const auto neediest = budget->Neediest();
+    return budget->HasRoom() && (neediest == nullptr || neediest == place.pool);
   };
+  const pool::Budgets budgets = place.pool->budgets();
   const bool may_use_reserve = counts.oldest_wait >= place.limits.reserve_timeout;
   const int most = place.limits.size + (may_use_reserve ? place.limits.reserve_size : 0);
   const bool could_grow = place.mode == pool::RunMode::kRunning && counts.waiting > 0 && login == 0 &&
-                          counts.open < most && has_room(*databases_[place.database]) && has_room(*users_[place.user]);
+                          counts.open < most && std::all_of(budgets.begin(), budgets.end(), has_room);
   if (!could_grow) {
     place.could_grow_since = pool::kNever;
     return;
@@ -96,7 +119,7 @@ void PoolWorld::CheckChoice(const Place& place, const pool::Waiter& chosen) cons
     if (other->waiter.worker == chosen.worker) {
       Require(other->order > client.order, "overtaken on its own worker");
     } else {
-      Require(client.asked_at - other->asked_at <= pool::kHandoverSlack,
+      Require(client.asked_at - other->asked_at <= std::max(pool::kHandoverSlack, (now_ - other->asked_at) / pool::kHandoverPart),
               "overtaken from another worker by more than the slack");
     }
   }

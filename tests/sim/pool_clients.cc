@@ -76,6 +76,7 @@ void PoolWorld::OnAcquired(Client& client, Pool::Acquired acquired, Orders& orde
     case Pool::Acquired::Kind::kRemoved:
       Require(place.mode == pool::RunMode::kRemoved, "a pool says that it is removed, and is not");
       break;
+    case Pool::Acquired::Kind::kHopeless:
     case Pool::Acquired::Kind::kQueueFull:
       break;
   }
@@ -119,7 +120,7 @@ void PoolWorld::EndTransaction(Client& client) {
 
 void PoolWorld::EndWait(Client& client) {
   Orders orders;
-  const bool was_waiting = places_[client.pool].pool->Cancel(client.waiter, now_, orders);
+  const bool was_waiting = places_[client.pool].pool->Cancel(client.waiter, dice_.Percent(50) ? pool::Leaves::kByItself : pool::Leaves::kSentAway, now_);
   Require(was_waiting != client.failed, "cancel does not know whether the waiter waits");
   Require(client.waiter.state == WaiterState::kNone, "cancelled, but waiting");
   CarryOut(client.pool, orders);

@@ -214,20 +214,24 @@ void PoolWorld::CarryOut(size_t index, Orders& first) {
   }
 }
 
-void PoolWorld::Evict(size_t asking, const pool::Budget& budget, std::vector<std::pair<size_t, Orders>>& more) {
+// As proxy/pool_directory.cc does.
+void PoolWorld::Evict(size_t asking, pool::Budget& budget, std::vector<std::pair<size_t, Orders>>& more) {
+  const int asking_rank = places_[asking].pool->holding().Rank();
   size_t victim = places_.size();
-  TimePoint oldest = pool::kNever;
+  Pool::Spare best;
   for (size_t i = 0; i < places_.size(); ++i) {
     const Pool& pool = *places_[i].pool;
-    if (i == asking || (pool.database_budget().get() != &budget && pool.user_budget().get() != &budget)) continue;
-    const TimePoint since = pool.OldestIdleSince();
-    if (since >= oldest) continue;
-    oldest = since;
+    const auto spare = pool.OldestSpare();
+    if (i == asking || !spare || !pool.DrawsOn(budget)) continue;
+    if (spare->rank < asking_rank && now_ - spare->idle_since < pool::kIdleKept) continue;
+    if (victim < places_.size() && spare->rank <= best.rank) continue;
     victim = i;
+    best = *spare;
   }
   if (victim == places_.size()) return;
   Orders orders;
   Require(places_[victim].pool->EvictIdle(now_, orders), "a pool named its oldest idle server, but gave none up");
+  budget.Promise(*places_[asking].pool);
   more.emplace_back(victim, std::move(orders));
 }
 

@@ -38,15 +38,19 @@ void PoolWorld::Build() {
   connect_ = Duration(dice_.Percent(80) ? dice_.Between(0, 5'000) : dice_.Between(50'000, 800'000));
   for (int i = dice_.Between(1, 2); i > 0; --i) databases_.push_back(std::make_shared<pool::Budget>(DrawBudget()));
   for (int i = dice_.Between(1, 2); i > 0; --i) users_.push_back(std::make_shared<pool::Budget>(DrawBudget()));
-  budget_before_.assign(databases_.size() + users_.size(), 0);
+  for (int i = dice_.Between(1, 2); i > 0; --i) hosts_.push_back(std::make_shared<pool::Budget>(DrawBudget()));
+  for (const auto& list : {databases_, users_, hosts_}) {
+    for (const auto& budget : list) budgets_.push_back({budget});
+  }
   places_.resize(static_cast<size_t>(dice_.Between(1, 4)));
   for (size_t i = 0; i < places_.size(); ++i) {
     Place& place = places_[i];
     place.limits = DrawLimits();
     place.database = dice_.Below(databases_.size());
     place.user = dice_.Below(users_.size());
-    place.pool = std::make_shared<pool::Pool>(place.limits, workers_, databases_[place.database], users_[place.user],
-                                              dice_.Next());
+    place.host = dice_.Below(hosts_.size());
+    const pool::Budgets budgets{databases_[place.database], users_[place.user], hosts_[place.host]};
+    place.pool = std::make_shared<pool::Pool>(place.limits, workers_, budgets, dice_.Next());
     for (int count = dice_.Between(1, 30); count > 0; --count) {
       auto client = std::make_unique<Client>();
       client->index = clients_.size();
@@ -173,18 +177,12 @@ void PoolWorld::DrainClients() {
   }
 }
 
-// min_size is guaranteed even against waiters of other pools: a cap must hold all of that and one more, as the
-// configuration check demands.
+// Caps that hold what is guaranteed and kept warm, so that the end can tell whether it is.
 void PoolWorld::RaiseBudgets() {
-  for (const auto& budgets : {databases_, users_}) {
-    for (const auto& budget : budgets) {
-      int guaranteed = 0;
-      for (const Place& place : places_) {
-        const bool is_its_pool = databases_[place.database] == budget || users_[place.user] == budget;
-        guaranteed += is_its_pool ? place.limits.min_size : 0;
-      }
-      if (budget->limit() > 0) budget->SetLimit(std::max(budget->limit(), guaranteed + 1));
-    }
+  for (const auto& [budget, before, since] : budgets_) {
+    int kept = 0;
+    for (const Place& place : places_) kept += place.pool->DrawsOn(*budget) ? std::max(place.limits.min_size, place.limits.guaranteed) : 0;
+    if (budget->limit() > 0) budget->SetLimit(std::max(budget->limit(), kept + 1));
   }
 }
 
@@ -195,9 +193,7 @@ void PoolWorld::CloseEverything() {
     Require(place.pool->Count(now_).open == 0, "a removed pool still has servers");
     Require(place.servers.empty(), "a removed pool forgot a server");
   }
-  for (const auto& budgets : {databases_, users_}) {
-    for (const auto& budget : budgets) Require(budget->used() == 0, "a budget is not empty at the end");
-  }
+  for (const auto& state : budgets_) Require(state.budget->used() == 0, "a budget is not empty at the end");
 }
 
 // Long enough for a login that must wait for its retry; then until no message is under way.
@@ -225,12 +221,12 @@ void PoolWorld::Fail(const std::string& what) const {
     const auto counts = place.pool->Count(now_);
     text += "\n  pool " + std::to_string(i) + (place.mode == pool::RunMode::kRunning ? " running" : " not running") +
             " size " + std::to_string(place.limits.size) + "+" + std::to_string(place.limits.reserve_size) + " min " +
-            std::to_string(place.limits.min_size) + (counts.is_down ? " down" : "") + " waiting " +
+            std::to_string(place.limits.min_size) + " guaranteed " + std::to_string(place.limits.guaranteed) + (counts.is_down ? " down" : "") + " waiting " +
             std::to_string(counts.waiting) + " login, idle, active, moving, closing";
     for (size_t state = 0; state < static_cast<size_t>(SlotState::kClosed); ++state) {
       text += " " + std::to_string(counts.by_state[state]);
     }
-    for (const auto& budget : {databases_[place.database], users_[place.user]}) {
+    for (const auto& budget : place.pool->budgets()) {
       text += ", budget " + std::to_string(budget->used()) + "/" + std::to_string(budget->limit());
     }
   }

@@ -61,7 +61,7 @@ enum class Backend : uint8_t { kHealthy, kRefusing, kUnreachable };
 struct Place {
   std::shared_ptr<pool::Pool> pool;
   pool::PoolLimits limits;
-  size_t database = 0, user = 0;
+  size_t database = 0, user = 0, host = 0;
   pool::RunMode mode = pool::RunMode::kRunning;
   Backend backend = Backend::kHealthy;
   std::vector<Client*> clients;
@@ -69,7 +69,14 @@ struct Place {
   std::array<int, pool::kSlotStates> expected{};
   int open_before = 0;
   TimePoint wake_at = pool::kNever;
-  TimePoint could_grow_since = pool::kNever;
+  TimePoint could_grow_since = pool::kNever, has_nothing_since = pool::kNever;
+};
+
+// A cap and what it was after the step before.
+struct BudgetState {
+  std::shared_ptr<pool::Budget> budget;
+  int before = 0;
+  TimePoint has_free_place_since = pool::kNever;  // while somebody is hungry for it
 };
 
 class PoolWorld {
@@ -152,7 +159,7 @@ class PoolWorld {
   void Forget(Server& server);
   Client& Dismiss(const pool::Orders::Failed& failed);
   void CarryOut(size_t index, pool::Orders& orders);
-  void Evict(size_t asking, const pool::Budget& budget, std::vector<std::pair<size_t, pool::Orders>>& more);
+  void Evict(size_t asking, pool::Budget& budget, std::vector<std::pair<size_t, pool::Orders>>& more);
 
   // pool_chaos.cc
   pool::PoolLimits DrawLimits();
@@ -165,6 +172,8 @@ class PoolWorld {
   // pool_checks.cc
   void Check();
   void CheckPlace(Place& place);
+  void CheckBudget(BudgetState& state);
+  void CheckStarvation(Place& place, const pool::Pool::Counts& counts);
   void CheckGrowth(Place& place, const pool::Pool::Counts& counts);
   void CheckWaiters(const Place& place) const;
   void CheckChoice(const Place& place, const pool::Waiter& chosen) const;
@@ -186,8 +195,8 @@ class PoolWorld {
   size_t busy_events_ = 0;  // pending, without housekeeping
   std::vector<Event> events_;
   std::vector<std::vector<TimePoint>> last_arrival_;  // from, to
-  std::vector<std::shared_ptr<pool::Budget>> databases_, users_;
-  std::vector<int> budget_before_;
+  pool::Budgets databases_, users_, hosts_;
+  std::vector<BudgetState> budgets_;  // of all of them
   std::vector<Place> places_;
   std::vector<std::unique_ptr<Client>> clients_;
 };

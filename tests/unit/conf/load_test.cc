@@ -50,6 +50,11 @@ TEST(Mistakes, InGlobal) {
       {"reserve_pool_size = 3\nquery_wait_timeout = \"2s\"", "pgweir.toml:3: reserve_pool_timeout (3s) must be shorter"},
       {"min_pool_size = 21", "min_pool_size (21) is larger than the pool size (20)"},
       {"max_db_connections = 2\nmin_pool_size = 3", "max_db_connections (2) cannot hold min_pool_size (3)"},
+      {"min_guaranteed = 21", "min_guaranteed (21) is larger than the pool size (20)"},
+      {"max_host_connections = 2\nmin_pool_size = 3", "max_host_connections (2) cannot hold min_pool_size (3)"},
+      {"max_host_connections = 2\nmin_guaranteed = 3", "max_host_connections (2) cannot hold min_guaranteed (3)"},
+      {"leak_threshold = \"1s\"", "leak_threshold must be 0 (off) or at least 2s"},
+      {"queue_target = \"automatic\"", "queue_target must be a time such as"},
       {"max_user_connections = 2\nmin_pool_size = 3", "max_user_connections (2) cannot hold min_pool_size (3)"},
       {"client_tls_sslmode = \"require\"", "needs client_tls_key_file and client_tls_cert_file"},
       {"server_tls_sslmode = \"verify-ca\"", "needs server_tls_ca_file"},
@@ -86,6 +91,8 @@ TEST(Mistakes, InSections) {
       {"[databases.x]\npool_size = 2\nmin_pool_size = 3", ":9: min_pool_size (3) is larger than the pool size (2), for database 'x'"},
       {"[databases.x]\nmin_pool_size = 3\nmax_db_connections = 2", ":9: max_db_connections (2) cannot hold min_pool_size (3) of database 'x'"},
       {"[users.x]\nmin_pool_size = 3\nmax_user_connections = 2", ":9: max_user_connections (2) cannot hold min_pool_size (3) of user 'x'"},
+      {"[databases.x]\nmax_db_connections = 5\n[users.y]\nmin_guaranteed = 3\n[users.z]\nmin_guaranteed = 3", ":8: max_db_connections (5) cannot hold min_guaranteed (6), that of its users together, of database 'x'"},
+      {"[databases.x]\n[databases.y]\n[users.z]\nmin_guaranteed = 3\nmax_user_connections = 5", ":11: max_user_connections (5) cannot hold min_guaranteed (9), that of its databases together, of user 'z'"},
       {"[databases.x]\nmin_pool_size = 9\n[users.y]\npool_size = 5", ":8: min_pool_size (9) is larger than the pool size (5), for database 'x' and user 'y'"},
       {"[databases.x]\npassword = \"hunter3\"", ":8: password in [databases.x] has no user"},
       {"[users.x]\npassword = \"hunter3\"\npassword_file = \"f\"", ":9: [users.x] has both password and password_file"},
@@ -199,7 +206,7 @@ TEST(Resolve, QueueTargetAndIntervalAtEveryLevel) {
   ASSERT_TRUE(result.has_value()) << testing::PrintToString(Mistakes(result));
   const Config& config = **result;
   const Database &d = *config.FindDatabase("d"), &shop = *config.FindDatabase("shop");
-  EXPECT_EQ(config.ResolvePool(shop, "app").queue_target, seconds(0)) << "the default";
+  EXPECT_EQ(config.ResolvePool(shop, "app").queue_target, kAutomatic) << "the default";
   EXPECT_EQ(config.ResolvePool(d, "app").queue_target, std::chrono::milliseconds(50));
   EXPECT_EQ(config.ResolvePool(d, "batch").queue_target, seconds(0));
   EXPECT_EQ(config.ResolvePool(d, "app").queue_interval, seconds(2));

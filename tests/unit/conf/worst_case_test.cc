@@ -104,6 +104,16 @@ TEST_F(WorstCaseTest, CapsOfUsers) {
   EXPECT_EQ(ShareOf(one.roles, "b"), 21);
 }
 
+TEST_F(WorstCaseTest, TheCapOfAHostBoundsEverything) {
+  const HostCase one = Only("default_pool_size = 10\nmax_host_connections = 12", Section("shop") + Section("books"));
+  EXPECT_EQ(one.connections, 12);
+  EXPECT_EQ(ShareOf(one.dbnames, "shop"), 12);
+  EXPECT_EQ(Only("default_pool_size = 10\nmax_host_connections = 100", Section("shop")).connections, 21);
+  const HostCase any = Only("default_pool_size = 10\nmax_host_connections = 12", Section("*"));
+  EXPECT_EQ(any.connections, 12);
+  EXPECT_EQ(any.unbounded, "");
+}
+
 // Neither cap alone says it: a has 10 + 10 under 12, b 10 + 10, shop 15, books 20: 12 of a leave room for 20 of b, but shop has 15.
 TEST_F(WorstCaseTest, CapsOfBothKindsTogether) {
   const auto most = [&](const std::string& shop, const std::string& books, const std::string& of_a, const std::string& of_b) {

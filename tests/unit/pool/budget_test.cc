@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <thread>
 #include <vector>
 
@@ -11,7 +12,7 @@ namespace pool {
 namespace {
 
 std::shared_ptr<Pool> AnyPool() {
-  return std::make_shared<Pool>(PoolLimits{}, 1, std::make_shared<Budget>(0), std::make_shared<Budget>(0), 1);
+  return std::make_shared<Pool>(PoolLimits{}, 1, Budgets{}, 1);
 }
 
 TEST(Budget, StopsAtItsLimit) {
@@ -51,31 +52,100 @@ TEST(BudgetDeathTest, GivesNoMoreThanWasTaken) {
   EXPECT_DEATH(budget.Give(), "broken invariant");
 }
 
-TEST(Budget, NamesTheHungryInTheOrderTheyCameOnceEach) {
-  Budget budget(1);
-  const auto a = AnyPool(), b = AnyPool();
-  EXPECT_FALSE(budget.HasHungry());
-  budget.RememberHungry(a);
-  budget.RememberHungry(b);
-  budget.RememberHungry(a);
-  EXPECT_EQ(budget.TakeHungry(), a);
-  EXPECT_TRUE(budget.HasHungry());
-  EXPECT_EQ(budget.TakeHungry(), b);
-  EXPECT_FALSE(budget.HasHungry());
-  EXPECT_EQ(budget.TakeHungry(), nullptr);
+// A cap of one, in use.
+class FullBudget : public ::testing::Test {
+ protected:
+  FullBudget() { EXPECT_TRUE(budget.TryTake()); }
+  bool Ask(const std::shared_ptr<Pool>& pool, Holding holding, int wanted = 1) {
+    since.try_emplace(pool, now + Duration(since.size()));
+    return budget.TryTake({pool, holding, wanted, since[pool], 0}); }
+  bool MustGive(const std::shared_ptr<Pool>& pool, Holding holding, Budget::Offer offer = Budget::Offer::kInDemand) {
+    return budget.MustGive(*pool, holding, offer, kTurn, now);
+  }
+  Budget budget{1};
+  const std::shared_ptr<Pool> a = AnyPool(), b = AnyPool(), c = AnyPool();
+  std::map<std::shared_ptr<Pool>, TimePoint> since;  // in the order in which they asked first
+  TimePoint now{Duration(1'000'000)};
+};
+
+TEST_F(FullBudget, TheNeediestComesFirstThenWhoCameFirst) {
+  EXPECT_FALSE(Ask(a, {.held = 2}));
+  EXPECT_FALSE(Ask(b, {.held = 1}));
+  EXPECT_FALSE(Ask(c, {.held = 1}));
+  EXPECT_EQ(budget.Neediest(), b);
+  EXPECT_EQ(budget.Neediest(b.get()), c);
+  EXPECT_FALSE(Ask(a, {.held = 4, .guaranteed = 5})) << "below its guarantee before who has fewer";
+  EXPECT_EQ(budget.Neediest(), a);
+  budget.Give();
+  EXPECT_FALSE(Ask(c, {.held = 1})) << "there is room, but others come first";
+  EXPECT_TRUE(Ask(a, {.held = 4, .guaranteed = 5}));
+  EXPECT_EQ(budget.Neediest(), b);
+  budget.Give();
+  EXPECT_FALSE(Ask(c, {.held = 1}));
+  EXPECT_TRUE(Ask(b, {.held = 1}));
 }
 
-TEST(Budget, ForgetsAPoolThatEndedOrNeedsNothing) {
-  Budget budget(1);
+TEST_F(FullBudget, WhoWantsNothingOrHasEndedIsForgotten) {
   auto ended = AnyPool();
-  const auto satisfied = AnyPool(), hungry = AnyPool();
-  budget.RememberHungry(ended);
-  budget.RememberHungry(satisfied);
-  budget.RememberHungry(hungry);
+  EXPECT_FALSE(Ask(ended, {}));
+  EXPECT_FALSE(Ask(a, {}));
+  EXPECT_FALSE(Ask(b, {}));
+  since.erase(ended);
   ended.reset();
-  budget.ForgetHungry(*satisfied);
-  EXPECT_EQ(budget.TakeHungry(), hungry);
+  budget.Forget(*a);
+  EXPECT_EQ(budget.Neediest(), b);
+  budget.Forget(*b);
   EXPECT_FALSE(budget.HasHungry());
+}
+
+TEST_F(FullBudget, WhatNobodyWaitsForTakesOnlyWhatNobodyElseWants) {
+  EXPECT_FALSE(Ask(a, {}));
+  budget.Give();
+  EXPECT_FALSE(budget.TryTakeSpare());
+  budget.Forget(*a);
+  EXPECT_TRUE(budget.TryTakeSpare());
+}
+
+TEST_F(FullBudget, TheRicherGivesUntilBothHaveAlike) {
+  EXPECT_FALSE(Ask(a, {.held = 3}, 5));
+  EXPECT_TRUE(MustGive(b, {.held = 5}));
+  EXPECT_FALSE(MustGive(b, {.held = 5})) << "one is on its way: with another b would have less than a";
+  EXPECT_TRUE(MustGive(c, {.held = 7}));
+  EXPECT_FALSE(MustGive(a, {.held = 9})) << "nobody gives for itself";
+}
+
+TEST_F(FullBudget, NoMoreIsGivenThanIsWanted) {
+  EXPECT_FALSE(Ask(a, {}, 2));
+  EXPECT_TRUE(MustGive(b, {.held = 10}));
+  EXPECT_TRUE(MustGive(b, {.held = 9}));
+  EXPECT_FALSE(MustGive(b, {.held = 8}));
+  budget.ForgetPromises(*a);
+  EXPECT_TRUE(MustGive(b, {.held = 8})) << "they came to nothing";
+  budget.Promise(*a);
+  EXPECT_FALSE(MustGive(b, {.held = 7}));
+}
+
+TEST_F(FullBudget, NobodyGivesBelowItsGuarantee) {
+  EXPECT_FALSE(Ask(a, {}));
+  EXPECT_FALSE(MustGive(b, {.held = 5, .guaranteed = 5}));
+  EXPECT_FALSE(MustGive(b, {.held = 5, .guaranteed = 5}, Budget::Offer::kIdle));
+  EXPECT_TRUE(MustGive(b, {.held = 6, .guaranteed = 5}));
+}
+
+TEST_F(FullBudget, TheOnlyPlaceGoesRoundInTurns) {
+  EXPECT_FALSE(Ask(a, {}));
+  EXPECT_FALSE(MustGive(b, {.held = 1})) << "it has only just come";
+  now += kTurn;
+  EXPECT_FALSE(budget.MustGive(*b, {.held = 1}, Budget::Offer::kInDemand, kTurn - Duration(1), now)) << "it has only just been opened";
+  EXPECT_TRUE(MustGive(b, {.held = 1}));
+}
+
+TEST_F(FullBudget, WhatIsIdleGoesToWhoDoesNotHaveMore) {
+  EXPECT_FALSE(Ask(a, {.held = 1}));
+  EXPECT_TRUE(MustGive(b, {.held = 2}, Budget::Offer::kIdle));
+  budget.ForgetPromises(*a);
+  EXPECT_FALSE(Ask(a, {.held = 2}));
+  EXPECT_FALSE(MustGive(b, {.held = 2}, Budget::Offer::kIdle)) << "a has more already";
 }
 
 TEST(Budget, HoldsUnderManyThreads) {

@@ -7,7 +7,7 @@ namespace {
 class FlowsTest : public PoolTest {
  protected:
   ~FlowsTest() override {
-    for (const auto& waiter : waiters_) pool->Cancel(*waiter, now, orders);
+    for (const auto& waiter : waiters_) pool->Cancel(*waiter, Leaves::kSentAway, now);
   }
   Waiter& Queue(FlowKey flow, uint16_t weight = 1, WorkerId worker = 0) {
     waiters_.push_back(std::make_unique<Waiter>(At(worker, waiters_.size())));

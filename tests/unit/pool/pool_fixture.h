@@ -31,7 +31,7 @@ class PoolTest : public ::testing::Test {
 
   void Make(const PoolLimits& limits, uint32_t workers = 2) { pool = MakeOne(limits, workers); }
   std::shared_ptr<Pool> MakeOne(const PoolLimits& limits, uint32_t workers = 2) {
-    return std::make_shared<Pool>(limits, workers, database, user, 7);
+    return std::make_shared<Pool>(limits, workers, Budgets{database, user}, 7);
   }
 
   static Waiter At(WorkerId worker, uint64_t owner_id = 0) {
@@ -60,7 +60,7 @@ class PoolTest : public ::testing::Test {
   }
   bool Cancel(Waiter& waiter) {
     orders = {};
-    return pool->Cancel(waiter, now, orders);
+    return pool->Cancel(waiter, Leaves::kSentAway, now);
   }
   void Close(Slot& slot) {
     orders = {};

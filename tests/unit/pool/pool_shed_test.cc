@@ -16,7 +16,7 @@ class PoolShedTest : public PoolTest {
     for (int i = 0; i < size; ++i) slots_.push_back(Lease(0));
   }
   ~PoolShedTest() override {
-    for (const auto& waiter : waiters_) pool->Cancel(*waiter, now, orders);
+    for (const auto& waiter : waiters_) pool->Cancel(*waiter, Leaves::kSentAway, now);
   }
 
   Waiter& Queue(WorkerId worker = 0) {

@@ -47,6 +47,47 @@ TEST_F(PoolUpkeepTest, UnderLoadOldServersEndOneAtATime) {
   EXPECT_EQ(Release(*slots[2]).kind, Next::kClose);
 }
 
+TEST_F(PoolUpkeepTest, TheSuccessorIsOpenedBeforeTheLifetimeEnds) {
+  auto limits = Limits(3);
+  limits.lifetime = Duration(100'000'000);
+  Make(limits);
+  const auto used = Lease(0), forgotten = Lease(0);
+  EXPECT_EQ(Release(*forgotten).kind, Next::kIdle);
+  now += limits.lifetime - limits.lifetime / kSuccessorPart - Duration(1);
+  Tick();
+  EXPECT_TRUE(orders.open.empty());
+  now += Duration(1);
+  Tick();
+  ASSERT_EQ(orders.open.size(), 1u) << "for the one that is in use";
+  const auto successor = orders.open[0];
+  Tick();
+  EXPECT_TRUE(orders.open.empty()) << "once for each";
+  EXPECT_EQ(Opened(*successor).kind, Next::kIdle);
+  EXPECT_EQ(Release(*used).kind, Next::kIdle) << "its time has not come";
+  now += limits.lifetime / kSuccessorPart;
+  Tick();
+  EXPECT_EQ(orders.close.size(), 1u);
+  EXPECT_TRUE(orders.open.empty());
+  EXPECT_EQ(CountOf(SlotState::kIdle), 2);
+}
+
+TEST_F(PoolUpkeepTest, WhereThereIsNoRoomForASuccessorItComesAfterwards) {
+  auto limits = Limits(1);
+  limits.lifetime = Duration(100'000'000);
+  Make(limits);
+  const auto only = Lease(0);
+  now += limits.lifetime;
+  Tick();
+  EXPECT_TRUE(orders.open.empty());
+  Waiter waiter = At(0);
+  Acquire(waiter);
+  EXPECT_EQ(Release(*only).kind, Next::kClose);
+  orders = {};
+  pool->Closed(*only, now, orders);
+  EXPECT_EQ(orders.open.size(), 1u);
+  Cancel(waiter);
+}
+
 TEST_F(PoolUpkeepTest, JitterIsSubtractedFromTheLifetime) {
   auto limits = Limits(30);
   limits.lifetime = Duration(1'000'000);

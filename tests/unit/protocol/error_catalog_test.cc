@@ -77,6 +77,7 @@ TEST(ErrorCatalog, SqlStatesAndSeverities) {
 TEST(ErrorCatalog, ErrorsAboutALimitNameTheSetting) {
   using enum ErrorCode;
   for (const auto& [code, setting] : {std::pair{kQueryWaitTimeout, "query_wait_timeout"},
+                                      {kQueueTimeout, "pgweir.queue_timeout"},
                                       {kQueueFull, "max_waiting"},
                                       {kShed, "queue_target"},
                                       {kTooManyClients, "max_client_conn"},

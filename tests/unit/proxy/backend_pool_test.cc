@@ -22,7 +22,7 @@ class BackendPoolTest : public testing::Test {
   static std::shared_ptr<BackendPool> Make(const conf::Config& config, const std::string& user = "app") {
     const conf::Database& section = *config.FindDatabase("shop");
     return std::make_shared<BackendPool>(PoolKey{"shop", section.user.empty() ? user : section.user}, config, section,
-                                         2, std::make_shared<pool::Budget>(0), std::make_shared<pool::Budget>(0), 1);
+                                         2, pool::Budgets{}, 1);
   }
   static bool Configure(BackendPool& pool, const std::shared_ptr<const conf::Config>& config) {
     return pool.Configure(*config, *config->FindDatabase("shop"));

@@ -184,10 +184,10 @@ TEST_F(NotificationHubTest, WhileTheServerIsDownSubscribesFailAndTheOthersComeBa
 TEST_F(NotificationHubTest, AReachedCapIsNamedAndItsPlaceIsAskedForAgain) {
   NotificationRig rig(postgres_->port(), {1, 1});
   ASSERT_TRUE(rig.database_budget().TryTake());
-  EXPECT_EQ(rig.Listen(kAnna, {"a"}), "cannot listen: max_db_connections (1) of database \"shop\" is reached");
+  EXPECT_EQ(rig.Listen(kAnna, {"a"}), "cannot listen: max_db_connections of database \"shop\" (1) is reached");
   rig.database_budget().Give();
   ASSERT_TRUE(rig.user_budget().TryTake());
-  EXPECT_EQ(rig.Listen(kAnna, {"a"}), "cannot listen: max_user_connections (1) of user \"postgres\" is reached");
+  EXPECT_EQ(rig.Listen(kAnna, {"a"}), "cannot listen: max_user_connections of user \"postgres\" (1) is reached");
   EXPECT_EQ(rig.database_budget().used(), 0) << "the place under the first cap was given back";
   rig.user_budget().Give();
   ASSERT_EQ(rig.Listen(kAnna, {"a"}), "");
@@ -199,7 +199,7 @@ TEST_F(NotificationHubTest, AReachedCapIsNamedAndItsPlaceIsAskedForAgain) {
     ASSERT_EQ(rig.Listen(kAnna, {"a"}), "");
   }
   // A pool that waits for a place is told of the one that is given back.
-  rig.database_budget().RememberHungry(rig.pool());
+  ASSERT_FALSE(rig.database_budget().TryTake({rig.pool(), {}, 1, Now(), 0}));
   ASSERT_EQ(rig.Unlisten(kAnna, {}), "");
   EXPECT_TRUE(Eventually([&] { return rig.pokes() == 1; }));
 }

@@ -18,8 +18,10 @@ std::shared_ptr<BackendPool> PoolFor(int port, NotificationRig::Caps caps) {
       "[pgweir]\nauth_type = \"trust\"\n[databases.shop]\nhost = \"127.0.0.1\"\ndbname = \"postgres\"\nport = " +
       std::to_string(port) + "\n");
   return std::make_shared<BackendPool>(PoolKey{"shop", "postgres"}, *config, *config->FindDatabase("shop"),
-                                       NotificationRig::kWorkers, std::make_shared<pool::Budget>(caps.database),
-                                       std::make_shared<pool::Budget>(caps.user), 1);
+                                       NotificationRig::kWorkers,
+                                       pool::Budgets{std::make_shared<pool::Budget>(caps.database, "max_db_connections of database \"shop\""),
+                                                     std::make_shared<pool::Budget>(caps.user, "max_user_connections of user \"postgres\"")},
+                                       1);
 }
 
 // A whole NotificationResponse as "channel=payload", read by the tests' own rules.
@@ -154,7 +156,7 @@ bool NotificationRig::AwaitCount(Subscriber who, Heard::Kind kind, size_t count)
 }
 
 bool NotificationRig::AwaitNoConnection() const {
-  return test_support::Eventually([&] { return pool_->database_budget()->used() == 0 && pool_->user_budget()->used() == 0; });
+  return test_support::Eventually([&] { return pool_->budgets().at(0)->used() == 0 && pool_->budgets().at(1)->used() == 0; });
 }
 
 }  // namespace proxy

@@ -70,8 +70,8 @@ class NotificationRig {
   void EndHub();  // on its own loop, as at shutdown
   LoopThread& worker(size_t number) { return *workers_[number]; }
   const std::shared_ptr<BackendPool>& pool() const { return pool_; }
-  pool::Budget& database_budget() { return *pool_->database_budget(); }
-  pool::Budget& user_budget() { return *pool_->user_budget(); }
+  pool::Budget& database_budget() { return *pool_->budgets().at(0); }
+  pool::Budget& user_budget() { return *pool_->budgets().at(1); }
   size_t most_on_the_way() const { return most_on_the_way_; }  // tasks posted to the second worker and not run yet
   size_t pokes() const { return pokes_; }
 

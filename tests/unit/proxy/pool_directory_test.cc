@@ -35,8 +35,7 @@ class PoolDirectoryTest : public testing::Test {
     pool::Waiter waiter;
     pool::Orders orders;
     pool.Acquire(waiter, now_, orders);
-    pool::Orders after;
-    pool.Cancel(waiter, now_, after);
+    pool.Cancel(waiter, pool::Leaves::kSentAway, now_);
     EXPECT_EQ(orders.open.size(), 1u);
     return orders.open.empty() ? nullptr : orders.open[0];
   }
@@ -78,14 +77,14 @@ TEST_F(PoolDirectoryTest, BudgetsAreSharedByDatabaseAndByUser) {
   Use(Section("shop", "max_db_connections = 3\n") + Section("books") + "[users.app]\nmax_user_connections = 5\n",
       "max_db_connections = 7\n");
   const auto app = Pool("shop", "app"), other = Pool("shop", "other"), books = Pool("books", "app");
-  EXPECT_EQ(app->database_budget(), other->database_budget());
-  EXPECT_NE(app->database_budget(), books->database_budget());
-  EXPECT_EQ(app->user_budget(), books->user_budget());
-  EXPECT_NE(app->user_budget(), other->user_budget());
-  EXPECT_EQ(app->database_budget()->limit(), 3);
-  EXPECT_EQ(books->database_budget()->limit(), 7);
-  EXPECT_EQ(app->user_budget()->limit(), 5);
-  EXPECT_EQ(other->user_budget()->limit(), 0);
+  EXPECT_EQ(app->budgets().at(0), other->budgets().at(0));
+  EXPECT_NE(app->budgets().at(0), books->budgets().at(0));
+  EXPECT_EQ(app->budgets().at(1), books->budgets().at(1));
+  EXPECT_NE(app->budgets().at(1), other->budgets().at(1));
+  EXPECT_EQ(app->budgets().at(0)->limit(), 3);
+  EXPECT_EQ(books->budgets().at(0)->limit(), 7);
+  EXPECT_EQ(app->budgets().at(1)->limit(), 5);
+  EXPECT_EQ(other->budgets().at(1)->limit(), 0);
   const auto slot = Open(*app);
   EXPECT_EQ(directory_.DatabaseServers("shop").used, 1);
   EXPECT_EQ(directory_.DatabaseServers("shop").limit, 3);
@@ -99,7 +98,7 @@ TEST_F(PoolDirectoryTest, ClientBudgetsAreSharedAndNotTheServersOnes) {
   const auto& section = *config_->FindDatabase("shop");
   const auto clients = directory_.DatabaseClients(*config_, section, "shop");
   EXPECT_EQ(directory_.DatabaseClients(*config_, section, "shop"), clients);
-  EXPECT_NE(clients, Pool("shop")->database_budget());
+  EXPECT_NE(clients, Pool("shop")->budgets().at(0));
   EXPECT_TRUE(clients->TryTake());
   EXPECT_FALSE(clients->TryTake());
   EXPECT_EQ(directory_.DatabaseClientsNow("shop").used, 1);
@@ -120,8 +119,8 @@ TEST_F(PoolDirectoryTest, ConfigureRelimitsBudgetsAndPools) {
       "max_user_client_connections = 14\n");
   EXPECT_EQ(Configure(), (std::map<std::string, pool::RunMode>{{"shop/app", pool::RunMode::kRunning}}));
   EXPECT_EQ(pool->limits().size, 14);
-  EXPECT_EQ(pool->database_budget()->limit(), 17);
-  EXPECT_EQ(pool->user_budget()->limit(), 16);
+  EXPECT_EQ(pool->budgets().at(0)->limit(), 17);
+  EXPECT_EQ(pool->budgets().at(1)->limit(), 16);
   EXPECT_EQ(clients->limit(), 15);
   EXPECT_EQ(user_clients->limit(), 14);
   EXPECT_EQ(Pool("shop"), pool) << "the pool is kept";
@@ -261,11 +260,39 @@ TEST_F(PoolDirectoryTest, AnIdleServerOfAnotherPoolUnderTheSameBudgetIsGivenUp) 
     pool->Opened(*Open(*pool), now_, orders);
   }
   pool::Orders orders;
-  EXPECT_EQ(directory_.EvictFor(*asking->database_budget(), *asking, now_, orders), rich);
+  EXPECT_EQ(directory_.EvictFor(*asking->budgets().at(0), *asking, now_, orders), rich);
   EXPECT_EQ(orders.close.size(), 1u);
   pool::Orders none;
-  EXPECT_EQ(directory_.EvictFor(*asking->database_budget(), *asking, now_, none), nullptr)
+  EXPECT_EQ(directory_.EvictFor(*asking->budgets().at(0), *asking, now_, none), nullptr)
       << "books is under another budget";
+}
+
+TEST_F(PoolDirectoryTest, AHostHasOneBudgetForAllDatabasesAndUsers) {
+  Use(Section("shop") + Section("books"), "max_host_connections = 2\n");
+  const auto a = Pool("shop", "app"), b = Pool("books", "other");
+  ASSERT_EQ(a->budgets().size(), 3u);
+  const auto host = a->budgets()[2];
+  EXPECT_EQ(b->budgets().at(2), host);
+  EXPECT_EQ(host->limit(), 2);
+  EXPECT_TRUE(host->name().starts_with("max_host_connections of host ")) << host->name();
+  Use(Section("shop") + "[databases.books]\nhost = \"10.0.0.9,10.0.0.8\"\n", "max_host_connections = 3\n");
+  directory_.Configure(*config_, now_, [](auto&, auto&) {});
+  EXPECT_EQ(host->limit(), 3);
+  EXPECT_EQ(a->budgets().at(2), host);
+  EXPECT_EQ(b->budgets().size(), 4u) << "its servers may be at either";
+  EXPECT_FALSE(b->DrawsOn(*host));
+}
+
+TEST_F(PoolDirectoryTest, TheRichestGivesUpAnIdleServerFirst) {
+  Use(Section("shop"), "max_db_connections = 9\n");
+  const auto asking = Pool("shop", "app"), rich = Pool("shop", "rich"), poor = Pool("shop", "poor");
+  for (const auto& pool : {poor, rich, rich}) {
+    pool::Orders orders;
+    pool->Opened(*Open(*pool), now_, orders);
+    now_ += pool::Duration(1);
+  }
+  pool::Orders orders;
+  EXPECT_EQ(directory_.EvictFor(*asking->budgets().at(0), *asking, now_, orders), rich) << "although that of poor has been idle for longer";
 }
 
 TEST_F(PoolDirectoryTest, TheNumberOfPoolsIsBounded) {

@@ -26,8 +26,7 @@ class ServerQuestionTest : public LoopTest {
   bool AskAt(uint16_t port) {
     const auto config = ConfigOf("[pgweir]\nauth_type = \"trust\"\n[databases.shop]\nhost = \"127.0.0.1\"\nport = " + std::to_string(port) +
                                  "\nmax_db_connections = 1\n");
-    const auto pool = std::make_shared<BackendPool>(PoolKey{"shop", "app"}, *config, *config->FindDatabase("shop"), 1, budget_,
-                                                    std::make_shared<pool::Budget>(0), 1);
+    const auto pool = std::make_shared<BackendPool>(PoolKey{"shop", "app"}, *config, *config->FindDatabase("shop"), 1, pool::Budgets{budget_}, 1);
     auto place = ConnectionPlace::Take(*pool, [](const auto&) {});
     EXPECT_TRUE(place.has_value());
     EXPECT_EQ(budget_->used(), 1);
@@ -111,8 +110,7 @@ TEST_F(ServerQuestionTest, NobodyThere) {
 TEST_F(ServerQuestionTest, ItMayBeGivenUp) {
   FakeServer server([](FakeConnection& connection) { connection.Receive(), connection.Receive(); });
   const auto config = ConfigOf("[pgweir]\nauth_type = \"trust\"\n[databases.shop]\nhost = \"127.0.0.1\"\nport = " + std::to_string(server.port()) + "\n");
-  const auto pool = std::make_shared<BackendPool>(PoolKey{"shop", "app"}, *config, *config->FindDatabase("shop"), 1, budget_,
-                                                  std::make_shared<pool::Budget>(0), 1);
+  const auto pool = std::make_shared<BackendPool>(PoolKey{"shop", "app"}, *config, *config->FindDatabase("shop"), 1, pool::Budgets{budget_}, 1);
   auto place = ConnectionPlace::Take(*pool, [](const auto&) {});
   question_ = std::make_unique<ServerQuestion>(DialRoom{loop_, resolver_, helpers_, hosts_}, std::move(*place), "SELECT 1",
                                                [](const auto&) { FAIL() << "nobody is there to hear it"; });
