@@ -18,8 +18,10 @@ WARM_CLIENTS = 20
 VGDB_SECONDS_MAX = 60
 
 
-def select_only(stage, proxy, transactions, protocol, clients=1):
-    stage.run([f"{PG_BIN}/pgbench", "-S", "-n", "-c", str(clients), "-t", str(transactions), "-M", protocol,
+def select_only(stage, proxy, transactions, kind, clients=1):
+    """pgbench -S by a protocol, or with a login of its own for each transaction."""
+    how = ["-C"] if kind == "login" else ["-M", kind]
+    stage.run([f"{PG_BIN}/pgbench", "-S", "-n", "-c", str(clients), "-t", str(transactions), *how,
                "--random-seed=1", *stage.to_port(proxy.port)])
 
 
@@ -37,25 +39,25 @@ def instructions_of(file):
     raise Trouble(f"callgrind wrote no total to {file}")
 
 
-def count_instructions(stage, name, program, protocols, mode, count):
-    """{protocol: (instructions of one round trip, the callgrind file of the longer stretch)}."""
+def count_instructions(stage, name, program, counts, mode):
+    """{kind: (instructions of one round trip, the callgrind file of the longer stretch)} for `counts`, {kind: N}."""
     out = os.path.join(stage.subfolder(f"callgrind-{name}", for_user=name == "pgbouncer"), "out")
     wrapper = ["valgrind", "--tool=callgrind", "-q", "--instr-atstart=no", f"--callgrind-out-file={out}"]
     proxy = stage.start_proxy(name, program, mode, 1, wrapper)
     ask_valgrind(stage, proxy, "instrumentation on")
     found, dumps = {}, 0
-    for protocol in protocols:
-        select_only(stage, proxy, count, protocol)
+    for kind, count in counts.items():
+        select_only(stage, proxy, count, kind)
         totals = []
         for times in (1, 2):
             ask_valgrind(stage, proxy, "zero")
-            select_only(stage, proxy, times * count, protocol)
+            select_only(stage, proxy, times * count, kind)
             ask_valgrind(stage, proxy, "dump")
             dumps += 1
             totals.append(instructions_of(f"{out}.{dumps}"))
         if totals[1] <= totals[0]:
             raise Trouble(f"{name}: twice the work took no more instructions; is {program} a script?")
-        found[protocol] = ((totals[1] - totals[0]) / count, f"{out}.{dumps}")
+        found[kind] = ((totals[1] - totals[0]) / count, f"{out}.{dumps}")
     stage.stop(proxy.process)
     return found
 

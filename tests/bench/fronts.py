@@ -118,7 +118,8 @@ def launch(stage, name, program, port, front, configuration):
 
 
 def make_certificate(stage, folder):
-    files = {"client_tls_key_file": os.path.join(folder, "key.pem"), "client_tls_cert_file": os.path.join(folder, "cert.pem")}
+    files = {"client_tls_key_file": os.path.join(folder, "key.pem"),
+             "client_tls_cert_file": os.path.join(folder, "cert.pem")}
     stage.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                "-subj", "/CN=localhost", "-keyout", files["client_tls_key_file"], "-out", files["client_tls_cert_file"]])
     for file in files.values():
