@@ -376,6 +376,9 @@ workers = 1
 max_client_conn = 10000
 query_wait_timeout = "60s"
 max_waiting = 100000
+log_connections = false
+log_disconnections = false
+log_stats = false
 
 [databases.bench]
 host = "127.0.0.1"

@@ -12,9 +12,9 @@ packages_for() {
     build) echo g++ cmake ninja-build pkg-config libevent-dev libssl-dev libpq-dev libtomlplusplus-dev prometheus-cpp-dev \
       libspdlog-dev libfmt-dev libcli11-dev libexpected-dev libsystemd-dev libidn-dev zlib1g-dev ;;
     gtest) echo libgtest-dev libgmock-dev librapidcheck-dev libpg-query-dev nlohmann-json3-dev ;;
-    test) echo postgresql-15 curl openssl python3 python3-psycopg2 ;;
+    test) echo postgresql-15 curl openssl python3 python3-psycopg2 valgrind strace ;;
     sanitize) echo clang libclang-rt-14-dev llvm ;;
-    bench) echo pgbouncer valgrind strace libbenchmark-dev ;;
+    bench) echo pgbouncer openssl valgrind strace libbenchmark-dev ;;
     docker) echo debootstrap docker-compose ;;
     drivers)
       echo gcc libpq-dev python3 python3-venv python3-psycopg2 libpostgresql-jdbc-java golang-go golang-github-jackc-pgx-v4-dev
