@@ -1,0 +1,198 @@
+"""One of two databases behind a pooler goes away in five ways, and comes back."""
+import os
+import subprocess
+import threading
+import time
+
+from client import Client
+from cluster import Cluster
+from scenario import attempts
+from scenario.rig import Bound, Row, at, at_least, at_most, lasting, phase_start, slots_from, told
+
+TITLE = "outage: two databases behind one pooler, pools of 10, 20 clients each with queries of 5 ms; one goes away and comes back"
+POOL = 10
+LINK_HOST, LINK_PEER = "10.231.7.1", "10.231.7.2"  # of a link that this script makes between namespaces
+QUICK_CYCLES = 20
+
+KINDS = {"freeze": "stopped (SIGSTOP)", "die": "dies (immediate stop)", "refuse": "refuses logins (pg_hba)",
+         "silent": "accepts, never answers", "link": "behind a dead link"}
+# A quarter more may be chance on two cores that also run the clients.
+STAYS = Bound("<= 2, or <= 10 ms more", lambda pair: pair[1] <= max(2 * pair[0], pair[0] + 10))
+
+ROWS = []
+for _kind, _words in KINDS.items():
+    ROWS += [
+        Row(f"{_kind}_other", f"{_words}: p99 of the other database, before and meanwhile, ms", "pair", STAYS),
+        Row(f"{_kind}_attempts", f"{_words}: attempts to connect", "{:.1f}/s", at_most(10, "/s")),
+        Row(f"{_kind}_told", f"{_words}: what its clients hear meanwhile", "{}"),
+        Row(f"{_kind}_back", f"{_words}: works again, after it is back", "{:.1f} s",
+            at_most(2, " s") if _kind in ("freeze", "die", "refuse") else None),
+    ]
+ROWS += [
+    Row("cycles", "cycles of immediate stop and start, under load", "{:.0f}"),
+    Row("slots", "queries at a time on the pool of 10 after them", "{:.0f}", at_least(POOL)),
+    Row("over", "most server connections seen after them", "{:.0f}", at_most(POOL)),
+]
+
+
+class Network:
+    """A network namespace at the other end of a link of our own."""
+
+    def __init__(self):
+        self.name = f"pgweir-bench-{os.getpid()}"
+        self.near, self.far = f"weir{os.getpid() % 100000}a", f"weir{os.getpid() % 100000}b"
+        self.ip("netns", "add", self.name)
+        self.ip("link", "add", self.near, "type", "veth", "peer", "name", self.far, "netns", self.name)
+        self.ip("addr", "add", f"{LINK_HOST}/30", "dev", self.near)
+        self.ip("link", "set", self.near, "up")
+        self.inside("addr", "add", f"{LINK_PEER}/30", "dev", self.far)
+        self.inside("link", "set", "lo", "up")
+        self.up()
+
+    def ip(self, *words):
+        subprocess.run(["ip", *words], check=True)
+
+    def inside(self, *words):
+        self.ip("-n", self.name, *words)
+
+    # The far end goes down: the route to it stays, and what is sent there vanishes.
+    def down(self):
+        self.inside("link", "set", self.far, "down")
+
+    def up(self):
+        self.inside("link", "set", self.far, "up")
+
+    def end(self):
+        self.ip("netns", "del", self.name)
+
+
+class Fault:
+    """How the ill database goes away and comes back."""
+
+    def __init__(self, kind, cluster, network=None):
+        self.kind, self.cluster, self.network, self.listener = kind, cluster, network, None
+
+    def begin(self):
+        if self.kind == "freeze":
+            self.cluster.freeze()
+        elif self.kind == "refuse":
+            self.cluster.refuse()
+        elif self.kind == "link":
+            self.network.down()
+        else:
+            self.cluster.die()
+            if self.kind == "silent":
+                self.listener = attempts.SilentListener(self.cluster.host, self.cluster.port)
+
+    def end(self):
+        if self.kind == "freeze":
+            self.cluster.thaw()
+        elif self.kind == "refuse":
+            self.cluster.accept()
+        elif self.kind == "link":
+            self.network.up()
+        else:
+            if self.listener:
+                self.listener.end()
+            self.cluster.start()
+
+
+def run(rig, peer):
+    found = {}
+    ill = Cluster(rig.stage, f"ill-{time.monotonic_ns()}")
+    for kind in KINDS:
+        if rig.options.kinds and kind not in rig.options.kinds:
+            continue
+        if kind != "link":
+            found |= measure(rig, peer, ill, kind)
+        elif os.geteuid() == 0:
+            found |= measure_link(rig, peer)
+    if not rig.options.kinds:
+        found |= cycles(rig, peer, ill)
+    rig.stage.stop(ill.process)
+    return found
+
+
+def measure_link(rig, peer):
+    network = Network()
+    try:
+        user = rig.stage.as_user["user"]
+        wrapper = ["ip", "netns", "exec", network.name, "setpriv", f"--reuid={user}", f"--regid={rig.stage.as_user['group']}",
+                   "--clear-groups"]
+        far = Cluster(rig.stage, f"far-{time.monotonic_ns()}", host=LINK_PEER, wrapper=wrapper)
+        found = measure(rig, peer, far, "link", network)
+        rig.stage.stop(far.process)
+        return found
+    finally:
+        network.end()
+
+
+def measure(rig, peer, ill, kind, network=None):
+    pooler = start(rig, peer, ill)
+    before, during, after = 2, rig.seconds(7, 20), rig.seconds(5, 20)
+    shape = {"query": "select pg_sleep(0.005)", "think": 0.02, "settle": 0.3,
+             "phase": [f"{before},20", f"{during},20", f"{after},20"]}
+    well_load = rig.load(pooler.port, database="well", **shape)
+    ill_load = rig.load(pooler.port, database="ill", **shape)
+    fault = Fault(kind, ill, network)
+    counter = attempts.SynCounter(ill.port, pooler.pid) if attempts.may_count() else None
+    ill_load.wait_for_phase(1)
+    if counter:
+        counter.take()
+    fault.begin()
+    began = time.monotonic()
+    ill_load.wait_for_phase(2)
+    tries = counter.take() / (time.monotonic() - began) if counter else None
+    fault.end()
+    back = time.time()
+    well, sick = well_load.result(), ill_load.result()
+    if counter:
+        counter.end()
+    rig.stop_pooler(pooler, f"outage-{kind}")
+    usual = sick["phases"][0]["per_second"] * sick["slot_seconds"]
+    p99 = [phase["latency_ms"]["p99"] if phase["latency_ms"] else 1e3 * during for phase in well["phases"][:2]]
+    return {f"{kind}_other": p99, f"{kind}_attempts": tries, f"{kind}_told": told(sick),
+            f"{kind}_back": lasting(slots_from(sick, back), lambda slot: slot[1] >= 0.7 * usual)}
+
+
+def start(rig, peer, ill):
+    return rig.start_pooler(peer, {"well": at(rig.stage.cluster), "ill": at(ill)}, common={"default_pool_size": POOL},
+                            # 120 s would let nobody hear anything in the time of this scenario
+                            pgbouncer={"query_wait_timeout": 5})
+
+
+def cycles(rig, peer, ill):
+    """Whether the pool has all its slots when its server has gone and come many times."""
+    count = rig.options.cycles
+    pooler = start(rig, peer, ill)
+    load = rig.load(pooler.port, database="ill", query="select pg_sleep(0.005)", phase="600,20")
+    load.wait_for_phase(0)
+    time.sleep(0.3)
+    for _ in range(count):
+        ill.die()
+        ill.start()
+        time.sleep(0.1)
+    rig.stage.stop(load.process)
+    time.sleep(1.5)  # a pause after the last failure may still be on
+    at_a_time = run_at_a_time(pooler, ill)
+    over = int(ill.client().rows("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+                                 " AND pid <> pg_backend_pid()")[0][0])
+    rig.stop_pooler(pooler, "outage-cycles")
+    return {"cycles": count, "slots": at_a_time, "over": over}
+
+
+def run_at_a_time(pooler, ill):
+    """How many of 2 x POOL queries PostgreSQL runs at once."""
+    clients = [Client(pooler.port, "ill") for _ in range(2 * POOL)]
+    threads = [threading.Thread(target=client.query, args=("SELECT pg_sleep(1)",)) for client in clients]
+    for thread in threads:
+        thread.start()
+    watch, most = ill.client(), 0
+    while any(thread.is_alive() for thread in threads):
+        most = max(most, int(watch.rows("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1)'"
+                                        " AND state = 'active'")[0][0]))
+        time.sleep(0.02)
+    watch.close()
+    for client in clients:
+        client.close()
+    return most
