@@ -230,19 +230,19 @@ class Stage:
         return self.start_configured(name, program, port, wrapper=wrapper, configuration=lambda folder: text.format(
             port=port, pg_port=self.pg_port, mode=mode, pool=pool, folder=folder))
 
-    def start_configured(self, name, program, port, configuration, users=("bench",), wrapper=()):
+    def start_configured(self, name, program, port, configuration, users=("bench",), wrapper=(), database="bench"):
         """Starts pgweir or PgBouncer with the text that `configuration` makes, given the folder that holds the userlist."""
         folder = self.subfolder(f"{name}-{port}", for_user=name == "pgbouncer")
         self._write(folder, "userlist.txt", "".join(f'"{user}" ""\n' for user in users))
         file = self._write(folder, name + (".ini" if name == "pgbouncer" else ".toml"), configuration(folder))
-        return self._launch(name, port, folder, [*wrapper, program, file])
+        return self._launch(name, port, folder, [*wrapper, program, file], database)
 
-    def _launch(self, name, port, folder, command):
+    def _launch(self, name, port, folder, command, database="bench"):
         # SIGQUIT is "now" for pgweir, whose TERM drains first; the others have nothing to drain.
         ending = signal.SIGQUIT if name == "pgweir" else signal.SIGTERM
         log = f"{name}-{port}.log"
         process = self.spawn(command, log, ending, cwd=folder, **(self.as_user if name == "pgbouncer" else {}))
-        self.wait_for_login(process, port, log)
+        self.wait_for_login(process, port, log, database)
         return Proxy(name, process, port, os.path.join(self.folder, log))
 
     @staticmethod

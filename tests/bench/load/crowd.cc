@@ -216,10 +216,11 @@ void Crowd::EndRequest(int who, double now) {
   ++client.turn;
   client.has_request = false;
   client.state = State::kIdle;
-  const bool was_refused = !client.error_code.empty();
+  const bool was_refused = !client.error.empty();
   if (was_refused) {
-    report_.Failed(client.error_code, client.error_text, client.is_fatal, client.asked, now);
-    client.error_code.clear();
+    report_.Failed(client.error, client.error_text, client.asked, now);
+    client.error.clear();
+    client.error_text.clear();
     AskAgainMaybe(now);
   } else {
     report_.Answered(client.asked, now);
@@ -269,7 +270,8 @@ void Crowd::StartConnecting(int who, double now) {
   client.state = State::kConnecting;
   client.connecting_since = now;
   client.input.clear();
-  client.error_code.clear();
+  client.error.clear();
+  client.error_text.clear();
   ++client.connection;
   ++logins_;
   if (options_.patience > 0 && !client.has_request) At(now + options_.patience, Kind::kPatience, who);
@@ -336,8 +338,8 @@ void Crowd::Reconnect(int who, double now, double pause) {
 void Crowd::Lost(int who, double now) {
   Client& client = clients_[static_cast<size_t>(who)];
   const bool is_login = client.state == State::kLogin;
-  if (client.has_request || is_login || !client.error_code.empty()) {
-    report_.Failed(client.error_code.empty() ? "connection lost" : client.error_code, client.error_text, true,
+  if (client.has_request || is_login || !client.error.empty()) {
+    report_.Failed(client.error.empty() ? "connection lost" : client.error, client.error_text,
                    client.has_request ? client.asked : is_login ? client.connecting_since : now, now);
     if (client.has_request) AskAgainMaybe(now);
   }
@@ -373,9 +375,8 @@ void Crowd::OnEvent(int who, uint32_t events, double now) {
 void Crowd::OnMessage(int who, char type, std::string_view body, double now) {
   Client& client = clients_[static_cast<size_t>(who)];
   if (type == 'E') {
-    client.error_code = Field(body, 'C');
+    client.error = std::string(Field(body, 'S')) + ' ' + std::string(Field(body, 'C'));
     client.error_text = Field(body, 'M');
-    client.is_fatal = Field(body, 'S') == "FATAL";
     return;
   }
   if (type == 'R' && body != std::string_view("\0\0\0\0", 4)) {
@@ -384,7 +385,7 @@ void Crowd::OnMessage(int who, char type, std::string_view body, double now) {
   }
   if (type != 'Z') return;
   if (client.state == State::kLogin) return LoggedIn(who, now);
-  if (client.error_code.empty() && client.step + 1 < options_.steps.size()) {
+  if (client.error.empty() && client.step + 1 < options_.steps.size()) {
     ++client.step;
     return At(now + options_.step_pause, Kind::kStep, who);
   }

@@ -37,9 +37,8 @@ class Crowd {
     double asked = 0;  // when the request came, whether connected or not
     double connecting_since = 0;
     std::string input;
-    std::string error_code;
+    std::string error;  // severity and SQLSTATE
     std::string error_text;
-    bool is_fatal = false;
   };
 
   struct Timer {

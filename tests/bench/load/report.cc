@@ -46,14 +46,12 @@ void Report::StartPhase(const Phase& phase, double now) { stretches_.push_back({
 
 void Report::Answered(double asked, double now) { answers_.push_back({now, now - asked}); }
 
-void Report::Failed(const std::string& code, std::string_view message, bool is_fatal, double since, double now) {
-  Failure& failure = failures_[code];
+void Report::Failed(const std::string& what, std::string_view message, double since, double now) {
+  Failure& failure = failures_[{what, std::string(message)}];
   ++failure.count;
-  if (is_fatal) ++failure.fatal;
-  if (failure.message.empty()) failure.message = message;
   failure.took.push_back(now - since);
   failed_at_.push_back(now);
-  ++stretches_.back().errors[code];
+  ++stretches_.back().errors[what];
 }
 
 void Report::GaveUp(double now) {
@@ -109,15 +107,14 @@ std::string Report::Json(double started) const {
   std::string phases;
   for (size_t i = 0; i < stretches_.size(); ++i) phases += (i > 0 ? ", " : "") + PhaseJson(i);
   std::string failures;
-  for (const auto& [code, failure] : failures_) {
-    failures += fmt::format(R"({}{}: {{"count": {}, "fatal": {}, "message": {}, "after_ms": {}}})",
-                            failures.empty() ? "" : ", ", Quoted(code), failure.count, failure.fatal,
-                            Quoted(failure.message), Percentiles(failure.took));
+  for (const auto& [name, failure] : failures_) {
+    failures += fmt::format(R"({}{{"what": {}, "message": {}, "count": {}, "after_ms": {}}})", failures.empty() ? "" : ", ",
+                            Quoted(name.first), Quoted(name.second), failure.count, Percentiles(failure.took));
   }
   std::vector<double> took;
   std::transform(answers_.begin(), answers_.end(), std::back_inserter(took), [](const Answer& answer) { return answer.took; });
   return fmt::format(
-      R"({{"started": {:.6f}, "seconds": {:.3f}, "answers": {}, "latency_ms": {}, "errors": {{{}}}, "gave_up": {}, )"
+      R"({{"started": {:.6f}, "seconds": {:.3f}, "answers": {}, "latency_ms": {}, "errors": [{}], "gave_up": {}, )"
       R"("killed": {}, "nobody_free": {}, "connect_failures": {}, "logins": {}, "login_ms": {}, "phases": [{}], )"
       R"("slot_seconds": {}, "series_columns": ["answers", "failures", "mean_ms", "max_ms"], "series": {}}})",
       started, end_, answers_.size(), Percentiles(took), failures, gave_up_, killed_, nobody_free_,

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/bench/load/options.h"
@@ -19,8 +20,8 @@ class Report {
   void End(double now) { end_ = now; }
 
   void Answered(double asked, double now);
-  // With PostgreSQL's SQLSTATE, or a word of our own where there was none. `since`: of the request, or of the login.
-  void Failed(const std::string& code, std::string_view message, bool is_fatal, double since, double now);
+  // `what` is severity and SQLSTATE, or words of our own where no message came. `since`: of the request, or of the login.
+  void Failed(const std::string& what, std::string_view message, double since, double now);
   void GaveUp(double now);
   void LoggedIn(double connecting_since, double now) { logins_.push_back(now - connecting_since); }
   void CouldNotConnect(const char* why) { ++connect_failures_[why]; }
@@ -39,8 +40,6 @@ class Report {
   };
   struct Failure {
     int64_t count = 0;
-    int64_t fatal = 0;
-    std::string message;
     std::vector<double> took;
   };
   struct Stretch {
@@ -59,7 +58,7 @@ class Report {
   std::vector<Answer> answers_;
   std::vector<double> failed_at_;
   std::vector<double> logins_;
-  std::map<std::string, Failure> failures_;
+  std::map<std::pair<std::string, std::string>, Failure> failures_;  // by what and message
   std::map<std::string, int64_t> connect_failures_;
   int64_t gave_up_ = 0;
   int64_t killed_ = 0;

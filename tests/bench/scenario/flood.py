@@ -61,7 +61,7 @@ def measure(rig, peer, flood, small, key):
     p95 = max(phase["latency_ms"]["p95"] if phase["latency_ms"] else 1e3 * length for phase in phases)
     return {"p95": p95, "answers": sum(phase["per_second"] for phase in phases), "most": most,
             "flood": flooded["phases"][1]["per_second"],
-            "errors": {code for result in [*results, flooded] for code in result["errors"]}}
+            "errors": {error["what"] for result in [*results, flooded] for error in result["errors"]}}
 
 
 class Watch(threading.Thread):

@@ -40,7 +40,7 @@ def climb(rig, peer):
     slots = slots_from(result, phase_start(result, len(STEPS)))
     return {**{f"rate{count}": rate for count, rate in zip(STEPS, rates)},
             "lowest": 100 * min(crowded) / max(rates), "p50": waits["p50"], "spread": waits["p99"] / waits["p50"],
-            "refused": sum(error["count"] for error in result["errors"].values()),
+            "refused": sum(error["count"] for error in result["errors"]),
             "normal": lasting(slots, lambda slot: slot[1] > 0 and slot[3] <= 1.5 * usual)}
 
 
@@ -50,6 +50,6 @@ def timeout_off(rig, peer):
     # Twenty get a server and keep it; error_pause keeps the refused away for the rest of the run.
     result = rig.load(pooler.port, query="select pg_sleep(3)", phase=f"{WAIT_TIMEOUT + 1},200", error_pause=10).result()
     rig.stop_pooler(pooler, "ladder-timeout")
-    offs = [abs(error["after_ms"][end] - WAIT_TIMEOUT * 1e3) for error in result["errors"].values()
+    offs = [abs(error["after_ms"][end] - WAIT_TIMEOUT * 1e3) for error in result["errors"]
             for end in ("min", "max")]
     return max(offs) if offs else None

@@ -28,23 +28,25 @@ def run(rig, peer):
 
 
 def sit(pooler, count):
+    """The sitters, the processes of their servers, and when the first of them had done his last statement."""
     clients = [Client(pooler.port) for _ in range(count)]
-    pids = set()
+    pids, since = set(), None
     for client in clients:
         client.query("BEGIN")
         pids.add(client.rows("SELECT pg_backend_pid()")[0][0])
-    return clients, pids
+        since = since or time.time()
+    return clients, pids, since
 
 
 def sitters(rig, peer):
     pooler = rig.start_pooler(peer, {"bench": at(rig.stage.cluster)},
                               common={"default_pool_size": SITTERS, "idle_transaction_timeout": TIMEOUT})
-    clients, pids = sit(pooler, SITTERS)
-    sat = time.time()
+    clients, pids, since = sit(pooler, SITTERS)
     load = rig.load(pooler.port, query="select 1", think=0.02, phase=f"{TIMEOUT + 1.5},20")
     named, how = name_sitters(pooler)
     load.wait_for_phase(0)
     time.sleep(TIMEOUT + 1)
+    # also the last of them has run out by now
     kept = pids & {row[0] for row in rig.stage.cluster.client().rows(
         "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = 'bench'")}
     result = load.result()
@@ -52,7 +54,7 @@ def sitters(rig, peer):
     for client in clients:
         client.close()
     rig.stop_pooler(pooler, "leak")
-    useful = [slot[0] for slot in slots_from(result, sat) if slot[1] > 0]
+    useful = [slot[0] for slot in slots_from(result, since) if slot[1] > 0]
     return {"named": named, "how": how, "kept": len(kept), "told": told, "freed": useful[0] if useful else None}
 
 
@@ -82,7 +84,7 @@ def logged(rig, peer):
         return "no such thing"
     pooler = rig.start_pooler(peer, {"bench": at(rig.stage.cluster)}, common={"default_pool_size": SITTERS},
                               pgweir={"leak_threshold": LEAK_THRESHOLD})
-    clients, _ = sit(pooler, SITTERS)
+    clients, _, _ = sit(pooler, SITTERS)
 
     def lines():
         with open(pooler.log) as file:
@@ -104,4 +106,4 @@ def honest(rig, peer):
     result = rig.load(pooler.port, query=["BEGIN", "SELECT 1", "SELECT 2", "SELECT 3", "COMMIT"], step_pause=0.25,
                       requests=HONEST, phase=f"60,{HONEST_AT_ONCE}").result()
     rig.stop_pooler(pooler, "leak-honest")
-    return result["answers"] - sum(error["count"] for error in result["errors"].values())
+    return result["answers"] - sum(error["count"] for error in result["errors"])

@@ -50,7 +50,7 @@ class Rig:
 
         def configuration(folder):
             return text or ini_text({**keys, "auth_file": f"{folder}/userlist.txt"}, databases)
-        return self.stage.start_configured(peer.name, peer.program, port, configuration, users)
+        return self.stage.start_configured(peer.name, peer.program, port, configuration, users, database=next(iter(databases)))
 
     def stop_pooler(self, pooler, scenario):
         """Its log outlives it: a bound that was missed wants to be understood."""
@@ -70,7 +70,7 @@ class Rig:
 
 
 class Load:
-    """A running load program. Lists become several words of one key; True and tuples are for the caller to spell."""
+    """A running load program. A list becomes several words of one key."""
 
     def __init__(self, rig, port, keys):
         words = [f"port={port}"]
@@ -153,17 +153,14 @@ def phase_start(result, number):
     return result["started"] + result["phases"][number]["from"]
 
 
-def told(result, skip=()):
-    """What clients heard, in a few words: code, how often, after how long."""
+def told(result):
+    """What clients heard, in a few words: severity and code, how often, after how long, the message."""
     words = []
-    for code, error in sorted(result["errors"].items(), key=lambda item: -item[1]["count"]):
-        if code not in skip:
-            severity = "FATAL" if error["fatal"] else "ERROR"
-            name = code if code == "connection lost" else f"{severity} {code}"
-            words.append(f"{name} x{error['count']} after {error['after_ms']['p50'] / 1e3:.1f} s"
-                         + (f" ({shortened(error['message'])})" if error["message"] else ""))
+    for error in sorted(result["errors"], key=lambda error: -error["count"]):
+        words.append(f"{error['what']} x{error['count']} after {error['after_ms']['p50'] / 1e3:.1f} s"
+                     + (f" ({shortened(error['message'])})" if error["message"] else ""))
     words += [f"{why} x{count}" for why, count in result["connect_failures"].items()]
-    return "; ".join(words) or "nothing: they wait"
+    return "; ".join(words[:4]) or "nothing: they wait"
 
 
 def shortened(text, most=60):
