@@ -62,7 +62,15 @@ class Cluster:
     def refuse(self):
         """Who is in is thrown out, and nobody gets in again."""
         self._write_hba("host all all all reject\n")
-        self._reload_and_end_all()
+        self._end_all("SELECT pg_reload_conf()")
+
+    def fill(self, role):
+        """The same for one ordinary role, with the error of a server that has no connection left."""
+        self._end_all(f"ALTER ROLE {role} CONNECTION LIMIT 0")
+
+    def make_room(self, role):
+        # to the disk at once: a death soon after it must not bring the limit back
+        self.sql(f"SET LOCAL synchronous_commit = on; ALTER ROLE {role} CONNECTION LIMIT -1")
 
     def accept(self):
         self._write_hba(OPEN_DOOR)
@@ -73,9 +81,9 @@ class Cluster:
         with open(os.path.join(self.stage.folder, self.log), errors="replace") as file:
             return sum("connection authorized:" in line for line in file)
 
-    def _reload_and_end_all(self):
+    def _end_all(self, and_first):
         client = self.client("postgres")
-        client.query("SELECT pg_reload_conf()")
+        client.query(and_first)
         client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                      " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
         client.close()

@@ -1,4 +1,4 @@
-"""One of two databases behind a pooler goes away in five ways, and comes back."""
+"""One of two databases behind a pooler goes away in six ways, and comes back."""
 import os
 import subprocess
 import threading
@@ -7,14 +7,16 @@ import time
 from client import Client, Trouble
 from cluster import Cluster
 from scenario import attempts
-from scenario.rig import Bound, Row, at, at_least, at_most, lasting, slots_from, told, wait_until
+from scenario.rig import Bound, Row, at, at_least, at_most, lasting, slots_from, told
 
 TITLE = "outage: two databases behind one pooler, pools of 10, 20 clients each with queries of 5 ms; one goes away and comes back"
 POOL = 10
 LINK_HOST, LINK_PEER = "10.231.7.1", "10.231.7.2"  # of a link that this script makes between namespaces
 
-KINDS = {"freeze": "stopped (SIGSTOP)", "die": "dies (immediate stop)", "refuse": "refuses logins (pg_hba)",
-         "silent": "accepts, never answers", "link": "behind a dead link"}
+USER = "app"  # no superuser: limits hold for it
+
+KINDS = {"freeze": "stopped (SIGSTOP)", "die": "dies (immediate stop)", "full": "is full (53300)",
+         "refuse": "refuses logins (pg_hba)", "silent": "accepts, never answers", "link": "behind a dead link"}
 # A few milliseconds may be chance on cores that also run the clients.
 STAYS = Bound("<= 2, or <= 10 ms more", lambda pair: pair[1] <= max(2 * pair[0], pair[0] + 10))
 
@@ -25,10 +27,10 @@ for _kind, _words in KINDS.items():
         Row(f"{_kind}_attempts", f"{_words}: attempts to connect", "{:.1f}/s", at_most(10, "/s")),
         Row(f"{_kind}_told", f"{_words}: what its clients hear meanwhile", "{}"),
         Row(f"{_kind}_back", f"{_words}: works again, after it is back", "{:.1f} s",
-            at_most(2, " s") if _kind in ("freeze", "die", "refuse") else None),
+            at_most(2, " s") if _kind in ("freeze", "die", "full", "refuse") else None),
     ]
 ROWS += [
-    Row("cycles", "cycles of going (dies, stops, refuses by turns) and coming, under load", "{:.0f}"),
+    Row("cycles", "cycles of going (dies, is stopped, is full by turns) and coming, under load", "{:.0f}"),
     Row("slots", "queries at a time on the pool of 10 after them", "{:.0f}", at_least(POOL)),
     Row("over", "most server connections seen after them", "{:.0f}", at_most(POOL)),
 ]
@@ -76,6 +78,8 @@ class Fault:
             self.cluster.freeze()
         elif self.kind == "refuse":
             self.cluster.refuse()
+        elif self.kind == "full":
+            self.cluster.fill(USER)
         elif self.kind == "link":
             self.network.down()
         else:
@@ -88,6 +92,8 @@ class Fault:
             self.cluster.thaw()
         elif self.kind == "refuse":
             self.cluster.accept()
+        elif self.kind == "full":
+            self.cluster.make_room(USER)
         elif self.kind == "link":
             self.network.up()
         else:
@@ -98,7 +104,8 @@ class Fault:
 
 def run(rig, peer):
     found = {}
-    ill = Cluster(rig.stage, f"ill-{time.monotonic_ns()}")
+    rig.stage.sql(f"DROP ROLE IF EXISTS {USER}; CREATE ROLE {USER} LOGIN")
+    ill = ill_cluster(rig)
     for kind in KINDS:
         if rig.options.kinds and kind not in rig.options.kinds:
             continue
@@ -106,10 +113,16 @@ def run(rig, peer):
             found |= measure(rig, peer, ill, kind)
         elif os.geteuid() == 0:
             found |= measure_link(rig, peer)
-    if not rig.options.kinds:
+    if not rig.options.kinds or "cycles" in rig.options.kinds:
         found |= cycles(rig, peer, ill)
     rig.stage.stop(ill.process)
     return found
+
+
+def ill_cluster(rig, **where):
+    cluster = Cluster(rig.stage, f"ill-{time.monotonic_ns()}", **where)
+    cluster.sql(f"CREATE ROLE {USER} LOGIN")
+    return cluster
 
 
 def measure_link(rig, peer):
@@ -118,7 +131,7 @@ def measure_link(rig, peer):
         user = rig.stage.as_user["user"]
         wrapper = ["ip", "netns", "exec", network.name, "setpriv", f"--reuid={user}", f"--regid={rig.stage.as_user['group']}",
                    "--clear-groups"]
-        far = Cluster(rig.stage, f"far-{time.monotonic_ns()}", host=LINK_PEER, wrapper=wrapper)
+        far = ill_cluster(rig, host=LINK_PEER, wrapper=wrapper)
         found = measure(rig, peer, far, "link", network)
         rig.stage.stop(far.process)
         return found
@@ -130,8 +143,8 @@ def measure(rig, peer, ill, kind, network=None):
     # A connection that hangs in the air is the kernel's to give up; nobody waits the minutes that it would take.
     patience = {"tcp_user_timeout": {"pgweir": "3s", "pgbouncer": 3000}[peer.name]} if kind == "link" else {}
     pooler = start(rig, peer, ill, patience)
-    before, during, after = 2, rig.seconds(7, 20), rig.seconds(5, 20)
-    shape = {"query": "select pg_sleep(0.005)", "think": 0.02, "settle": 0.3,
+    before, during, after = rig.seconds(1.5, 3), rig.seconds(6.5, 20), rig.seconds(4, 20)
+    shape = {"user": USER, "query": "select pg_sleep(0.005)", "think": 0.02, "settle": 0.3,
              "phase": [f"{before},20", f"{during},20", f"{after},20"]}
     well_load = rig.load(pooler.port, database="well", **shape)
     ill_load = rig.load(pooler.port, database="ill", **shape)
@@ -157,7 +170,7 @@ def measure(rig, peer, ill, kind, network=None):
 
 
 def start(rig, peer, ill, keys):
-    return rig.start_pooler(peer, {"well": at(rig.stage.cluster), "ill": at(ill)},
+    return rig.start_pooler(peer, {"well": at(rig.stage.cluster), "ill": at(ill)}, users=["bench", USER],
                             common={"default_pool_size": POOL, **keys},
                             # 120 s would let nobody hear anything in the time of this scenario
                             pgbouncer={"query_wait_timeout": 5})
@@ -166,39 +179,41 @@ def start(rig, peer, ill, keys):
 def cycles(rig, peer, ill):
     """Whether the pool has all its slots when its server has gone and come many times, in three ways by turns."""
     pooler = start(rig, peer, ill, {})
-    load = rig.load(pooler.port, database="ill", query="select pg_sleep(0.005)", phase="600,20")
+    load = rig.load(pooler.port, database="ill", user=USER, query="select pg_sleep(0.005)", phase="600,20")
     load.wait_for_phase(0)
     time.sleep(0.3)
     for number in range(rig.options.cycles):
-        fault = Fault(["die", "freeze", "refuse"][number % 3], ill)
+        fault = Fault(["die", "freeze", "full"][number % 3], ill)
         fault.begin()
         time.sleep(0.1)
         fault.end()
         time.sleep(0.1)
     rig.stage.stop(load.process)
-    wait_until(lambda: answers(pooler), 60, "an answer after the cycles")
-    at_a_time = run_at_a_time(pooler, ill)
+    at_a_time = run_at_a_time(pooler, ill) if comes_back(pooler) else 0
     watch = ill.client()
-    over = int(watch.rows("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-                          " AND pid <> pg_backend_pid()")[0][0])
+    over = int(watch.rows(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{USER}'")[0][0])
     watch.close()
     rig.stop_pooler(pooler, "outage-cycles")
     return {"cycles": rig.options.cycles, "slots": at_a_time, "over": over}
 
 
-def answers(pooler):
-    try:
-        client = Client(pooler.port, "ill")
-        client.query("SELECT 1")
-        client.close()
-        return True
-    except (OSError, Trouble):
-        return False
+def comes_back(pooler):
+    """Whether somebody is answered, within the longest pause that either pooler makes between two tries."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            client = Client(pooler.port, "ill", USER)
+            client.query("SELECT 1")
+            client.close()
+            return True
+        except (OSError, Trouble):
+            time.sleep(0.05)
+    return False
 
 
 def run_at_a_time(pooler, ill):
     """How many of 2 x POOL queries PostgreSQL runs at once."""
-    clients = [Client(pooler.port, "ill") for _ in range(2 * POOL)]
+    clients = [Client(pooler.port, "ill", USER) for _ in range(2 * POOL)]
     threads = [threading.Thread(target=client.query, args=("SELECT pg_sleep(1)",)) for client in clients]
     for thread in threads:
         thread.start()
