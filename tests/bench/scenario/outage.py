@@ -143,19 +143,19 @@ def measure(rig, peer, ill, kind, network=None):
     # A connection that hangs in the air is the kernel's to give up; nobody waits the minutes that it would take.
     patience = {"tcp_user_timeout": {"pgweir": "3s", "pgbouncer": 3000}[peer.name]} if kind == "link" else {}
     pooler = start(rig, peer, ill, patience)
-    before, during, after = rig.seconds(1.5, 3), rig.seconds(6.5, 20), rig.seconds(4, 20)
+    warm_up, before, during, after = 1, rig.seconds(1.5, 3), rig.seconds(6.5, 20), rig.seconds(4, 20)
     shape = {"user": USER, "query": "select pg_sleep(0.005)", "think": 0.02, "settle": 0.3,
-             "phase": [f"{before},20", f"{during},20", f"{after},20"]}
+             "phase": [f"{length},20" for length in (warm_up, before, during, after)]}
     well_load = rig.load(pooler.port, database="well", **shape)
     ill_load = rig.load(pooler.port, database="ill", **shape)
     fault = Fault(kind, ill, network)
     counter = attempts.SynCounter(ill.port, pooler.pid) if attempts.may_count() else None
-    ill_load.wait_for_phase(1)
+    ill_load.wait_for_phase(2)
     if counter:
         counter.take()
     fault.begin()
     began = time.monotonic()
-    ill_load.wait_for_phase(2)
+    ill_load.wait_for_phase(3)
     tries = counter.take() / (time.monotonic() - began) if counter else None
     fault.end()
     back = time.time()
@@ -163,8 +163,8 @@ def measure(rig, peer, ill, kind, network=None):
     if counter:
         counter.end()
     rig.stop_pooler(pooler, f"outage-{kind}")
-    usual = sick["phases"][0]["per_second"] * sick["slot_seconds"]
-    p99 = [phase["latency_ms"]["p99"] if phase["latency_ms"] else 1e3 * during for phase in well["phases"][:2]]
+    usual = sick["phases"][1]["per_second"] * sick["slot_seconds"]
+    p99 = [phase["latency_ms"]["p99"] if phase["latency_ms"] else 1e3 * during for phase in well["phases"][1:3]]
     return {f"{kind}_other": p99, f"{kind}_attempts": tries, f"{kind}_told": told(sick),
             f"{kind}_back": lasting(slots_from(sick, back), lambda slot: slot[1] >= 0.7 * usual)}
 
