@@ -107,8 +107,11 @@ class Proxy:
 class Stage:
     """PostgreSQL with a pgbench database (of scale 0: an empty one), and any number of proxies in front of it."""
 
-    def __init__(self, scale=10, verbose=True, settings=None):
+    def __init__(self, scale=10, verbose=True, settings=None, own_sessions=False):
         self.scale, self.verbose, self.settings = scale, verbose, settings or {}
+        # Linux shares the CPU between sessions first (autogroup): a daemon has one of its own, as every server process of
+        # PostgreSQL has. Beside other work, a proxy in the session of the script gets but a small part of one share.
+        self.own_sessions = own_sessions
         self.children = []
         self.environment = client_environment()
         self.as_user = {}
@@ -181,7 +184,7 @@ class Stage:
         """Starts a child that is ended with the signal `ending` when the stage closes."""
         with open(os.path.join(self.folder, log), "ab") as out:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                                       env=self.environment, **more)
+                                       env=self.environment, start_new_session=self.own_sessions, **more)
         self.children.append((process, ending))
         return process
 

@@ -4,6 +4,8 @@ Queries of 10 ms on 20 servers are under 2,000 a second: twice as many keep two 
 What else the machine does is seen by a few clients that go to PostgreSQL directly all the time: throughput is also given as a
 share of what POOL such direct clients would do in the same tenths of a second.
 """
+import statistics
+
 from scenario.rig import Row, at, at_least, at_most, lasting, phase_start, slots_from
 
 TITLE = "ladder: pool of 20, queries of 10 ms, closed loop of 20 to 5,000 clients, then 20 again"
@@ -11,6 +13,7 @@ QUERY = "select pg_sleep(0.01)"
 STEPS = [20, 200, 1000, 2000, 5000]
 WAIT_TIMEOUT = 1
 SETTLE = 1.5
+CHUNK = 5  # slots
 POOL = 20
 DIRECT = 4
 
@@ -36,7 +39,7 @@ def climb(rig, peer):
     # The scenario is about those who wait, not about who is refused: 5,000 may.
     pooler = rig.start_pooler(peer, {"bench": at(rig.stage.cluster)}, common={"default_pool_size": POOL},
                               pgweir={"max_waiting": 10000})
-    lengths = [rig.seconds(quick, full) for quick, full in [(2.5, 6), (2.5, 6), (2.5, 6), (4, 6), (4.5, 8)]]
+    lengths = [rig.seconds(quick, full) for quick, full in [(3.6, 6), (3.6, 6), (3.6, 6), (4.6, 8), (4.6, 8)]]
     phases = [f"{length},{count}" for length, count in zip(lengths, STEPS)] + [f"{rig.seconds(3, 5)},{STEPS[0]}"]
     load = rig.load(pooler.port, query=QUERY, logins_at_once=200, settle=SETTLE, phase=phases)
     direct_load = rig.load(rig.stage.cluster.port, query=QUERY, phase=f"{sum(lengths) + rig.seconds(3, 5) + 1},{DIRECT}")
@@ -53,13 +56,13 @@ def climb(rig, peer):
 
 
 def share(result, direct, number):
-    """Answers of a step after SETTLE, of those that POOL direct clients would have had."""
+    """Answers of a step after SETTLE, of those that POOL direct clients would have had: the median of its half seconds."""
     start = phase_start(result, number)
-    until = result["phases"][number]["until"] - result["phases"][number]["from"]
-
-    def answers(of):
-        return sum(slot[1] for slot in slots_from(of, start) if SETTLE <= slot[0] <= until - of["slot_seconds"])
-    return answers(result) / (answers(direct) * POOL / DIRECT)
+    until = result["phases"][number]["until"] - result["phases"][number]["from"] - result["slot_seconds"]
+    pairs = [(mine[1], other[1] * POOL / DIRECT) for mine, other in zip(slots_from(result, start), slots_from(direct, start))
+             if SETTLE <= mine[0] <= until]
+    chunks = [pairs[i:i + CHUNK] for i in range(0, len(pairs) - CHUNK + 1, CHUNK)]
+    return statistics.median(sum(mine for mine, _ in chunk) / max(1, sum(other for _, other in chunk)) for chunk in chunks)
 
 
 def normal_after(result, direct):

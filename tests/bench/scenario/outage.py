@@ -17,13 +17,15 @@ USER = "app"  # no superuser: limits hold for it
 
 KINDS = {"freeze": "stopped (SIGSTOP)", "die": "dies (immediate stop)", "full": "is full (53300)",
          "refuse": "refuses logins (pg_hba)", "silent": "accepts, never answers", "link": "behind a dead link"}
-# A few milliseconds may be chance on cores that also run the clients.
-STAYS = Bound("<= 2, or <= 10 ms more", lambda pair: pair[1] <= max(2 * pair[0], pair[0] + 10))
+# Before and meanwhile through the pooler, and meanwhile without it: what the machine or PostgreSQL does then is not the
+# pooler's. A few milliseconds may be chance on cores that also run the clients.
+STAYS = Bound("meanwhile at most 2 x before, or 10 ms more than before or direct",
+              lambda p99: p99[1] <= max(2 * p99[0], p99[0] + 10, p99[2] + 10))
 
 ROWS = []
 for _kind, _words in KINDS.items():
     ROWS += [
-        Row(f"{_kind}_other", f"{_words}: p99 of the other database, before and meanwhile, ms", "pair", STAYS),
+        Row(f"{_kind}_other", f"{_words}: p99 of the other database before, meanwhile, meanwhile without a pooler, ms", "list", STAYS),
         Row(f"{_kind}_attempts", f"{_words}: attempts to connect", "{:.1f}/s", at_most(10, "/s")),
         Row(f"{_kind}_told", f"{_words}: what its clients hear meanwhile", "{}"),
         Row(f"{_kind}_back", f"{_words}: works again, after it is back", "{:.1f} s",
@@ -147,6 +149,7 @@ def measure(rig, peer, ill, kind, network=None):
     shape = {"user": USER, "query": "select pg_sleep(0.005)", "think": 0.02, "settle": 0.3,
              "phase": [f"{length},20" for length in (warm_up, before, during, after)]}
     well_load = rig.load(pooler.port, database="well", **shape)
+    direct_load = rig.load(rig.stage.cluster.port, **shape)
     ill_load = rig.load(pooler.port, database="ill", **shape)
     fault = Fault(kind, ill, network)
     counter = attempts.SynCounter(ill.port, pooler.pid) if attempts.may_count() else None
@@ -159,12 +162,13 @@ def measure(rig, peer, ill, kind, network=None):
     tries = counter.take() / (time.monotonic() - began) if counter else None
     fault.end()
     back = time.time()
-    well, sick = well_load.result(), ill_load.result()
+    well, direct, sick = well_load.result(), direct_load.result(), ill_load.result()
     if counter:
         counter.end()
     rig.stop_pooler(pooler, f"outage-{kind}")
     usual = sick["phases"][1]["per_second"] * sick["slot_seconds"]
-    p99 = [phase["latency_ms"]["p99"] if phase["latency_ms"] else 1e3 * during for phase in well["phases"][1:3]]
+    p99 = [phase["latency_ms"]["p99"] if phase["latency_ms"] else 1e3 * during
+           for phase in (*well["phases"][1:3], direct["phases"][2])]
     return {f"{kind}_other": p99, f"{kind}_attempts": tries, f"{kind}_told": told(sick),
             f"{kind}_back": lasting(slots_from(sick, back), lambda slot: slot[1] >= 0.7 * usual)}
 

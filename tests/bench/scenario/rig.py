@@ -77,7 +77,7 @@ class Load:
         for key, value in keys.items():
             words += [f"{key}={one}" for one in (value if isinstance(value, list) else [value])]
         self.process = subprocess.Popen([rig.load_program, *words], stdout=subprocess.PIPE, text=True,
-                                        env=rig.stage.environment)
+                                        env=rig.stage.environment, start_new_session=True)
         rig.stage.children.append((self.process, 15))
         self.stage = rig.stage
 
