@@ -1,4 +1,4 @@
-"""What the measurements of tests/bench share: a throwaway PostgreSQL, the proxies in front of it, and a raw client.
+"""What the measurements of tests/bench share: a throwaway PostgreSQL and the proxies in front of it.
 
 Everything started here lives in one temporary folder, listens on a free port of 127.0.0.1, and is ended by its own
 process id when the Stage closes. PostgreSQL and PgBouncer refuse root: as root they run as user postgres (or nobody).
@@ -8,29 +8,19 @@ import pwd
 import resource
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
+from client import Client, Trouble, free_port
+from cluster import PG_BIN, Cluster
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
-PG_BIN = "/usr/lib/postgresql/15/bin"
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 20
 PROXIES = ["bare_relay", "pgbouncer", "pgweir"]
-
-
-class Trouble(Exception):
-    """Something the person at the keyboard has to hear about."""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def raise_fd_limit():
@@ -88,77 +78,9 @@ def programs_of(arguments, wanted=PROXIES):
     return found
 
 
-class Client:
-    """One raw connection in the simple protocol: small enough to open thousands of them."""
-
-    def __init__(self, port, database="bench", user="bench", timeout=START_SECONDS_MAX):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
-        body = struct.pack("!i", 3 << 16) + b"user\0%s\0database\0%s\0\0" % (user.encode(), database.encode())
-        self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
-        self._until_ready()
-
-    def query(self, sql):
-        """Runs it and throws the answer away; Trouble when the answer holds an error."""
-        body = sql.encode() + b"\0"
-        self.socket.sendall(b"Q" + struct.pack("!i", len(body) + 4) + body)
-        self._until_ready()
-
-    def drain(self, sql, buffer):
-        """For results of a gigabyte: only the end is looked at. Returns the bytes received."""
-        body = sql.encode() + b"\0"
-        self.socket.sendall(b"Q" + struct.pack("!i", len(body) + 4) + body)
-        total, tail, view = 0, b"", memoryview(buffer)
-        while tail != b"Z\0\0\0\5I":
-            count = self.socket.recv_into(view)
-            if count == 0:
-                raise Trouble("the connection ended inside a result")
-            total += count
-            tail = (tail + bytes(view[max(0, count - 6):count]))[-6:]
-        return total
-
-    def copy_in(self, sql, chunk, chunks):
-        body = sql.encode() + b"\0"
-        self.socket.sendall(b"Q" + struct.pack("!i", len(body) + 4) + body)
-        if self._frame()[0] != b"G":
-            raise Trouble("COPY was not accepted")
-        message = b"d" + struct.pack("!i", len(chunk) + 4) + chunk
-        for _ in range(chunks):
-            self.socket.sendall(message)
-        self.socket.sendall(b"c" + struct.pack("!i", 4))
-        self._until_ready()
-        return len(chunk) * chunks
-
-    def close(self):
-        try:
-            self.socket.sendall(b"X\0\0\0\4")
-        except OSError:
-            pass
-        self.socket.close()
-
-    def _exactly(self, count):
-        got = bytearray()
-        while len(got) < count:
-            piece = self.socket.recv(count - len(got))
-            if not piece:
-                raise Trouble("the connection was closed")
-            got += piece
-        return bytes(got)
-
-    def _frame(self):
-        head = self._exactly(5)
-        body = self._exactly(struct.unpack("!i", head[1:])[0] - 4)
-        if head[:1] == b"E":
-            raise Trouble(body.replace(b"\0", b" ").decode(errors="replace"))
-        return head[:1], body
-
-    def _until_ready(self):
-        while self._frame()[0] != b"Z":
-            pass
-
-
 class Proxy:
-    def __init__(self, name, process, port):
-        self.name, self.process, self.port = name, process, port
+    def __init__(self, name, process, port, log):
+        self.name, self.process, self.port, self.log = name, process, port, log
         self.pid = process.pid
 
     def cpu_seconds(self):
@@ -183,10 +105,13 @@ class Proxy:
 
 
 class Stage:
-    """PostgreSQL with a pgbench database, and any number of proxies in front of it."""
+    """PostgreSQL with a pgbench database (of scale 0: an empty one), and any number of proxies in front of it."""
 
-    def __init__(self, scale=10, verbose=True):
-        self.scale, self.verbose = scale, verbose
+    def __init__(self, scale=10, verbose=True, settings=None, own_sessions=False):
+        self.scale, self.verbose, self.settings = scale, verbose, settings or {}
+        # Linux shares the CPU between sessions first (autogroup): a daemon has one of its own, as every server process of
+        # PostgreSQL has. Beside other work, a proxy in the session of the script gets but a small part of one share.
+        self.own_sessions = own_sessions
         self.children = []
         self.environment = client_environment()
         self.as_user = {}
@@ -242,40 +167,24 @@ class Stage:
         return done.stdout
 
     def _start_postgres(self):
-        if not os.path.exists(f"{PG_BIN}/postgres"):
-            raise Trouble("PostgreSQL 15 is not installed: apt-get install postgresql-15")
         self.say("starting PostgreSQL ...")
-        home = self.subfolder("pg")
-        data = os.path.join(home, "data")
-        self.run([f"{PG_BIN}/initdb", "-D", data, "-U", "bench", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"],
-                 cwd=home, **self.as_user)
-        self.pg_port = free_port()
-        settings = {"listen_addresses": "127.0.0.1", "port": self.pg_port, "unix_socket_directories": home,
-                    "shared_buffers": "256MB", "max_connections": 300, "fsync": "off", "synchronous_commit": "off",
-                    "full_page_writes": "off", "autovacuum": "off", "max_wal_size": "8GB",
-                    "log_min_messages": "warning"}
-        command = [f"{PG_BIN}/postgres", "-D", data]
-        for key, value in settings.items():
-            command += ["-c", f"{key}={value}"]
-        process = self.spawn(command, "pg.log", signal.SIGINT, cwd=home, **self.as_user)
-        self.wait_for_login(process, self.pg_port, "pg.log", database="postgres")
-        self.sql("CREATE DATABASE bench", database="postgres")
-        self.say(f"pgbench -i -s {self.scale} ...")
-        self.run([f"{PG_BIN}/pgbench", "-i", "-q", "-s", str(self.scale), *self.to_port(self.pg_port)])
+        self.cluster = Cluster(self, "pg", {"shared_buffers": "256MB", "max_wal_size": "8GB", **self.settings})
+        self.pg_port = self.cluster.port
+        if self.scale > 0:
+            self.say(f"pgbench -i -s {self.scale} ...")
+            self.run([f"{PG_BIN}/pgbench", "-i", "-q", "-s", str(self.scale), *self.to_port(self.pg_port)])
 
     def to_port(self, port):
         return ["-h", "127.0.0.1", "-p", str(port), "-U", "bench", "bench"]
 
     def sql(self, text, database="bench"):
-        client = Client(self.pg_port, database)
-        client.query(text)
-        client.close()
+        self.cluster.sql(text, database)
 
     def spawn(self, command, log, ending, **more):
         """Starts a child that is ended with the signal `ending` when the stage closes."""
         with open(os.path.join(self.folder, log), "ab") as out:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                                       env=self.environment, **more)
+                                       env=self.environment, start_new_session=self.own_sessions, **more)
         self.children.append((process, ending))
         return process
 
@@ -301,11 +210,11 @@ class Stage:
         with open(os.path.join(self.folder, log), errors="replace") as file:
             return "".join(file.readlines()[-20:])
 
-    def wait_for_login(self, process, port, log, database="bench"):
+    def wait_for_login(self, process, port, log, database="bench", host="127.0.0.1"):
         deadline = time.monotonic() + START_SECONDS_MAX
         while True:
             try:
-                Client(port, database).close()
+                Client(port, database, host=host).close()
                 return
             except (OSError, Trouble) as why:
                 if process.poll() is not None:
@@ -317,22 +226,27 @@ class Stage:
     def start_proxy(self, name, program, mode="transaction", pool=20, wrapper=()):
         """Starts one proxy; `wrapper` is put before its command line (valgrind)."""
         port = free_port()
-        tag = f"{name}-{port}"
-        folder = self.subfolder(tag, for_user=name == "pgbouncer")
-        as_user = self.as_user if name == "pgbouncer" else {}
-        # SIGQUIT is "now" for pgweir, whose TERM drains first; the others have nothing to drain.
-        ending = signal.SIGQUIT if name == "pgweir" else signal.SIGTERM
         if name == "bare_relay":
             command = [program, str(port), str(self.pg_port), "bench", "bench", str(pool), mode]
-        else:
-            self._write(folder, "userlist.txt", '"bench" ""\n')
-            text = PGBOUNCER_INI if name == "pgbouncer" else PGWEIR_TOML
-            file = self._write(folder, name + (".ini" if name == "pgbouncer" else ".toml"),
-                               text.format(port=port, pg_port=self.pg_port, mode=mode, pool=pool, folder=folder))
-            command = [program, file]
-        process = self.spawn([*wrapper, *command], tag + ".log", ending, cwd=folder, **as_user)
-        self.wait_for_login(process, port, tag + ".log")
-        return Proxy(name, process, port)
+            return self._launch(name, port, self.subfolder(f"{name}-{port}", for_user=False), [*wrapper, *command])
+        text = PGBOUNCER_INI if name == "pgbouncer" else PGWEIR_TOML
+        return self.start_configured(name, program, port, wrapper=wrapper, configuration=lambda folder: text.format(
+            port=port, pg_port=self.pg_port, mode=mode, pool=pool, folder=folder))
+
+    def start_configured(self, name, program, port, configuration, users=("bench",), wrapper=(), database="bench"):
+        """Starts pgweir or PgBouncer with the text that `configuration` makes, given the folder that holds the userlist."""
+        folder = self.subfolder(f"{name}-{port}", for_user=name == "pgbouncer")
+        self._write(folder, "userlist.txt", "".join(f'"{user}" ""\n' for user in users))
+        file = self._write(folder, name + (".ini" if name == "pgbouncer" else ".toml"), configuration(folder))
+        return self._launch(name, port, folder, [*wrapper, program, file], database)
+
+    def _launch(self, name, port, folder, command, database="bench"):
+        # SIGQUIT is "now" for pgweir, whose TERM drains first; the others have nothing to drain.
+        ending = signal.SIGQUIT if name == "pgweir" else signal.SIGTERM
+        log = f"{name}-{port}.log"
+        process = self.spawn(command, log, ending, cwd=folder, **(self.as_user if name == "pgbouncer" else {}))
+        self.wait_for_login(process, port, log, database)
+        return Proxy(name, process, port, os.path.join(self.folder, log))
 
     @staticmethod
     def _write(folder, name, text):
