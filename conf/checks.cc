@@ -231,11 +231,34 @@ class Checker {
     if (global.auth_type == AuthType::kPeer && global.unix_socket_dir.empty()) {
       draft_.Add(origin, "nobody could log in: auth_type = \"peer\" is for the Unix socket, and unix_socket_dir is empty");
     }
+    CheckOutside();
     if (global.auth_type != AuthType::kAny) return;
     for (const auto& [name, database] : config_.databases) {
       if (!database.user.empty()) continue;
       draft_.Add(draft_.OriginOf({"databases", name, ""}),
                  "database " + Quoted(name) + " needs a user: with auth_type = \"any\" the client's name means nothing");
+    }
+  }
+
+  // With PAM and LDAP for everybody, nobody is left for auth_user to look up. PgBouncer refuses each login then.
+  void CheckOutside() {
+    const Global& global = config_.global;
+    const bool is_outside = global.auth_type == AuthType::kPam || global.auth_type == AuthType::kLdap;
+    const std::string type = "auth_type = \"" + std::string(Name(global.auth_type)) + "\"";
+    if (is_outside && AnyLookup() && !draft_.WasRefused("auth_user")) {
+      draft_.Add(draft_.OriginOf(GlobalKey("auth_type")), type + " and auth_user exclude each other: nobody is left to be looked up; remove auth_user");
+    }
+    if (draft_.WasRefused("auth_ldap_options")) return;
+    const bool has_options = !global.auth_ldap_options.uris.empty();
+    if (global.auth_type == AuthType::kLdap && !has_options) {
+      draft_.Add(draft_.OriginOf(GlobalKey("auth_type")), type + " needs auth_ldap_options, which say where the LDAP server is and how it is asked");
+    }
+    if (global.auth_type == AuthType::kLdap || !has_options) return;
+    const Origin origin = draft_.OriginOf(GlobalKey("auth_ldap_options"));
+    if (IsIniFile(draft_.options().file)) {
+      draft_.config.notes.push_back(origin.ToText() + ": auth_ldap_options has no effect: only auth_type = ldap reads it");
+    } else {
+      draft_.Add(origin, "auth_ldap_options are for auth_type = \"ldap\" only; set that, or write them behind the method ldap in auth_hba_file, or remove the line");
     }
   }
 

@@ -190,6 +190,21 @@ Parsed<std::vector<Host>> HostsCodec::Parse(const Value& value) const {
 std::string HostsCodec::Format(const std::vector<Host>& hosts) const { return FormatHosts(hosts); }
 std::string HostsCodec::Allowed() const { return "a list of hosts: host, host:port, [ipv6]:port, /folder or @abstract"; }
 
+Parsed<LdapOptions> LdapOptionsCodec::Parse(const Value& value) const {
+  const std::string* text = TextOf(value);
+  if (text == nullptr) return Refuse("must be text in quotes");
+  if (text->size() > kMaxText) return Refuse("must not be longer than " + std::to_string(kMaxText) + " bytes");
+  if (Trim(*text).empty()) return LdapOptions{};
+  auto options = ParseLdapOptions(*text);
+  if (options) return std::move(*options);
+  std::string mistakes = "is wrong";
+  for (const std::string& mistake : options.error()) mistakes += (&mistake == &options.error().front() ? ": " : "; ") + mistake;
+  return Refuse(mistakes);
+}
+
+std::string LdapOptionsCodec::Format(const LdapOptions& options) const { return ShownLdapOptions(options); }
+std::string LdapOptionsCodec::Allowed() const { return "options of the method ldap"; }
+
 Parsed<Secret> SecretCodec::Parse(const Value& value) const {
   const std::string* text = TextOf(value);
   if (text == nullptr) return Refuse("must be text in quotes");

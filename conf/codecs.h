@@ -94,6 +94,13 @@ struct SessionStateCodec {
   std::string Allowed() const;
 };
 
+// auth_ldap_options. Never quotes what it was given: a password may be in it.
+struct LdapOptionsCodec {
+  Parsed<LdapOptions> Parse(const Value& value) const;
+  std::string Format(const LdapOptions& options) const;  // without the password
+  std::string Allowed() const;
+};
+
 // Never quotes what it was given.
 struct SecretCodec {
   Parsed<Secret> Parse(const Value& value) const;

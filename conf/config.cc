@@ -50,6 +50,8 @@ std::string_view Name(AuthType type) {
     case AuthType::kScramSha256: return "scram-sha-256";
     case AuthType::kCert: return "cert";
     case AuthType::kPeer: return "peer";
+    case AuthType::kPam: return "pam";
+    case AuthType::kLdap: return "ldap";
     case AuthType::kAny: return "any";
     case AuthType::kHba: return "hba";
     case AuthType::kReject: return "reject";

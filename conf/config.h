@@ -18,6 +18,8 @@
 
 #include "conf/address_range.h"
 #include "conf/auth_lookup.h"
+#include "conf/ldap_options.h"
+#include "conf/secret.h"
 #include "conf/session_state.h"
 #include "conf/tls_settings.h"
 
@@ -32,30 +34,12 @@ inline constexpr Duration kAutomatic{-1};  // of a time that may be "auto"
 enum class PoolMode : uint8_t { kSession, kTransaction, kStatement };
 enum class QueueFlow : uint8_t { kUser, kApplication, kAddress };  // what is fair to what while clients wait
 // kHba and kAny stand in auth_type only, kReject in auth_hba_file only.
-enum class AuthType : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kAny, kHba, kReject };
+enum class AuthType : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kPam, kLdap, kAny, kHba, kReject };
 enum class LogFormat : uint8_t { kText, kJson, kPgBouncer };
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
 std::string_view Name(PoolMode);  // "session", "transaction", "statement": the words SHOW prints
 std::string_view Name(AuthType);
-
-// A password or key. Wiped when destroyed; has no operator<<, so that a log line cannot print it by accident.
-class Secret {
- public:
-  Secret() = default;
-  explicit Secret(std::string value) : value_(std::move(value)) {}
-  Secret(const Secret&) = default;
-  Secret(Secret&&) = default;
-  Secret& operator=(const Secret&) = default;
-  Secret& operator=(Secret&&) = default;
-  ~Secret();
-  const std::string& Reveal() const { return value_; }
-  bool empty() const { return value_.empty(); }
-  friend bool operator==(const Secret&, const Secret&) = default;
-
- private:
-  std::string value_;
-};
 
 // Where a server is: host[:port] over TCP, or a Unix socket when path is set.
 struct Host {
@@ -124,6 +108,8 @@ struct Global {
   std::string logfile;  // empty = stderr
   std::string pidfile;
   std::string user;  // of the system, to run as; empty = who started it
+  bool syslog = false;  // beside logfile or stderr
+  std::string syslog_ident = "pgweir", syslog_facility = "daemon";
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
   bool log_connections = true;
@@ -168,6 +154,8 @@ struct Global {
   std::string auth_file, auth_hba_file, auth_ident_file;  // paths, relative to the folder of the configuration file
   AuthKeys auth{.query = std::string(kAuthQuery)};
   Duration auth_query_cache_age{60'000'000};
+  LdapOptions auth_ldap_options;  // of auth_type ldap
+  std::string pam_service = "pgweir", pam_config_dir;  // the folder: empty = the system's
   int scram_iterations = 4096;
   std::vector<std::string> admin_users, stats_users;
   std::vector<std::string> reject_users;

@@ -48,6 +48,7 @@ std::string_view RemarkOn(std::string_view target) {
 std::string GlobalSection(const Config& config) {
   std::string text = "[pgweir]\n";
   for (const Key<Global>& key : GlobalKeys()) {
+    if (key.visibility == Visibility::kSecret) continue;  // written below, as it is
     const std::string value = key.get(config.global).value_or("");
     const auto row = std::find_if(config.rows.begin(), config.rows.end(),
                                   [&key](const KeyRow& each) { return each.key == key.name; });
@@ -58,6 +59,8 @@ std::string GlobalSection(const Config& config) {
     }
     text += std::string(key.name) + " = " + Spelling(key, config.global, value) + "\n";
   }
+  const Secret& ldap = config.global.auth_ldap_options.text;
+  if (!ldap.empty()) text += "auth_ldap_options = " + InQuotes(ldap.Reveal()) + "\n";
   return text;
 }
 

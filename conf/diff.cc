@@ -44,6 +44,7 @@ void CompareMaps(const std::string& what, const Map& before, const Map& after, C
 std::vector<std::string> Differences(const Config& before, const Config& after) {
   std::vector<std::string> lines;
   CompareSection("", GlobalKeys(), before.global, after.global, lines);
+  if (!(before.global.auth_ldap_options == after.global.auth_ldap_options)) lines.push_back("auth_ldap_options changed");
   // the files themselves may have changed under the same names
   if (before.hba && after.hba && !(*before.hba == *after.hba)) {
     lines.push_back("auth_hba_file: its lines changed (" + std::to_string(before.hba->rules.size()) + " -> " +

@@ -1,10 +1,11 @@
 // Who may log in, and how: auth_hba_file, PgBouncer's part of PostgreSQL's pg_hba.conf.
 //
-//   local      DATABASES USERS         METHOD [map=NAME]     Unix sockets
-//   host       DATABASES USERS ADDRESS METHOD [map=NAME]     TCP; hostssl: with TLS only; hostnossl: without only
+//   local      DATABASES USERS         METHOD [OPTIONS]      Unix sockets
+//   host       DATABASES USERS ADDRESS METHOD [OPTIONS]      TCP; hostssl: with TLS only; hostnossl: without only
 // DATABASES: all, sameuser, replication, names; USERS: all, names; both as lists with commas and as @FILE, which holds such a
 // list (beside the file that names it; it may name others). ADDRESS: all, 10.0.0.0/8, ::1/128, or an address and a mask.
-// METHOD: trust, reject, password, md5, scram-sha-256, cert, peer; map= belongs to cert and peer. "all" in quotes is a name.
+// METHOD: trust, reject, password, md5, scram-sha-256, cert, peer, pam, ldap; map= belongs to cert and peer, pamservice= to pam,
+// the options of ldap stand in ldap_options.h. "all" in quotes is a name.
 //
 // The first line that fits decides; no line, no login. pgweir refuses replication, so a line for it fits nobody.
 // Every line that is malformed, or that asks for what pgweir cannot do, is a mistake: one that is skipped may be a `reject`.
@@ -58,6 +59,8 @@ struct HbaRule {
   std::optional<AddressRange> address;  // nullopt: all, and for kLocal
   AuthType method = AuthType::kReject;
   std::string map;  // of auth_ident_file; empty: the identity must be the user's name itself
+  std::string pam_service;  // empty: the one of the configuration
+  std::optional<LdapOptions> ldap;
   std::string file;
   int line = 0;
   bool Fits(const HbaLogin& login) const;

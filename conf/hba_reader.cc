@@ -23,19 +23,19 @@ constexpr MethodWord kMethods[] = {{"trust", AuthType::kTrust},
                                    {"md5", AuthType::kMd5},
                                    {"scram-sha-256", AuthType::kScramSha256},
                                    {"cert", AuthType::kCert},
-                                   {"peer", AuthType::kPeer}};
+                                   {"peer", AuthType::kPeer},
+                                   {"pam", AuthType::kPam},
+                                   {"ldap", AuthType::kLdap}};
 
 std::string ReasonAgainstMethod(const std::string& word) {
   if (word == "plain") return "it is called password in this file";
   if (word == "ident") return "pgweir asks no ident server; for Unix sockets use peer";
-  if (word == "ldap") return "pgweir has no LDAP logins yet; use scram-sha-256 and auth_file";
-  if (word == "pam") return "pgweir has no PAM logins yet; use scram-sha-256 and auth_file";
   if (word == "gss" || word == "sspi") return "pgweir has no GSSAPI; use cert or scram-sha-256";
   if (word == "radius" || word == "bsd" || word == "oauth") return "pgweir has no such logins; use scram-sha-256";
   if (word == "any") return "it would ignore the user's name, which the line has just looked at; use trust";
   std::vector<std::string_view> words;
   for (const MethodWord& known : kMethods) words.push_back(known.word);
-  return "methods are trust, reject, password, md5, scram-sha-256, cert and peer" + DidYouMean(word, words);
+  return "methods are trust, reject, password, md5, scram-sha-256, cert, peer, pam and ldap" + DidYouMean(word, words);
 }
 
 // 255.255.0.0 is 16; -1 for a mask with a hole.
@@ -156,7 +156,7 @@ class HbaReader {
   // One word that may not be a list.
   const HbaWord* Single(const HbaField& field, const char* what) {
     if (field.size() == 1) return &field.front();
-    Add(std::string("the ") + what + " must be one word, not a list");
+    Add(std::string("the ") + what + " must be one word, not a list; double quotes keep a comma in a word");
     return nullptr;
   }
 
@@ -211,12 +211,17 @@ class HbaReader {
     return false;
   }
 
-  void ReadOption(const HbaField& field, HbaRule& rule) {
-    const HbaWord* word = Single(field, "option");
-    if (word == nullptr) return;
-    const size_t equals = word->text.find('=');
-    const std::string name = word->text.substr(0, equals);
-    if (equals == std::string::npos) return Add("option " + Quoted(word->text) + " must be written NAME=VALUE; only map= is known");
+  void ReadOption(const std::string& name, const std::string& value, HbaRule& rule) {
+    if (rule.method == AuthType::kPam) {
+      if (name != "pamservice") return Add("option " + Quoted(name) + " is not supported by the method pam: only pamservice= is");
+      if (!rule.pam_service.empty()) return Add("option pamservice is given twice");
+      if (const std::string fault = PamServiceFault(value); !fault.empty()) return Add("option pamservice " + fault);
+      rule.pam_service = value;
+      return;
+    }
+    if (name == "pamservice" || IsLdapOption(name)) {
+      return Add("option " + name + " belongs to the method " + (name == "pamservice" ? "pam" : "ldap") + ", not to " + std::string(Name(rule.method)));
+    }
     if (name != "map") {
       return Add("option " + Quoted(name) + " is not supported: only map= is, for cert and peer" +
                  (name == "clientcert" ? "; the method cert asks for a certificate, client_tls_sslmode = verify-full asks everybody" : ""));
@@ -225,8 +230,31 @@ class HbaReader {
       return Add("option map belongs to the methods cert and peer, not to " + std::string(Name(rule.method)));
     }
     if (!rule.map.empty()) return Add("option map is given twice");
-    rule.map = word->text.substr(equals + 1);
+    rule.map = value;
     if (rule.map.empty()) Add("option map must name a map of auth_ident_file");
+  }
+
+  void ReadOptions(const std::vector<HbaField>& fields, size_t first, HbaRule& rule) {
+    LdapPairs pairs;
+    bool is_whole = true;
+    for (size_t i = first; i < fields.size(); ++i) {
+      const HbaWord* word = Single(fields[i], "option");
+      const size_t equals = word == nullptr ? std::string::npos : word->text.find('=');
+      if (word != nullptr && equals == std::string::npos) {
+        // behind ldapbindpasswd it may be the rest of a password
+        const std::string which = rule.method == AuthType::kLdap ? "an option" : "option " + Quoted(word->text);
+        Add(which + " must be written NAME=VALUE" + (rule.method == AuthType::kLdap ? ", in double quotes if there are blanks in it" : "; map= is for cert and peer, pamservice= for pam"));
+      }
+      is_whole = is_whole && equals != std::string::npos;
+      if (equals == std::string::npos) continue;
+      const std::string name = word->text.substr(0, equals), value = word->text.substr(equals + 1);
+      if (rule.method == AuthType::kLdap) pairs.emplace_back(name, value);
+      else ReadOption(name, value, rule);
+    }
+    if (rule.method != AuthType::kLdap || !is_whole) return;
+    auto options = ReadLdapOptions(pairs);
+    if (options) rule.ldap = std::move(*options);
+    else for (std::string& mistake : options.error()) Add(std::move(mistake));
   }
 
   std::optional<HbaConnection> ReadConnection(const HbaField& field) {
@@ -273,7 +301,7 @@ class HbaReader {
     if (method_at >= fields.size()) return Add("the method is missing behind the address");
     if (ReadMethod(fields[method_at], rule)) {
       CheckMethodFits(rule);
-      for (size_t i = method_at + 1; i < fields.size(); ++i) ReadOption(fields[i], rule);
+      ReadOptions(fields, method_at + 1, rule);
     }
     rules_.rules.push_back(std::move(rule));
     if (rules_.rules.size() > kHbaRulesMax) BeFull("more than " + std::to_string(kHbaRulesMax) + " lines");

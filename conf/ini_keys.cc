@@ -14,8 +14,6 @@ constexpr std::string_view kOwnLookup =
 constexpr std::string_view kOwnBuffers = "pgweir sizes its buffers by itself";
 constexpr std::string_view kOneProcess = "one pgweir process uses every CPU: start one, not several on one port";
 constexpr std::string_view kOwnNames = "pgweir keeps an address for 15 s, and asks anew at RECONNECT and RELOAD";
-constexpr std::string_view kNoSyslog =
-    "pgweir has no syslog; under systemd its stderr goes to the journal, else set logfile";
 constexpr std::string_view kLastStops = "pgweir closes pools that nobody uses by itself";
 constexpr std::string_view kNoPeers =
     "pgweir has no peering; one process uses every CPU, so that a cancel always finds its query";
@@ -27,9 +25,9 @@ std::vector<IniKey> GlobalTable() {
        "PgBouncer also writes to stderr; pgweir writes to stderr only when there is no logfile"},
       {"pidfile", kMapped},
       {"user", kMapped},
-      {"syslog", kRefused, kText, "0", kNoSyslog},
-      {"syslog_ident", kNoted, kText, "pgbouncer", kNoSyslog},
-      {"syslog_facility", kNoted, kText, "daemon", kNoSyslog},
+      {"syslog", kMapped, kSwitch, "0"},
+      {"syslog_ident", kMapped, kText, "pgbouncer"},
+      {"syslog_facility", kMapped, kText, "daemon"},
       {"verbose", kMapped, kVerbosity, "0", "", "log_level"},
       {"log_connections", kMapped, kSwitch, "1"},
       {"log_disconnections", kMapped, kSwitch, "1"},
@@ -113,8 +111,7 @@ std::vector<IniKey> GlobalTable() {
       {"auth_ident_file", kMapped, kText, "", "a malformed line is a mistake, and nothing is loaded"},
       {"auth_user", kMapped, kText, "", kOwnLookup},
       {"auth_dbname", kMapped},
-      {"auth_ldap_options", kRefused, kText, "",
-       "pgweir has no LDAP logins yet; list the users and their secrets in auth_file"},
+      {"auth_ldap_options", kMapped},
       {"auth_query", kMapped, kText,
        "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END FROM pg_authid WHERE rolname=$1 AND "
        "rolcanlogin"},

@@ -9,16 +9,7 @@
 namespace conf {
 namespace {
 
-std::string_view ReasonAgainst(std::string_view auth_type) {
-  if (auth_type == "pam") return "pgweir has no PAM logins yet; use scram-sha-256 and auth_file";
-  if (auth_type == "ldap") return "pgweir has no LDAP logins yet; use scram-sha-256 and auth_file";
-  return "";
-}
-
 Parsed<Value> ReadAuthType(std::string_view text) {
-  if (const std::string_view reason = ReasonAgainst(text); !reason.empty()) {
-    return Refuse("= " + std::string(text) + " is not supported: " + std::string(reason));
-  }
   if (text == "password") return Refuse("must be written plain, as PgBouncer has it in auth_type");
   return PlainText{text == "plain" ? "password" : std::string(text)};
 }
@@ -113,6 +104,7 @@ const Global& IniDefaults() {
     defaults.auth_query_cache_age = Duration(0);  // it has no cache
     defaults.keys.max_waiting = defaults.max_client_conn;
     defaults.keys.queue_target = Duration(0);  // nobody is refused for overload
+    defaults.pam_service = "pgbouncer";
     // Whoever brings PgBouncer's configuration has alerts and parsers for its lines.
     defaults.log_format = LogFormat::kPgBouncer;
     return defaults;

@@ -56,10 +56,29 @@ Parsed<std::string> CheckTlsProtocols(std::string text) {
   return text;
 }
 
+Parsed<std::string> CheckSyslogIdent(std::string text) {
+  constexpr size_t kLongestIdent = 48;  // RFC 5424's APP-NAME
+  const bool is_printable = std::all_of(text.begin(), text.end(), [](char character) { return character > ' ' && character < 0x7f; });
+  if (!text.empty() && text.size() <= kLongestIdent && is_printable) return text;
+  return Refuse("must be 1 to 48 printable characters without blanks, not " + Quoted(text));
+}
+
+Parsed<std::string> CheckSyslogFacility(std::string text) {
+  const std::vector<std::string_view> known = {"auth", "authpriv", "daemon", "user", "local0", "local1",
+                                               "local2", "local3", "local4", "local5", "local6", "local7"};
+  if (std::find(known.begin(), known.end(), text) != known.end()) return text;
+  return Refuse("must be " + JoinWords(known) + ", not " + Quoted(text));
+}
+
+Parsed<std::string> CheckPamService(std::string text) {
+  if (const std::string fault = PamServiceFault(text); !fault.empty()) return Refuse(fault);
+  return text;
+}
+
 WordCodec<AuthType> AuthTypes() {
   return {{{"trust", AuthType::kTrust}, {"password", AuthType::kPassword}, {"md5", AuthType::kMd5},
            {"scram-sha-256", AuthType::kScramSha256}, {"cert", AuthType::kCert}, {"peer", AuthType::kPeer},
-           {"any", AuthType::kAny}, {"hba", AuthType::kHba}}};
+           {"pam", AuthType::kPam}, {"ldap", AuthType::kLdap}, {"any", AuthType::kAny}, {"hba", AuthType::kHba}}};
 }
 
 WordCodec<TlsMode> TlsModes() {
@@ -83,6 +102,10 @@ class GlobalTable {
     pidfile.change = Change::kRestart;
     Add("user", TextCodec{.allowed = "a user"}, &Global::user,
         "user of the system to run as when started by root; empty = who started it").change = Change::kRestart;
+    Add("syslog", BoolCodec{}, &Global::syslog, "log to the system's log, too; logfile or stderr go on");
+    Add("syslog_ident", TextCodec{.allowed = "a name", .check = CheckSyslogIdent}, &Global::syslog_ident, "the program's name there");
+    Add("syslog_facility", TextCodec{.allowed = "a facility", .check = CheckSyslogFacility}, &Global::syslog_facility,
+        "auth, authpriv, daemon, user, local0 to local7");
     Add("log_format", WordCodec<LogFormat>{{{"text", LogFormat::kText}, {"json", LogFormat::kJson}, {"pgbouncer", LogFormat::kPgBouncer}}},
         &Global::log_format,
         "text for people, json for collectors, pgbouncer for what reads PgBouncer's lines");
@@ -182,6 +205,13 @@ class GlobalTable {
         "the database in which auth_query runs; empty = the one that the client asks for");
     Add("auth_query_cache_age", Time(Duration(0), std::chrono::hours(24)), &Global::auth_query_cache_age,
         "a secret that auth_query gave is used again for this time; 0 = each login asks");
+    auto& ldap = Add("auth_ldap_options", LdapOptionsCodec{}, &Global::auth_ldap_options,
+        "for auth_type = ldap: the options that a line of auth_hba_file has behind its method ldap");
+    ldap.visibility = Visibility::kSecret;
+    Add("pam_service", TextCodec{.allowed = "a name", .check = CheckPamService}, &Global::pam_service,
+        "for PAM logins: the service's name, a file of /etc/pam.d; pamservice= in a line of auth_hba_file wins");
+    Add("pam_config_dir", TextCodec{.allowed = "a folder"}, &Global::pam_config_dir,
+        "for PAM logins: the folder of the services; empty = the system's, /etc/pam.d").file_use = FileUse::kPath;
     Add("scram_iterations", Count(1, 1'000'000), &Global::scram_iterations,
         "SCRAM iterations for secrets that are kept as plain text");
     Add("admin_users", ListCodec{}, &Global::admin_users, "users who may run every console command");

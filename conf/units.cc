@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -211,6 +212,16 @@ std::string JoinList(const std::vector<std::string>& items) {
     joined += item;
   }
   return joined;
+}
+
+std::string PamServiceFault(std::string_view name) {
+  constexpr size_t kLongestService = 63;
+  // it is the name of a file, and libpam would take a path apart by rules of its own
+  const bool is_file_name = std::all_of(name.begin(), name.end(), [](char character) {
+    return (character >= 'a' && character <= 'z') || (character >= '0' && character <= '9') || character == '-' || character == '_' || character == '.';
+  });
+  if (!name.empty() && name.size() <= kLongestService && name.front() != '.' && is_file_name) return "";
+  return "must be 1 to 63 lower case letters, digits, - _ and ., not " + Quoted(name);
 }
 
 }  // namespace conf

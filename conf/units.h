@@ -45,6 +45,9 @@ std::string FormatAddressRange(const AddressRange& range);
 // For messages: in quotes, control bytes as \x0a so that a value cannot forge a log line, cut after 80 bytes.
 std::string Quoted(std::string_view text);
 
+// Why no PAM service can be called so: "must ..."; empty = it can.
+std::string PamServiceFault(std::string_view name);
+
 std::string_view Trim(std::string_view text);
 std::string_view StripLineEnd(std::string_view text);  // one \n or \r\n, as editors and `echo` leave it behind a secret
 std::vector<std::string> SplitList(std::string_view text);  // at commas, trimmed, empty items left out

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <tuple>
 
+#include "conf/hba.h"
+
 namespace conf {
 namespace {
 
@@ -144,6 +146,12 @@ int64_t MostOf(const PoolSettings& settings) {
   return int64_t{settings.pool_size} + settings.reserve_pool_size + (listens ? 1 : 0);
 }
 
+bool LetsStrangersIn(const Config& config, const std::string& database) {
+  const auto is_outside = [](AuthType type) { return type == AuthType::kPam || type == AuthType::kLdap; };
+  if (FindLookup(config, database) || is_outside(config.global.auth_type)) return true;
+  return config.hba && std::any_of(config.hba->rules.begin(), config.hba->rules.end(), [&](const HbaRule& rule) { return is_outside(rule.method); });
+}
+
 // The pools that may lead to one host.
 class Gathering {
  public:
@@ -167,6 +175,7 @@ class Gathering {
       found.databases.push_back(name);
       if (database.user.empty()) {
         for (const std::string& user : users_) Add(name, database, user, found);
+        if (LetsStrangersIn(config_, name)) AddStrangers(name, database, found);
       } else {
         Add(name, database, database.user, found);
       }
@@ -195,6 +204,16 @@ class Gathering {
     }
     found.unbounded = "database \"*\" stands for any name, and user \"" + user + "\" has no max_user_connections";
     for (const std::string& name : fallback_names_) AddPool(name, database, user, config_.MaxDbConnections(database), found);
+  }
+
+  void AddStrangers(const std::string& name, const Database& database, HostCase& found) {
+    const int cap = config_.MaxDbConnections(database);
+    if (name == kFallback || cap == 0) {
+      found.unbounded = "users who are not listed may log in to database \"" + name + "\", which " +
+                        (name == kFallback ? "stands for any name" : "has no max_db_connections");
+    } else if (HasRoom(found)) {
+      pools_.push_back({name, "", database.dbname.empty() ? name : database.dbname, cap, cap, 0});
+    }
   }
 
   void AddPool(const std::string& name, const Database& database, const std::string& user, int database_cap, HostCase& found) {

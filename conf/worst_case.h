@@ -2,7 +2,8 @@
 //
 // What: for each host that a database section names, every pool of (database, user) that could come to be there, and the
 // most of their servers that the caps allow at the same time. A pool is worth pool_size + reserve_pool_size, and one more
-// where it may listen for its clients. Users are those of auth_file and [users.X] but reject_users: nobody else can log in.
+// where it may listen for its clients. Users are those of auth_file and [users.X] but reject_users, and those
+// whom nobody has listed, where auth_query, PAM or LDAP may find any number: only max_db_connections bounds these.
 // On top comes the one connection by which pgweir asks the server what it allows (proxy/capacity.h), under the same caps.
 // Where a section has several hosts all its servers may be at any one of them (they are tried in turn), so each counts all.
 // auth_hba_file could make it less: who may go where is not looked at, so that what is said is never too small.

@@ -38,6 +38,7 @@ void WriteSasl(std::string& out, Authentication step, std::string_view message) 
 
 ClientLogin::ClientLogin(ClientLoginOptions options) : options_(std::move(options)) {
   options_.scram_iterations = std::clamp(options_.scram_iterations, 1, kIterationsMax);
+  if (options_.method == LoginMethod::kOutside) return;  // who is asked knows the users
   if (!options_.secret) {
     doom_ = "unknown user";
   } else if (options_.secret->empty() && NeedsSecret(options_.method)) {
@@ -69,6 +70,7 @@ ClientLogin::Step ClientLogin::Start(std::string& out) {
     case LoginMethod::kAny:
       return Accept();
     case LoginMethod::kPassword:
+    case LoginMethod::kOutside:
       MessageWriter(out).Begin('R').Int32(kCleartextPassword).End();
       state_ = State::kPassword;
       return Step::kContinue;
@@ -121,7 +123,8 @@ ClientLogin::Step ClientLogin::StartScram(std::string& out) {
 }
 
 bool ClientLogin::IsNextStepSlow() const {
-  return state_ == State::kPassword && (!doom_.empty() || KindOf(*options_.secret) == SecretKind::kScram);
+  if (state_ != State::kPassword || options_.method == LoginMethod::kOutside) return false;
+  return !doom_.empty() || KindOf(*options_.secret) == SecretKind::kScram;
 }
 
 ClientLogin::Step ClientLogin::OnPasswordMessage(std::string_view body, std::string& out) {
@@ -132,6 +135,7 @@ ClientLogin::Step ClientLogin::OnPasswordMessage(std::string_view body, std::str
     case State::kSaslFirst: return OnSaslFirst(body, out);
     case State::kSaslFinal: return OnSaslFinal(body, out);
     case State::kNew:
+    case State::kOutside:
     case State::kDone: break;
   }
   return Malformed("password message that was not asked for");
@@ -141,6 +145,11 @@ ClientLogin::Step ClientLogin::OnCleartext(std::string_view body) {
   const auto password = PasswordOf(body);
   if (!password) return Malformed("password message is not one zero-terminated text");
   if (password->empty()) return Refuse("empty password sent");
+  if (options_.method == LoginMethod::kOutside) {
+    cleartext_ = *password;
+    state_ = State::kOutside;
+    return Step::kAskOutside;
+  }
   std::optional<ScramVerifier> verifier;
   if (!doom_.empty()) {
     // The same work as for a known user, so that the time it takes does not tell.
@@ -163,6 +172,13 @@ ClientLogin::Step ClientLogin::OnCleartext(std::string_view body) {
   if (!is_right) return Refuse("wrong password");
   cleartext_ = *password;
   return Accept();
+}
+
+ClientLogin::Step ClientLogin::OnOutsideAnswer(std::string fault) {
+  if (state_ != State::kOutside) return Malformed("an answer to what was not asked");
+  if (fault.empty()) return Accept();
+  Wipe(cleartext_);
+  return Refuse(std::move(fault));
 }
 
 ClientLogin::Step ClientLogin::OnMd5(std::string_view body) {

@@ -6,7 +6,9 @@
 //   md5               challenge          challenge           SCRAM is used instead (as PostgreSQL does)
 //   scram-sha-256     derived verifier   always fails        exchange
 // and the methods in which the client proves nothing here: trust, any (the name is ignored; unknown users too), cert and peer
-// (the caller has compared the certificate, or the user of the system, with the user's name).
+// (the caller has compared the certificate, or the user of the system, with the user's name), and outside: the password comes
+// in clear text, and somebody else (PAM, an LDAP server) says whether it is right. The caller asks, and brings the answer.
+// An empty password is refused before anybody is asked: LDAP servers take it for a login of nobody, which succeeds.
 // A user that is unknown, or whose secret does not fit the method, goes through the same messages (MockVerifier, a random md5
 // secret) and fails at the end like a wrong password: nobody learns which.
 // Not here: sockets, timers, who is allowed into which database. Threads: a value. Randomness comes in as an argument.
@@ -26,12 +28,12 @@ namespace protocol {
 
 inline constexpr size_t kPasswordBytesMax = 65535;
 
-enum class LoginMethod : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kAny };
+enum class LoginMethod : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kAny, kOutside };
 
 struct ClientLoginOptions {
   LoginMethod method = LoginMethod::kScramSha256;
   std::string user;
-  std::optional<std::string> secret;  // nullopt = unknown user
+  std::optional<std::string> secret;  // nullopt = unknown user; kOutside has none
   // For cert and peer: why this connection is not the user's, for the log; empty = it is.
   std::string identity_fault = "nobody has looked who it is";
   // For method scram-sha-256 with a plain secret: its verifier, derived by the caller beforehand and cached there.
@@ -52,7 +54,7 @@ class ClientLogin {
   // True when the method needs `derived` for this secret and the caller should compute VerifierOf(DeriveKeys(...)) off the loop.
   static bool NeedsDerivation(LoginMethod method, const std::optional<std::string>& secret);
 
-  enum class Step : uint8_t { kContinue, kAccepted, kRefused, kMalformed };
+  enum class Step : uint8_t { kContinue, kAccepted, kRefused, kMalformed, kAskOutside };
   // The first request (AuthenticationXxx), appended to out. Trust, cert, peer and any are kAccepted or kRefused at once; an
   // unknown user is refused (but by any).
   Step Start(std::string& out);
@@ -62,16 +64,19 @@ class ClientLogin {
   // True when the next OnPasswordMessage runs PBKDF2, so that the caller hands it to a helper thread. An unknown user costs as
   // much as one with a SCRAM verifier of scram_iterations.
   bool IsNextStepSlow() const;
+  // After kAskOutside, when somebody has been asked about cleartext(): the empty text when it is right, else why not.
+  Step OnOutsideAnswer(std::string fault);
 
   // After kAccepted by SCRAM against a stored verifier: the client's keys, for pass-through to servers. Not set for a
   // verifier derived ad hoc from a plain secret (the server's salt differs).
   const std::optional<ScramKeys>& scram_keys() const { return scram_keys_; }
-  // After kAccepted with a cleartext password: that password (to log in to servers with), else empty.
+  // After kAccepted with a cleartext password: that password (to log in to servers with), else empty. After kAskOutside: the
+  // password that is asked about.
   const std::string& cleartext() const { return cleartext_; }
   const std::string& why() const { return why_; }  // for the log: "wrong password", "unknown user", ... never sent
 
  private:
-  enum class State : uint8_t { kNew, kPassword, kMd5, kSaslFirst, kSaslFinal, kDone };
+  enum class State : uint8_t { kNew, kPassword, kMd5, kSaslFirst, kSaslFinal, kOutside, kDone };
   Step StartMd5(std::string& out);
   Step StartScram(std::string& out);
   Step OnCleartext(std::string_view body);

@@ -93,6 +93,8 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
     {kHbaRejected, "hba_rejected", "28000", kFatal, "pg_hba.conf rejects connection for {}", "A line of auth_hba_file of pgweir says so."},
     {kCertificateFailed, "certificate_failed", "28000", kFatal, "certificate authentication failed for user \"{}\"", ""},
     {kPeerFailed, "peer_failed", "28000", kFatal, "Peer authentication failed for user \"{}\"", ""},
+    {kPamFailed, "pam_failed", "28000", kFatal, "PAM authentication failed for user \"{}\"", ""},
+    {kLdapFailed, "ldap_failed", "28000", kFatal, "LDAP authentication failed for user \"{}\"", ""},
     {kProxyHeader, "proxy_header", "08P01", kFatal, "malformed PROXY header: {}",
      "proxy_protocol_from of pgweir lists this peer, so each of its connections must begin with a PROXY header."},
     // timeouts

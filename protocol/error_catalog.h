@@ -25,7 +25,7 @@ enum class ErrorCode : uint8_t {
   // login
   kUnknownDatabase, kPasswordFailed, kRejected, kLoginTimeout, kTlsRequired, kClearAfterTls, kNoUserName, kStartupLayout,
   kUnsupportedProtocol, kUnsupportedStartupParameter, kUnsupportedStartupOption, kReplicationUnsupported, kDatabaseDisabled,
-  kUserNameTooLong, kLookupDown, kLookupFailed, kNoHbaEntry, kHbaRejected, kCertificateFailed, kPeerFailed,
+  kUserNameTooLong, kLookupDown, kLookupFailed, kNoHbaEntry, kHbaRejected, kCertificateFailed, kPeerFailed, kPamFailed, kLdapFailed,
   kProxyHeader,
   // timeouts
   kQueryTimeout, kTransactionTimeout, kIdleTransactionTimeout, kClientIdleTimeout, kCanceled,

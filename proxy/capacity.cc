@@ -52,7 +52,8 @@ class Judge {
     }
     const bool is_unbounded = !row_.at_worst.unbounded.empty();
     if (is_unbounded) {
-      Add("give \"*\" a user that has max_user_connections, give every user max_user_connections, or name the databases in sections of their own");
+      Add("give \"*\" a user that has max_user_connections, give every user max_user_connections, or name the databases in sections of their own, "
+          "with max_db_connections where users are not listed");
     }
     using enum CapacityRow::Verdict;
     row_.verdict = is_too_many_ ? kTooMany : is_unbounded ? kUnbounded : row_.allowed ? kEnough : kUnknown;

@@ -139,7 +139,7 @@ class Client final : public SocketHandler {
   void TooBusy(std::string cause);  // a limit of pgweir's own, not of its configuration
   void BeginExchange(std::optional<protocol::ScramVerifier> derived);
   size_t LoginInput(std::string_view chunk);
-  void OnLoginStep(protocol::ClientLogin::Step step, const std::string& out);
+  void OnLoginStep(protocol::ClientLogin::Step step, const std::string& out), AskOutside();
   void OnAuthenticated();
   void EnterConsole(ConsoleAccess access);
   void Attach();

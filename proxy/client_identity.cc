@@ -51,6 +51,8 @@ bool Client::IsOwnerAtConsole() const {
 bool Client::ChooseMethod() {
   const conf::Config& config = *login_->runtime->config;
   login_->method = config.global.auth_type;
+  login_->pam_service = config.global.pam_service;
+  login_->ldap = &config.global.auth_ldap_options;
   if (login_->method != conf::AuthType::kHba) return true;
   conf::HbaLogin login{.is_local = peer_ == PeerKind::kUnix, .is_encrypted = socket_->tls() != nullptr, .user = user_, .database = database_};
   const conf::HbaRule* rule = nullptr;
@@ -64,6 +66,8 @@ bool Client::ChooseMethod() {
   if (rule != nullptr && rule->method != conf::AuthType::kReject) {
     login_->method = rule->method;
     login_->map = rule->map;
+    if (!rule->pam_service.empty()) login_->pam_service = rule->pam_service;
+    if (rule->ldap) login_->ldap = &*rule->ldap;
     return true;
   }
   const std::string cause = rule == nullptr ? "no line of auth_hba_file fits" : "rejected by " + rule->file + ":" + std::to_string(rule->line);

@@ -18,6 +18,8 @@ protocol::LoginMethod MethodOf(conf::AuthType type) {
     case conf::AuthType::kScramSha256: return protocol::LoginMethod::kScramSha256;
     case conf::AuthType::kCert: return protocol::LoginMethod::kCert;
     case conf::AuthType::kPeer: return protocol::LoginMethod::kPeer;
+    case conf::AuthType::kPam:
+    case conf::AuthType::kLdap: return protocol::LoginMethod::kOutside;
     case conf::AuthType::kAny: return protocol::LoginMethod::kAny;
     case conf::AuthType::kHba:
     case conf::AuthType::kReject: break;  // ChooseMethod has left neither
@@ -29,6 +31,8 @@ protocol::ErrorCode RefusalOf(conf::AuthType method) {
   switch (method) {
     case conf::AuthType::kCert: return protocol::ErrorCode::kCertificateFailed;
     case conf::AuthType::kPeer: return protocol::ErrorCode::kPeerFailed;
+    case conf::AuthType::kPam: return protocol::ErrorCode::kPamFailed;
+    case conf::AuthType::kLdap: return protocol::ErrorCode::kLdapFailed;
     default: return protocol::ErrorCode::kPasswordFailed;
   }
 }
@@ -189,6 +193,7 @@ void Client::StartLogin() {
     return EnterConsole(ConsoleAccess::kAdmin);
   }
   if (!ChooseMethod()) return;
+  if (login_->IsOutside()) return BeginExchange(std::nullopt);
   if (const conf::Secret* secret = login_->runtime->config->FindSecret(user_)) login_->secret = secret->Reveal();
   else if (login_->method != conf::AuthType::kAny) return LookUp();
   OnSecretKnown();
@@ -278,6 +283,7 @@ void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& ou
   switch (step) {
     case Step::kContinue: return;
     case Step::kAccepted: return OnAuthenticated();
+    case Step::kAskOutside: return AskOutside();
     case Step::kMalformed:
     case Step::kRefused:
       LogRefusedLogin(login_->exchange->why());

@@ -11,8 +11,10 @@
 #include <memory>
 #include <ctime>
 #include <mutex>
+#include <vector>
 
 #include "proxy/log_pgbouncer.h"
+#include "proxy/log_syslog.h"
 
 namespace proxy {
 namespace {
@@ -134,10 +136,15 @@ bool OpenLog(const conf::Global& global, std::string& error) {
     } else {
       sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(global.logfile);
     }
+    std::vector<spdlog::sink_ptr> sinks{std::move(sink)};
+    sinks.front()->set_formatter(FormatterOf(global.log_format));
+    if (global.syslog) {
+      sinks.push_back(std::make_shared<SyslogSink>(global, SystemSyslog()));
+      sinks.back()->set_formatter(SyslogFormatter(global.log_format));
+    }
     if (!state.pool) state.pool = std::make_shared<spdlog::details::thread_pool>(kQueueLines, 1);
-    auto logger = std::make_shared<spdlog::async_logger>("pgweir", std::move(sink), state.pool,
+    auto logger = std::make_shared<spdlog::async_logger>("pgweir", sinks.begin(), sinks.end(), state.pool,
                                                          spdlog::async_overflow_policy::overrun_oldest);
-    logger->set_formatter(FormatterOf(global.log_format));
     logger->set_level(spdlog::level::debug);
     logger->flush_on(spdlog::level::debug);
     state.format = global.log_format;

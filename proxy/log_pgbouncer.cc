@@ -256,6 +256,8 @@ constexpr Reason kReasons[] = {
     {"server_lost_fatal", "server conn crashed?"},
     {"password_failed", "password authentication failed"},
     {"certificate_failed", "certificate authentication failed"},
+    {"pam_failed", "PAM authentication failed"},
+    {"ldap_failed", "LDAP authentication failed"},
     {"peer_failed", "unix socket login rejected"},
     {"rejected", "login rejected"},
     {"no_hba_entry", "login rejected"},

@@ -7,6 +7,7 @@
 #include "proxy/background.h"
 #include "proxy/commands.h"
 #include "proxy/log.h"
+#include "proxy/login_threads.h"
 #include "proxy/process.h"
 
 namespace {
@@ -81,5 +82,5 @@ int main(int argc, char** argv) {
   if (*convert) return proxy::RunConvert(file);
   if (*health) return proxy::RunHealth(options);
   if (is_quiet) proxy::SilenceConsole();
-  return in_background ? RunInBackground(options) : RunProxy(options, nullptr);
+  return proxy::EndProcess(in_background ? RunInBackground(options) : RunProxy(options, nullptr));
 }

@@ -28,6 +28,8 @@ struct PendingLogin {
   protocol::StartupMessage startup;
   conf::AuthType method = conf::AuthType::kReject;  // of auth_type, or of the line of auth_hba_file that fits
   std::string map;                                  // of that line
+  std::string pam_service;                          // of that line, or of the configuration
+  const conf::LdapOptions* ldap = nullptr;          // the same; belongs to `runtime`
   std::string identity_fault = "nobody has looked who it is";  // cert and peer: why it is not this user; empty = it is
   std::shared_ptr<protocol::ClientLogin> exchange;
   bool step_runs = false;
@@ -43,6 +45,9 @@ struct PendingLogin {
     const bool opens = looked_up && secret && protocol::KindOf(*secret) != protocol::SecretKind::kScram;
     return opens ? *secret : exchange->cleartext();
   }
+
+  // Somebody else says whether the password is right, and knows the users.
+  bool IsOutside() const { return method == conf::AuthType::kPam || method == conf::AuthType::kLdap; }
 
   // With md5, too, a secret that is a SCRAM verifier leaves no other way.
   bool UsesSasl() const {

@@ -34,6 +34,7 @@ Shared::Shared(uint32_t worker_count, uint64_t seed, EventLoop& control)
 
 Shared::~Shared() {
   helpers.Stop();  // their tasks post to the workers
+  logins.Stop();   // so do its answers
   auth_query.reset();
   notifications.reset();
   workers.clear();

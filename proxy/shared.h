@@ -19,6 +19,7 @@
 #include "proxy/event_loop.h"
 #include "proxy/helper_threads.h"
 #include "proxy/hosts.h"
+#include "proxy/login_threads.h"
 #include "proxy/pool_directory.h"
 #include "proxy/resolver.h"
 #include "proxy/socket.h"
@@ -58,6 +59,7 @@ struct Shared {
 
   EventLoop& control_loop;
   HelperThreads helpers;
+  LoginThreads logins;
   Resolver resolver{helpers};
   Hosts hosts;
   PoolDirectory pools;

@@ -1,6 +1,6 @@
 // Fuzzes auth_hba_file and auth_ident_file: what parses to rules must match without a fault, mean the same when read again,
 // and let nobody in where no line fits; what does not says why, in one line each.
-// No file of the machine is touched: @FILE is answered here, and @again is the input itself, for kAgainMax times.
+// The same for auth_ldap_options. No file of the machine is touched: @FILE is answered here, and @again is the input itself, for kAgainMax times.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -45,6 +45,9 @@ void FuzzHba(std::string_view text) {
           Require(rule.connection != conf::HbaConnection::kLocal || !rule.address);
           Require(rule.map.empty() || rule.method == conf::AuthType::kCert || rule.method == conf::AuthType::kPeer);
           Require(rule.method != conf::AuthType::kPeer || rule.connection == conf::HbaConnection::kLocal);
+          Require(rule.ldap.has_value() == (rule.method == conf::AuthType::kLdap));
+          Require(!rule.ldap || (!rule.ldap->uris.empty() && (rule.ldap->has_search || !(rule.ldap->prefix + rule.ldap->suffix).empty())));
+          Require(rule.pam_service.empty() || rule.method == conf::AuthType::kPam);
           Require(rule.method != conf::AuthType::kAny && rule.method != conf::AuthType::kHba);
         }
         Require((found == nullptr) == is_before);
@@ -66,5 +69,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   FuzzHba(text);
   FuzzIdent(text);
+  if (const auto ldap = conf::ParseLdapOptions(text)) Require(conf::ParseLdapOptions(ldap->text.Reveal()) == ldap);
   return 0;
 }

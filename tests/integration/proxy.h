@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "tests/integration/environment.h"
 #include "tests/support/wire_socket.h"
@@ -15,9 +16,9 @@ inline constexpr const char* kPgBouncer = "/usr/sbin/pgbouncer";
 class Proxy {
  public:
   Proxy(const std::string& program, const std::string& file, int port, const std::string& output)
-      : port_(port),
-        output_(output),
-        process_({.arguments = {program, file}, .output_file = output, .user = test_support::UnprivilegedUser()}) {
+      : Proxy({.arguments = {program, file}, .user = test_support::UnprivilegedUser()}, port, output) {}
+  // Started in a way of the test's own.
+  Proxy(test_support::ChildOptions options, int port, const std::string& output) : port_(port), output_(output), process_(WithOutput(std::move(options), output)) {
     const bool listens = test_support::Eventually([this] {
       if (!process_.IsRunning()) throw std::runtime_error("did not start:\n" + test_support::ReadFile(output_));
       return IsListening(port_);
@@ -37,6 +38,10 @@ class Proxy {
   test_support::ChildProcess& process() { return process_; }
 
  private:
+  static test_support::ChildOptions WithOutput(test_support::ChildOptions options, const std::string& output) {
+    options.output_file = output;
+    return options;
+  }
   int port_;
   std::string output_;
   test_support::ChildProcess process_;

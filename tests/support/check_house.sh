@@ -47,7 +47,9 @@ check_files() {
       check_home(path, "^event2?(/|\\.h$)", "^(proxy/(event_loop|socket|listener|resolver)|admin/(http_endpoint|timer))\\.(h|cc)$");
       check_home(path, "^toml\\+\\+/", "^conf/[a-z_]*(loader|reader)[a-z_]*\\.cc$");
       check_home(path, "^(libpq-fe\\.h|postgresql/)", "^proxy/control_connection\\.(h|cc)$");
-      check_home(path, "^spdlog/", "^proxy/log\\.(h|cc)$");
+      check_home(path, "^(ldap|lber)\\.h$", "^proxy/ldap_login\\.cc$");
+      check_home(path, "^security/", "^proxy/pam_login\\.cc$");
+      check_home(path, "^spdlog/", "^proxy/log(_syslog)?\\.(h|cc)$");
       check_home(path, "^prometheus/", "^admin/");
       is_std = path !~ /[.\/]/ || is_c_library(path);
       if (room == "protocol") {

@@ -10,9 +10,9 @@ set -euo pipefail
 packages_for() {
   case $1 in
     build) echo g++ cmake ninja-build pkg-config libevent-dev libssl-dev libpq-dev libtomlplusplus-dev prometheus-cpp-dev \
-      libspdlog-dev libfmt-dev libcli11-dev libexpected-dev libsystemd-dev libidn-dev zlib1g-dev ;;
+      libspdlog-dev libfmt-dev libcli11-dev libexpected-dev libsystemd-dev libidn-dev libldap-dev libpam0g-dev zlib1g-dev ;;
     gtest) echo libgtest-dev libgmock-dev librapidcheck-dev libpg-query-dev nlohmann-json3-dev ;;
-    test) echo postgresql-15 curl openssl python3 python3-psycopg2 valgrind strace ;;
+    test) echo postgresql-15 slapd curl openssl python3 python3-psycopg2 valgrind strace ;;
     sanitize) echo clang libclang-rt-14-dev llvm ;;
     bench) echo pgbouncer openssl valgrind strace libbenchmark-dev ;;
     docker) echo debootstrap docker-compose ;;
@@ -81,6 +81,11 @@ if [[ " ${missing[*]} " == *" postgresql-"* && ! -d /etc/postgresql ]]; then
   trap '"${as_root[@]}" rm -f "$no_cluster"' EXIT
   "${as_root[@]}" mkdir -p "${no_cluster%/*}"
   echo "create_main_cluster = false" | "${as_root[@]}" tee "$no_cluster" >/dev/null
+fi
+
+# The same for an LDAP server.
+if [[ " ${missing[*]} " == *" slapd "* ]]; then
+  echo "slapd slapd/no_configuration boolean true" | "${as_root[@]}" debconf-set-selections
 fi
 
 echo "installing Debian packages: ${missing[*]}"

@@ -46,9 +46,9 @@ TEST(HbaLoad, WithoutHbaThereAreNoRules) {
 }
 
 TEST(HbaLoad, EveryMistakeOfEveryFileAtOnce) {
-  const auto loaded = WithHba("host all all all ldap\nlocal all all peer map=m\n", "m root\n").Text(
+  const auto loaded = WithHba("host all all all gss\nlocal all all peer map=m\n", "m root\n").Text(
       With(std::string(kHba) + "auth_ident_file = \"pg_ident.conf\"\npool_mode = \"x\""));
-  EXPECT_THAT(Mistakes(loaded), ElementsAre(HasSubstr("/etc/pgweir/pgweir.toml:5: pool_mode"), HasSubstr("/etc/pgweir/pg_hba.conf:1: method 'ldap'"),
+  EXPECT_THAT(Mistakes(loaded), ElementsAre(HasSubstr("/etc/pgweir/pgweir.toml:5: pool_mode"), HasSubstr("/etc/pgweir/pg_hba.conf:1: method 'gss'"),
                                             HasSubstr("/etc/pgweir/pg_ident.conf:1: a line must be MAP IDENTITY USER")));
 }
 
@@ -84,7 +84,7 @@ TEST(HbaLoad, CertPeerAndAny) {
   EXPECT_THAT(Mistakes(Loading().Text(With("auth_type = \"any\"", "[databases.good]\nuser = \"x\"\n"))),
               ElementsAre(HasSubstr("pgweir.toml:3: database 'shop' needs a user")));
   EXPECT_THAT(Mistakes(Loading().Text(With("auth_type = \"reject\""))),
-              ElementsAre(HasSubstr("auth_type must be trust, password, md5, scram-sha-256, cert, peer, any or hba")));
+              ElementsAre(HasSubstr("auth_type must be trust, password, md5, scram-sha-256, cert, peer, pam, ldap, any or hba")));
 }
 
 TEST(HbaLoad, ADifferenceInTheLinesIsAChange) {

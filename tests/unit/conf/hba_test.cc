@@ -185,13 +185,20 @@ TEST(Hba, EveryMistakeHasItsPlaceAndItsReason) {
       {"host all all 10.0.0/8 md5", "address must be an address or a range"},
       {"host all all 10.0.0.0/8,11.0.0.0/8 md5", "the address must be one word, not a list"},
       {"host all all all md5,trust", "the method must be one word, not a list"},
-      {"host all all all sram-sha-256", "method 'sram-sha-256' is not supported: methods are trust, reject, password, md5, scram-sha-256, cert and peer; did you mean 'scram-sha-256'?"},
+      {"host all all all sram-sha-256", "method 'sram-sha-256' is not supported: methods are trust, reject, password, md5, scram-sha-256, cert, peer, pam and ldap; did you mean 'scram-sha-256'?"},
       {"host all all all \"trust\"", "method 'trust' is not supported"},
       {"host all all all MD5", "method 'MD5' is not supported"},
       {"host all all all plain", "it is called password in this file"},
       {"host all all all ident", "for Unix sockets use peer"},
-      {"host all all all ldap ldapserver=x", "pgweir has no LDAP logins yet"},
-      {"host all all all pam", "pgweir has no PAM logins yet"},
+      {"host all all all pam pamservice=/etc/passwd", "option pamservice must be 1 to 63 lower case letters, digits, - _ and ., not '/etc/passwd'"},
+      {"host all all all pam pamservice=", "option pamservice must be 1 to 63 lower case letters"},
+      {"host all all all pam pamservice=a pamservice=b", "option pamservice is given twice"},
+      {"host all all all pam pam_use_hostname=1", "option 'pam_use_hostname' is not supported by the method pam: only pamservice= is"},
+      {"host all all all md5 pamservice=a", "option pamservice belongs to the method pam, not to md5"},
+      {"host all all all md5 ldapserver=a", "option ldapserver belongs to the method ldap, not to md5"},
+      {"host all all all ldap ldapserver=a ldapbasedn=dc=x,dc=y", "the option must be one word, not a list; double quotes keep a comma in a word"},
+      {"host all all all ldap ldapserver=a ldapprefix=uid= secret", "an option must be written NAME=VALUE, in double quotes if there are blanks in it"},
+      {"host all all all ldap ldapserver=a ldapprefix=uid= ldapport=0", "option ldapport must be a whole number from 1 to 65535, not '0'"},
       {"host all all all gss", "pgweir has no GSSAPI"},
       {"host all all all radius", "pgweir has no such logins"},
       {"host all all all any", "it would ignore the user's name"},
@@ -224,7 +231,30 @@ TEST(Hba, EveryMistakeHasItsPlaceAndItsReason) {
 
 TEST(Hba, EveryMistakeIsToldAtOnce) {
   EXPECT_THAT(MistakesOf("host all +a all md5\nlocal all all peer\nhost samerole /x all pam map=q\n"),
-              ElementsAre(HasSubstr(":1: '+a'"), HasSubstr(":3: 'samerole'"), HasSubstr(":3: '/x'"), HasSubstr(":3: method 'pam'")));
+              ElementsAre(HasSubstr(":1: '+a'"), HasSubstr(":3: 'samerole'"), HasSubstr(":3: '/x'"), HasSubstr(":3: option 'map' is not supported by the method pam")));
+}
+
+TEST(Hba, PamAndLdapWithTheirOptions) {
+  const auto rules = Parse("local all all pam pamservice=db-login\nhost all all all pam\n"
+                           "host all all all ldap ldapserver=\"a b\" ldapprefix=\"uid=\" ldapsuffix=\", dc=example\"\n"
+                           "host all all all \"ldap\"\n");
+  ASSERT_FALSE(rules.has_value());
+  EXPECT_THAT(rules.error().front().ToString(), HasSubstr("/etc/hba:4: method 'ldap' is not supported")) << "in quotes it is no keyword";
+  const auto good = Parse("local all all pam pamservice=db-login\nhost all all all pam\n"
+                          "host all all all ldap ldapserver=\"a b\" ldapprefix=\"uid=\" ldapsuffix=\", dc=example\"\n");
+  ASSERT_TRUE(good.has_value());
+  EXPECT_EQ(good->rules[0].pam_service, "db-login");
+  EXPECT_EQ(good->rules[1].pam_service, "");
+  ASSERT_TRUE(good->rules[2].ldap.has_value());
+  EXPECT_THAT(good->rules[2].ldap->uris, ElementsAre("ldap://a:389", "ldap://b:389"));
+  EXPECT_EQ(good->rules[2].ldap->suffix, ", dc=example");
+}
+
+TEST(Hba, EachMistakeOfTheLdapOptionsAtItsLine) {
+  EXPECT_THAT(MistakesOf("host all all all ldap\nhost all all all ldap ldapserver=a ldapfilter=x ldaptls=2\n"),
+              ElementsAre(HasSubstr(":1: the method ldap needs the option ldapserver or ldapurl"), HasSubstr(":1: the method ldap needs the option ldapprefix"),
+                          HasSubstr(":2: option 'ldapfilter' is not supported by the method ldap"), HasSubstr(":2: option ldaptls must be 0 or 1, not '2'"),
+                          HasSubstr(":2: the method ldap needs the option ldapprefix")));
 }
 
 TEST(Hba, MapInQuotes) {

@@ -233,10 +233,6 @@ TEST(IniMistakes, WhatPgweirCannotHonourIsRefusedUnlessItIsTheDefault) {
     EXPECT_THAT(Mistakes(LoadingIni().Text(WithDatabase("a = host=b " + name + "=x"))),
                 ElementsAre("pgbouncer.ini:2: " + name + " is not supported: " + std::string(key.remark)));
   }
-  for (const char* type : {"pam", "ldap"}) {
-    EXPECT_THAT(Mistakes(LoadingIni().Text(Ini(std::string("auth_type = ") + type))),
-                ElementsAre(HasSubstr(std::string("pgbouncer.ini:5: auth_type = ") + type + " is not supported: ")));
-  }
 }
 
 struct WrongLine {
@@ -265,7 +261,7 @@ TEST(IniMistakes, InPgbouncer) {
       {"query_wait_timeout = 0", "waiting must have an end"},
       {"unix_socket_mode = 777", "octal needs a 0 in front"},
       {"tcp_user_timeout = 1s", "must be a whole number"},
-      {"auth_type = scram", "auth_type must be trust, password, md5, scram-sha-256, cert, peer, any or hba"},
+      {"auth_type = scram", "auth_type must be trust, password, md5, scram-sha-256, cert, peer, pam, ldap, any or hba"},
       {"auth_type = password", "must be written plain"},
       {"client_tls_sslmode = on", "client_tls_sslmode must be"},
       {"client_tls_ca_file = /missing.pem", "client_tls_ca_file: cannot read '/missing.pem'"},
@@ -334,8 +330,8 @@ TEST(IniMistakes, SpeakIniWhereSomethingIsMissing) {
 TEST(IniMistakes, AreToldAllAtOnceEachAtItsOwnFile) {
   auto loading = LoadingIni();
   loading.files["more.ini"] = "listen_port = x\nword\n";
-  EXPECT_THAT(Mistakes(loading.Text("[databases]\nshop = host=10.0.0.5 nope=1\n[pgbouncer]\nauth_type = pam\n%include more.ini\npool_mode = 3\n")),
-              ElementsAre(HasSubstr("pgbouncer.ini:2: unknown key 'nope'"), HasSubstr("pgbouncer.ini:4: auth_type = pam"),
+  EXPECT_THAT(Mistakes(loading.Text("[databases]\nshop = host=10.0.0.5 nope=1\n[pgbouncer]\nauth_type = pim\n%include more.ini\npool_mode = 3\n")),
+              ElementsAre(HasSubstr("pgbouncer.ini:2: unknown key 'nope'"), HasSubstr("pgbouncer.ini:4: auth_type must be"),
                           HasSubstr("pgbouncer.ini:6: pool_mode must be"), HasSubstr("more.ini:1: listen_port must be"),
                           HasSubstr("more.ini:2: a line must be")));
 }

@@ -199,5 +199,22 @@ TEST_F(WorstCaseTest, MorePoolsThanAProcessHasAreNotCounted) {
   EXPECT_NE(one.unbounded.find("pools"), std::string::npos);
 }
 
+// auth_query, PAM and LDAP find users whom nobody has listed.
+TEST_F(WorstCaseTest, UsersWhoAreNotListedAreBoundedByTheDatabaseAlone) {
+  const std::string lookup = "auth_user = \"asker\"\ndefault_pool_size = 10";
+  EXPECT_EQ(Only(lookup, Section("shop")).unbounded, "users who are not listed may log in to database \"shop\", which has no max_db_connections");
+  EXPECT_EQ(Only(lookup, Section("*", "max_db_connections = 70")).unbounded, "users who are not listed may log in to database \"*\", which stands for any name");
+  const HostCase capped = Only(lookup, Section("shop", "max_db_connections = 70"));
+  EXPECT_EQ(capped.unbounded, "");
+  EXPECT_EQ(capped.connections, 70) << "more than the two users of the list come to";
+  EXPECT_EQ(capped.users, (std::vector<std::string>{"a", "b"})) << "no role is asked about that nobody knows";
+  EXPECT_EQ(Only(lookup, Section("shop", "user = \"a\"")).unbounded, "") << "whoever comes is this one user";
+  loading_.files["hba"] = "local all all pam\n";
+  loading_.files["users"] = users_;
+  const auto hba = loading_.Text("[pgweir]\nauth_type = \"hba\"\nauth_hba_file = \"hba\"\nauth_file = \"users\"\n" + Section("shop"));
+  ASSERT_TRUE(hba.has_value()) << testing::PrintToString(Mistakes(hba));
+  EXPECT_NE(WorstCases(**hba, {}).at(0).unbounded, "");
+}
+
 }  // namespace
 }  // namespace conf

@@ -316,5 +316,51 @@ TEST(ClientLogin, OutOfTurn) {
   EXPECT_EQ(trusted.OnPasswordMessage(Z("pencil"), out), Step::kMalformed);
 }
 
+// --- outside: somebody else knows ---
+
+TEST(ClientLogin, OutsideAsksForClearTextAndLeavesTheAnswerToTheCaller) {
+  ClientLogin login(Options(LoginMethod::kOutside, std::nullopt));
+  std::string out;
+  ASSERT_EQ(login.Start(out), Step::kContinue);
+  EXPECT_EQ(ReadUint32(Split(out).at(0).body.data()), 3u);
+  EXPECT_FALSE(login.IsNextStepSlow()) << "the caller asks on a thread of its own";
+  out.clear();
+  ASSERT_EQ(login.OnPasswordMessage(Z("pencil"), out), Step::kAskOutside);
+  EXPECT_TRUE(out.empty());
+  EXPECT_EQ(login.cleartext(), "pencil");
+  EXPECT_EQ(login.OnOutsideAnswer(""), Step::kAccepted);
+  EXPECT_EQ(login.cleartext(), "pencil") << "for the servers";
+  EXPECT_FALSE(login.scram_keys());
+}
+
+TEST(ClientLogin, OutsideRefusalForgetsThePassword) {
+  ClientLogin login(Options(LoginMethod::kOutside, "pencil"));
+  std::string out;
+  login.Start(out);
+  ASSERT_EQ(login.OnPasswordMessage(Z("pencil"), out), Step::kAskOutside) << "a secret of the configuration does not matter";
+  EXPECT_EQ(login.OnOutsideAnswer("no such entry"), Step::kRefused);
+  EXPECT_EQ(login.why(), "no such entry");
+  EXPECT_EQ(login.cleartext(), "");
+  EXPECT_EQ(login.OnOutsideAnswer(""), Step::kMalformed) << "a second answer changes nothing";
+}
+
+TEST(ClientLogin, OutsideIsNotAskedAboutAnEmptyOrMalformedPassword) {
+  EXPECT_EQ(Answer(LoginMethod::kOutside, Z("")), Step::kRefused);
+  EXPECT_EQ(Answer(LoginMethod::kOutside, "pencil"), Step::kMalformed);
+  EXPECT_EQ(Answer(LoginMethod::kOutside, Z("pen") + Z("cil")), Step::kMalformed);
+  ClientLogin login(Options(LoginMethod::kOutside, std::nullopt));
+  std::string out;
+  login.Start(out);
+  EXPECT_EQ(login.OnOutsideAnswer(""), Step::kMalformed) << "nobody has been asked";
+}
+
+TEST(ClientLogin, OutsideSecondPasswordIsMalformed) {
+  ClientLogin login(Options(LoginMethod::kOutside, std::nullopt));
+  std::string out;
+  login.Start(out);
+  ASSERT_EQ(login.OnPasswordMessage(Z("one"), out), Step::kAskOutside);
+  EXPECT_EQ(login.OnPasswordMessage(Z("two"), out), Step::kMalformed);
+}
+
 }  // namespace
 }  // namespace protocol
