@@ -40,7 +40,7 @@ std::optional<std::string> ModeOrNull(const std::optional<conf::PoolMode>& mode)
 // PgBouncer's word for our way with a list of hosts: stay with one until it fails. NULL for a single host.
 std::optional<std::string> LoadBalancing(const conf::Database& database) {
   if (database.hosts.size() < 2) return std::nullopt;
-  return "disable";
+  return database.load_balance_hosts == conf::HostOrder::kRoundRobin ? "round-robin" : "disable";
 }
 
 const conf::Database* FindDatabase(const proxy::Snapshot& snapshot, std::string_view name) {

@@ -144,7 +144,7 @@ class IniApplier {
         draft_.Add(At(entry), "unknown key " + Quoted(pair.key) + place + Advice(pair.key, ini_keys));
       } else {
         if (!seen.insert(key->Target()).second) Note(At(entry), pair.key + place + std::string(kTwice));
-        if (!IsAboutHosts(pair)) ApplyKey(keys, *key, pair.value, target, section, At(entry));
+        if (pair.key != "port") ApplyKey(keys, *key, pair.value, target, section, At(entry));
       }
       before = pair.key;
     }
@@ -163,6 +163,7 @@ class IniApplier {
     draft_.ForgetOrigins("databases", entry.key);
     draft_.SetOrigin(section, At(entry));
     Database& database = draft_.config.databases.insert_or_assign(entry.key, Database{.name = entry.key}).first->second;
+    database.load_balance_hosts = HostOrder::kRoundRobin;  // unless it says otherwise
     ApplyPairs(DatabaseKeys(), IniDatabaseKeys(), entry, *pairs, database, section);
     ApplyHosts(entry, *pairs, database, section);
     if (!database.password.empty() && database.user.empty()) {
@@ -171,20 +172,13 @@ class IniApplier {
     }
   }
 
-  // They say what to do with the hosts, which may stand behind them.
-  static bool IsAboutHosts(const IniPair& pair) { return pair.key == "port" || pair.key == "load_balance_hosts"; }
-
+  // The port is for the hosts, which may stand behind it.
   void ApplyHosts(const IniEntry& entry, const std::vector<IniPair>& pairs, Database& database, const Address& section) {
     const IniPair* port = nullptr;
-    std::string order = "round-robin";
     bool has_host = false;
     for (const IniPair& pair : pairs) {
       if (pair.key == "host") has_host = true;
       if (pair.key == "port") port = &pair;
-      if (pair.key != "load_balance_hosts") continue;
-      const auto read = ReadIniValue(IniReading::kHostOrder, pair.value);
-      if (!read) draft_.Add(At(entry), "load_balance_hosts " + read.error());
-      order = pair.value;
     }
     const std::string& folder = draft_.config.global.unix_socket_dir;
     if (!has_host && folder.empty()) {
@@ -198,11 +192,7 @@ class IniApplier {
     for (Host& host : database.hosts) {
       if (host.port == 0) host.port = kDefaultPort;
     }
-    if (database.hosts.size() > 1 && order == "round-robin") {
-      draft_.Add(At(entry), "host of " + Quoted(entry.key) +
-                                " names several, which PgBouncer uses in turn and pgweir does not yet: it takes the first "
-                                "that answers; write load_balance_hosts=disable if that is right, else name one");
-    }
+    if (database.hosts.size() < 2) database.load_balance_hosts = HostOrder::kInOrder;
   }
 
   void ApplyUser(const IniEntry& entry) {

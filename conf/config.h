@@ -78,9 +78,12 @@ struct PoolKeys {
   friend bool operator==(const PoolKeys&, const PoolKeys&) = default;
 };
 
+enum class HostOrder : uint8_t { kInOrder, kRoundRobin };
+
 struct Database {
   std::string name;           // as clients ask for it; "*" is the fallback for every name that has no section
-  std::vector<Host> hosts;    // never empty after Load; tried in turn
+  std::vector<Host> hosts;    // never empty after Load; tried one after the other
+  HostOrder load_balance_hosts = HostOrder::kInOrder;  // where a new server begins: always at the first, or each at the next
   std::string dbname;         // on the server; empty = the name the client asked for
   std::string user;           // forced user on the server; empty = the client's own
   Secret password;            // of the forced user

@@ -169,7 +169,7 @@ std::vector<IniKey> DatabaseTable() {
       {"server_lifetime", kMapped, kSeconds},
       {"query_wait_timeout", kMapped, kSeconds},
       {"pool_mode", kMapped},
-      {"load_balance_hosts", kMapped, kHostOrder},
+      {"load_balance_hosts", kMapped},
       {"connect_query", kRefused, kText, "",
        "pgweir runs no query at connect; use ALTER ROLE ... SET or ALTER DATABASE ... SET in PostgreSQL"},
       {"client_encoding", kMapped},

@@ -30,7 +30,6 @@ enum class IniReading : uint8_t {
   kVerbosity,     // 0 to 3, to log_level
   kAuthType,
   kTlsProtocols,
-  kHostOrder,     // round-robin or disable: how a list of hosts is used
 };
 
 struct IniKey {

@@ -70,11 +70,6 @@ Parsed<Value> ReadVerbosity(std::string_view text) {
   return PlainText{*verbosity == 0 ? "info" : "debug"};
 }
 
-Parsed<Value> ReadHostOrder(std::string_view text) {
-  if (text == "disable" || text == "round-robin") return PlainText{std::string(text)};
-  return Refuse("must be disable or round-robin, not " + Quoted(text) + DidYouMean(text, {"disable", "round-robin"}));
-}
-
 }  // namespace
 
 Parsed<Value> ReadIniValue(IniReading reading, std::string_view text) {
@@ -88,7 +83,6 @@ Parsed<Value> ReadIniValue(IniReading reading, std::string_view text) {
     case IniReading::kVerbosity: return ReadVerbosity(text);
     case IniReading::kAuthType: return ReadAuthType(text);
     case IniReading::kTlsProtocols: return PlainText{text == "legacy" ? "all" : std::string(text)};
-    case IniReading::kHostOrder: return ReadHostOrder(text);
   }
   return PlainText{std::string(text)};
 }

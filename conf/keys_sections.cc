@@ -64,6 +64,8 @@ const std::vector<Key<Database>>& DatabaseKeys() {
         "instead of the global auth_query");
     add("auth_dbname", DatabaseNameCodec(), [](auto& database) -> auto& { return database.auth.dbname; },
         "instead of the global auth_dbname");
+    add("load_balance_hosts", WordCodec<HostOrder>{{{"disable", HostOrder::kInOrder}, {"round-robin", HostOrder::kRoundRobin}}},
+        &Database::load_balance_hosts, "a new server is opened at the first host that answers, or at one host after the other");
     add("client_encoding", TextCodec{}, &Database::client_encoding, "sent at server login when set");
     add("datestyle", TextCodec{}, &Database::datestyle, "sent at server login when set");
     add("timezone", TextCodec{}, &Database::timezone, "sent at server login when set");

@@ -1,5 +1,7 @@
 #include "proxy/backend_pool.h"
 
+#include <algorithm>
+
 #include "proxy/log.h"
 
 namespace proxy {
@@ -78,6 +80,10 @@ ServerTarget BackendPool::Target() const {
   pool::MutexLock lock(mutex_);
   ServerTarget target;
   target.hosts = database_section_.hosts;
+  if (database_section_.load_balance_hosts == conf::HostOrder::kRoundRobin && target.hosts.size() > 1) {
+    const auto first = static_cast<std::ptrdiff_t>(next_host_++ % target.hosts.size());
+    std::rotate(target.hosts.begin(), target.hosts.begin() + first, target.hosts.end());
+  }
   target.dbname = database_section_.dbname.empty() ? key_.database : database_section_.dbname;
   target.credentials.user = key_.user;
   target.credentials.secret = configured_secret_;

@@ -115,6 +115,7 @@ class BackendPool : public pool::Pool {
   std::atomic<int64_t> query_wait_timeout_{0}, query_timeout_{0}, transaction_timeout_{0}, idle_transaction_timeout_{0}, leak_threshold_{0};
 
   mutable pool::Mutex mutex_;
+  mutable size_t next_host_ PGWEIR_GUARDED_BY(mutex_) = 0;  // with load_balance_hosts = round-robin
   conf::PoolSettings settings_ PGWEIR_GUARDED_BY(mutex_);
   conf::Database database_section_ PGWEIR_GUARDED_BY(mutex_);
   std::optional<std::string> configured_secret_ PGWEIR_GUARDED_BY(mutex_);

@@ -2,17 +2,8 @@
 
 namespace proxy {
 
-void Parts::Add(std::string_view slice) {
-  if (slice.empty()) return;
-  if (count_ > 0) {
-    Part& last = parts_[count_ - 1];
-    if (last.slice != nullptr && last.slice + last.size == slice.data()) {
-      last.size += slice.size();
-      bytes_ += slice.size();
-      return;
-    }
-    if (slice.size() <= kCopiedSliceMax || count_ >= kPartsMax) return AddOwn(slice);
-  }
+void Parts::AddApart(std::string_view slice) {
+  if (slice.size() <= kCopiedSliceMax || count_ >= kPartsMax) return AddOwn(slice);
   bytes_ += slice.size();
   parts_[count_++] = {slice.data(), 0, slice.size()};
 }
@@ -37,8 +28,7 @@ std::span<const iovec> Parts::Vector() {
   return {vector_.data(), count_};
 }
 
-void Parts::Clear() {
-  count_ = bytes_ = 0;
+void Parts::ClearOwn() {
   if (own_.capacity() > kPartsKeptBytes) std::string().swap(own_);
   own_.clear();
 }

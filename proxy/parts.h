@@ -21,7 +21,17 @@ inline constexpr size_t kPartsKeptBytes = 64 * 1024;  // of our own buffer, betw
 
 class Parts {
  public:
-  void Add(std::string_view slice);
+  void Add(std::string_view slice) {
+    if (slice.empty()) return;
+    if (count_ > 0) {
+      Part& last = parts_[count_ - 1];
+      if (last.slice == nullptr || last.slice + last.size != slice.data()) return AddApart(slice);
+      last.size += slice.size();
+    } else {
+      parts_[count_++] = {slice.data(), 0, slice.size()};
+    }
+    bytes_ += slice.size();
+  }
   // Where bytes of our own are appended; EndOwn follows.
   std::string& BeginOwn() {
     own_begin_ = own_.size();
@@ -36,7 +46,10 @@ class Parts {
   size_t bytes() const { return bytes_; }
   // Everything as it is sent. Valid until the next change.
   std::span<const iovec> Vector();
-  void Clear();
+  void Clear() {
+    count_ = bytes_ = 0;
+    if (!own_.empty()) ClearOwn();
+  }
 
   // Cuts off what was added since `mark`.
   struct Mark {
@@ -50,6 +63,9 @@ class Parts {
     const char* slice = nullptr;  // nullptr: in own_, from `from`
     size_t from = 0, size = 0;
   };
+  void AddApart(std::string_view slice);  // it does not continue what is there
+  void ClearOwn();
+
   std::array<Part, kPartsMax + 1> parts_;
   std::array<iovec, kPartsMax + 1> vector_;
   size_t count_ = 0, bytes_ = 0, own_begin_ = 0;

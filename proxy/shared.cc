@@ -1,6 +1,10 @@
 #include "proxy/shared.h"
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
+
+#include <array>
+#include <cstring>
 
 #include "pool/check.h"
 #include "proxy/auth_query.h"
@@ -9,9 +13,24 @@
 
 namespace proxy {
 
+// OpenSSL's generator takes 7,000 instructions for any small number of bytes, so it is asked for many at a time. What has been given
+// out is wiped here.
 std::string RandomBytes(size_t count) {
+  thread_local std::array<unsigned char, 1024> drawn;
+  thread_local size_t left = 0;
   std::string bytes(count, '\0');
-  PGWEIR_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) == 1);
+  const auto draw = [](void* to, size_t size) { PGWEIR_CHECK(RAND_bytes(static_cast<unsigned char*>(to), static_cast<int>(size)) == 1); };
+  if (count > drawn.size() / 4) {
+    draw(bytes.data(), count);
+    return bytes;
+  }
+  if (left < count) {
+    draw(drawn.data(), drawn.size());
+    left = drawn.size();
+  }
+  left -= count;
+  std::memcpy(bytes.data(), drawn.data() + left, count);
+  OPENSSL_cleanse(drawn.data() + left, count);
   return bytes;
 }
 

@@ -4,11 +4,6 @@
 
 namespace proxy {
 
-void Timeout::Arm(TimeoutQueue& queue, pool::Duration after, Fire fire, void* owner) {
-  if (after.count() <= 0) return Disarm();
-  ArmAt(queue, after, Now() + after, fire, owner);
-}
-
 void Timeout::ArmAt(TimeoutQueue& queue, pool::Duration length, pool::TimePoint due, Fire fire, void* owner) {
   Disarm();
   list_ = &queue.ListFor(length);
@@ -21,8 +16,7 @@ void Timeout::ArmAt(TimeoutQueue& queue, pool::Duration length, pool::TimePoint 
   queue.WakeBy(due);
 }
 
-void Timeout::Disarm() {
-  if (list_ == nullptr) return;
+void Timeout::Leave() {
   list_->entries.Remove(*this);
   list_ = nullptr;
 }

@@ -25,15 +25,21 @@ class Timeout {
   Timeout& operator=(const Timeout&) = delete;
   ~Timeout() { Disarm(); }
   // after 0 = off. Arming again replaces.
-  void Arm(TimeoutQueue& queue, pool::Duration after, Fire fire, void* owner);
+  void Arm(TimeoutQueue& queue, pool::Duration after, Fire fire, void* owner) {
+    if (after.count() <= 0) return Disarm();  // most are off, and this is asked several times for each query
+    ArmAt(queue, after, Now() + after, fire, owner);
+  }
   // For a deadline that began earlier than now (a waiter that goes back to where it stood).
   void ArmAt(TimeoutQueue& queue, pool::Duration length, pool::TimePoint due, Fire fire, void* owner);
-  void Disarm();
+  void Disarm() {
+    if (list_ != nullptr) Leave();
+  }
   bool is_armed() const { return list_ != nullptr; }
   pool::TimePoint due() const { return due_; }
 
  private:
   friend class TimeoutQueue;
+  void Leave();
   struct List;
   pool::ListLinks<Timeout> links_;
   List* list_ = nullptr;

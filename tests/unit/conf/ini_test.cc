@@ -72,7 +72,7 @@ TEST(IniDefaults, OfEveryMappedKeyAreReadableAndKeepTheirMeaning) {
     EXPECT_EQ(global, IniDefaults()) << key.name;
   }
   for (const IniKey& key : IniDatabaseKeys()) {
-    if (key.fate == IniFate::kMapped && key.reading != IniReading::kHostOrder) {
+    if (key.fate == IniFate::kMapped) {
       EXPECT_NE(FindKey(DatabaseKeys(), key.Target()), nullptr) << key.name;
     }
   }
@@ -294,8 +294,6 @@ TEST(IniMistakes, InDatabasesAndUsers) {
       {"a = host=b pool_size=0", "0 is not \"unlimited\" here"},
       {"a = host=b port=0", "port must be a whole number from 1 to 65535"},
       {"a = host=b password=x", "password of 'a' in [databases] has no user"},
-      {"a = host=b,c", "host of 'a' names several"},
-      {"a = host=b,c load_balance_hosts=round-robin", "write load_balance_hosts=disable if that is right"},
       {"a = host=b load_balance_hosts=off", "load_balance_hosts must be disable or round-robin, not 'off'"},
       {"a = host=b port", "the line of database 'a' must be key=value"},
       {"pgbouncer = host=b", "database name 'pgbouncer' is reserved for the console"},
@@ -325,6 +323,17 @@ TEST(IniMistakes, SpeakIniWhereSomethingIsMissing) {
   EXPECT_THAT(Mistakes(LoadingIni().Text("[pgbouncer]\n")),
               testing::UnorderedElementsAre(HasSubstr("no database: add a line such as shop = host=10.0.0.5 under [databases]"),
                                             HasSubstr("needs secrets; set auth_file or auth_user, or a password in DATABASE_URL")));
+}
+
+TEST(IniHosts, SeveralTakeTurnsUnlessTheyAreToldNotTo) {
+  const auto order_of = [](const std::string& line) {
+    const auto result = LoadingIni().Text(WithDatabase(line));
+    return result ? (*result)->databases.at("a").load_balance_hosts : throw std::runtime_error(testing::PrintToString(Mistakes(result)));
+  };
+  EXPECT_EQ(order_of("a = host=b,c"), HostOrder::kRoundRobin);
+  EXPECT_EQ(order_of("a = host=b,c load_balance_hosts=round-robin"), HostOrder::kRoundRobin);
+  EXPECT_EQ(order_of("a = host=b,c load_balance_hosts=disable"), HostOrder::kInOrder);
+  EXPECT_EQ(order_of("a = host=b"), HostOrder::kInOrder) << "one has no order";
 }
 
 TEST(IniMistakes, AreToldAllAtOnceEachAtItsOwnFile) {

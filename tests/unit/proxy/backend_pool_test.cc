@@ -37,6 +37,22 @@ class BackendPoolTest : public testing::Test {
   }
 };
 
+TEST_F(BackendPoolTest, EachServerBeginsAtTheNextHostWhenTheyTakeTurns) {
+  const auto names = [](const ServerTarget& target) {
+    std::string text;
+    for (const conf::Host& host : target.hosts) text += host.name;
+    return text;
+  };
+  const auto in_order = Make(*Config("", "\"app\" \"x\"\n"));
+  EXPECT_EQ(names(in_order->Target()), names(in_order->Target()));
+  const auto config = ConfigOf("[pgweir]\nauth_file = \"users\"\n[databases.shop]\nhost = \"a,b,c\"\nload_balance_hosts = \"round-robin\"\n", "\"app\" \"x\"\n");
+  const auto in_turn = Make(*config);
+  EXPECT_EQ(names(in_turn->Target()), "abc");
+  EXPECT_EQ(names(in_turn->Target()), "bca");
+  EXPECT_EQ(names(in_turn->Target()), "cab");
+  EXPECT_EQ(names(in_turn->Target()), "abc");
+}
+
 TEST_F(BackendPoolTest, PlainAndMd5SecretsOfTheUserListGoToTheServer) {
   for (const std::string secret : {"plain", "md5d41d8cd98f00b204e9800998ecf8427e"}) {
     const auto pool = Make(*Config("", "\"app\" \"" + secret + "\"\n"));
