@@ -80,7 +80,7 @@ std::vector<Row> HolderRows(const proxy::Snapshot& snapshot) {
 
 Columns WaiterColumns() {
   return {{"database", kText}, {"pool_user", kText}, {"place", kInt4}, {"client_id", kInt4}, {"user", kText},
-          {"application_name", kText}, {"addr", kText}, {"port", kInt4}, {"since", kText}, {"wait", kInt4}, {"wait_us", kInt4}};
+          {"application_name", kText}, {"addr", kText}, {"port", kInt4}, {"since", kText}, {"wait", kInt4}, {"wait_us", kInt4}, {"behind", kInt4}};
 }
 
 std::vector<Row> WaiterRows(const proxy::Snapshot& snapshot) {
@@ -97,11 +97,12 @@ std::vector<Row> WaiterRows(const proxy::Snapshot& snapshot) {
   for (const proxy::ClientRow* client : waiters) {
     const bool is_same_pool = before != nullptr && before->database == client->database && before->pool_user == client->pool_user;
     place = is_same_pool ? place + 1 : 1;
+    const uint64_t behind = is_same_pool ? before->id : 0;
     before = client;
     rows.push_back(MakeRow(Printable(client->database), Printable(client->pool_user), std::to_string(place),
                            std::to_string(client->id), Printable(client->user), Printable(client->application_name), client->addr,
                            std::to_string(client->port), times.Of(client->waiting_since),
-                           std::to_string(client->wait_us / 1'000'000), std::to_string(client->wait_us % 1'000'000)));
+                           std::to_string(client->wait_us / 1'000'000), std::to_string(client->wait_us % 1'000'000), NumberOrNull(behind)));
   }
   return rows;
 }

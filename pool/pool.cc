@@ -144,10 +144,11 @@ bool Pool::TakePlace(int wanted, TimePoint now, Orders& orders) {
     }
     held_back_by_ = budgets_[i];
     PokeHungry(*budgets_[i], orders);
-    if (!budgets_[i]->HasRoom()) orders.evict = budgets_[i];
+    if (!budgets_[i]->HasRoom() && std::exchange(asks_for_idle_, false)) orders.evict = budgets_[i];
     return false;
   }
   held_back_by_.reset();  // should it want more, it begins anew
+  asks_for_idle_ = true;
   return true;
 }
 
@@ -163,6 +164,7 @@ bool Pool::TakeSparePlace(Orders& orders) {
 void Pool::WantNothing() {
   for (const auto& budget : budgets_) budget->Forget(*this);
   held_back_by_.reset();
+  asks_for_idle_ = true;
 }
 
 void Pool::Open(const Waiter* waiter, Orders& orders) {
@@ -325,6 +327,7 @@ void Pool::Tick(TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   if (mode_ == RunMode::kRunning) Trim(now, orders);
   for (const auto& budget : budgets_) budget->ForgetPromises(*this);
+  asks_for_idle_ = true;
   Grow(now, orders);
   OpenSuccessors(now, orders);
   for (const auto& budget : budgets_) PokeHungry(*budget, orders);

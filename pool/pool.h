@@ -176,6 +176,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Budgets budgets_ PGWEIR_GUARDED_BY(mutex_);
   std::shared_ptr<Budget> held_back_by_ PGWEIR_GUARDED_BY(mutex_);
   TimePoint hungry_since_ PGWEIR_GUARDED_BY(mutex_){};
+  // Another pool is to give an idle server up: asked when hunger begins and at each tick, for all pools are looked through. What
+  // becomes idle in between sees the hunger itself.
+  bool asks_for_idle_ PGWEIR_GUARDED_BY(mutex_) = true;
   PoolLimits limits_ PGWEIR_GUARDED_BY(mutex_);
   RunMode mode_ PGWEIR_GUARDED_BY(mutex_) = RunMode::kRunning;
   WaitQueue queue_ PGWEIR_GUARDED_BY(mutex_);

@@ -377,7 +377,7 @@ std::string_view Server::RetireReason() const {
   if (settings.server_idle_timeout > pool::Duration(0) && now - used >= settings.server_idle_timeout) return "server idle timeout";
   const conf::Config& config = worker_->config();
   const conf::Database* section = config.FindDatabase(pool_->key().database);
-  const bool has_caps = config.MaxUserConnections(pool_->key().user) > 0 || (section != nullptr && config.MaxDbConnections(*section) > 0);
+  const bool has_caps = config.global.max_host_connections > 0 || config.MaxUserConnections(pool_->key().user) > 0 || (section != nullptr && config.MaxDbConnections(*section) > 0);
   return has_caps ? "evicted or database configuration changed" : "database configuration changed";
 }
 

@@ -55,6 +55,8 @@ TEST_F(ConsoleOwnTest, HoldersAndWaitersTellTheTruth) {
   EXPECT_EQ(waiters.Value(0, "place"), "1");
   EXPECT_EQ(waiters.Value(1, "application_name"), "two");
   EXPECT_EQ(waiters.Value(1, "place"), "2");
+  EXPECT_EQ(waiters.Value(0, "behind"), "");
+  EXPECT_EQ(waiters.Value(1, "behind"), waiters.Value(0, "client_id"));
   holder.Send("SELECT pg_sleep(1)");
   ASSERT_TRUE(Eventually([&] { return admin.Value("SELECT state FROM holders") == "active"; }));
   while (holder.Next()) continue;

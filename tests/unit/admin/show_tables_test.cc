@@ -318,8 +318,8 @@ TEST_F(ShowTables, HoldersTheLongestFirst) {
   control_.snapshot.servers[0].id = 13;
   control_.snapshot.servers[0].remote_pid = 4711;
   EXPECT_EQ(Written(Show("SHOW HOLDERS").rows),
-            "shop|app|3|13|4711|||0|2023-11-14 22:13:12 UTC|8|7|idle in transaction|1|2023-11-14 22:13:20 UTC|temp_table|\n"
-            "shop|app|1|11|~|||0|2023-11-14 22:13:15 UTC|5|7|active|0|2023-11-14 22:13:20 UTC|~|\n");
+            "shop|app|3|13|4711|||0|2023-11-14 22:13:12 UTC|8|7|idle in transaction|1|2023-11-14 22:13:20 UTC|temp_table|~|~|\n"
+            "shop|app|1|11|~|||0|2023-11-14 22:13:15 UTC|5|7|active|0|2023-11-14 22:13:20 UTC|~|~|~|\n");
 }
 
 TEST_F(ShowTables, HostsSayWhatIsOpenAndWhatIsWrong) {

@@ -286,12 +286,15 @@ TEST_F(PoolDirectoryTest, AHostHasOneBudgetForAllDatabasesAndUsers) {
 TEST_F(PoolDirectoryTest, TheRichestGivesUpAnIdleServerFirst) {
   Use(Section("shop"), "max_db_connections = 9\n");
   const auto asking = Pool("shop", "app"), rich = Pool("shop", "rich"), poor = Pool("shop", "poor");
-  for (const auto& pool : {poor, rich, rich}) {
-    pool::Orders orders;
-    pool->Opened(*Open(*pool), now_, orders);
-    now_ += pool::Duration(1);
-  }
   pool::Orders orders;
+  poor->Opened(*Open(*poor), now_, orders);
+  now_ += pool::Duration(1);
+  auto limits = rich->limits();
+  limits.min_size = 2;
+  rich->SetLimits(limits, now_, orders);
+  while (!orders.open.empty()) {
+    for (const auto& slot : std::exchange(orders, {}).open) rich->Opened(*slot, now_, orders);
+  }
   EXPECT_EQ(directory_.EvictFor(*asking->budgets().at(0), *asking, now_, orders), rich) << "although that of poor has been idle for longer";
 }
 
