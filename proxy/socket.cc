@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ Socket::Socket(EventLoop& loop, int fd, SocketHandler& handler) : loop_(&loop), 
 Socket::~Socket() {
   event_del(&read_event_);
   if (write_event_) event_del(write_event_.get());
-  if (hangup_event_) event_del(hangup_event_.get());
+  UnwatchHangup();
   tls_.reset();
   close(fd_);
 }
@@ -48,18 +49,25 @@ void Socket::Resume(PauseReason reason) {
   if (paused_ == 0) return;
   paused_ = static_cast<uint8_t>(paused_ & ~static_cast<uint8_t>(reason));
   if (paused_ != 0 || !reading_) return;
-  if (hangup_event_) event_del(hangup_event_.get());
-  hangup_event_.reset();
+  UnwatchHangup();
   event_add(&read_event_, nullptr);
   // Bytes inside OpenSSL are announced by nobody else.
   if (tls_ && tls_->HasPending()) event_active(&read_event_, EV_READ, 0);
 }
 
+// At edges, since what lies there unread is ready all the time. libevent's EV_CLOSED would not do: of a reset it tells readers and
+// writers only, over and over. It does not take edges beside a level-triggered event, so it gives way to output that waits.
 void Socket::WatchHangup() {
-  if (hangup_event_) return;
+  if (hangup_event_ || write_watched_) return;
   hangup_event_ = std::make_unique<event>();
-  event_assign(hangup_event_.get(), loop_->base(), fd_, EV_CLOSED, &Socket::OnHangupEvent, this);
+  event_assign(hangup_event_.get(), loop_->base(), fd_, EV_READ | EV_ET | EV_PERSIST, &Socket::OnHangupEvent, this);
   event_add(hangup_event_.get(), nullptr);
+}
+
+void Socket::UnwatchHangup() {
+  if (!hangup_event_) return;
+  event_del(hangup_event_.get());
+  hangup_event_.reset();
 }
 
 IoResult Socket::Read(char* bytes, size_t capacity) {
@@ -190,6 +198,7 @@ void Socket::Shutdown() {
 
 void Socket::WatchWrite() {
   if (write_watched_) return;
+  UnwatchHangup();
   if (!write_event_) {
     write_event_ = std::make_unique<event>();
     event_assign(write_event_.get(), loop_->base(), fd_, EV_WRITE | EV_PERSIST, &Socket::OnWriteEvent, this);
@@ -206,7 +215,10 @@ void Socket::UnwatchWrite() {
 
 void Socket::OnReadEvent(int, short, void* self) { static_cast<Socket*>(self)->handler_->OnReadable(); }
 
-void Socket::OnHangupEvent(int, short, void* self) { static_cast<Socket*>(self)->handler_->OnHangup(); }
+void Socket::OnHangupEvent(int fd, short, void* self) {
+  pollfd peer{fd, POLLRDHUP, 0};
+  if (poll(&peer, 1, 0) == 1) static_cast<Socket*>(self)->handler_->OnHangup();  // else only more has come
+}
 
 void Socket::OnWriteEvent(int, short, void* self) {
   auto& socket = *static_cast<Socket*>(self);

@@ -64,7 +64,7 @@ class Socket {
   void Pause(PauseReason reason);
   void Resume(PauseReason reason);
   bool is_paused() const { return paused_ != 0; }
-  // OnHangup, once, when the peer has closed or reset while nothing is read here. Until reading goes on.
+  // OnHangup when the peer has closed or reset while nothing is read here. Until reading goes on, or output has to wait.
   void WatchHangup();
 
   void StartTls(std::unique_ptr<TlsStream> tls) { tls_ = std::move(tls); }
@@ -88,6 +88,7 @@ class Socket {
   IoResult Send(const char* bytes, size_t count);
   void Keep(std::string_view bytes);
   void Flush();
+  void UnwatchHangup();
   void WatchWrite();
   void UnwatchWrite();
 

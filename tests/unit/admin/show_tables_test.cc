@@ -75,9 +75,9 @@ const Expected kExpected[] = {
      "role_limits:t database_limits:t verdict:t remedy:t asked:t trouble:t"},
     {"SHOW HOLDERS", "",
      "database:t user:t client_id:i server_id:i remote_pid:i application_name:t addr:t port:i since:t held:i held_us:i state:t "
-     "idle_in_transaction:i request_time:t pins:t"},
+     "idle_in_transaction:i request_time:t pins:t digest:t statement:t"},
     {"SHOW WAITERS", "",
-     "database:t pool_user:t place:i client_id:i user:t application_name:t addr:t port:i since:t wait:i wait_us:i"},
+     "database:t pool_user:t place:i client_id:i user:t application_name:t addr:t port:i since:t wait:i wait_us:i behind:i"},
     {"SHOW HOSTS", "", "host:t state:t connections:i connecting:i failures:q down_ms:q retry_ms:q last_error:t"},
     {"RELOAD DRY RUN", "", "change:t"},
     {"SELECT host, port FROM databases", "host:t port:i", ""},
