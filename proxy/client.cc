@@ -256,7 +256,7 @@ void Client::LetGo(const LastWords& words) {
       server->Abandon(inside ? Server::Left::kMidMessage : Server::Left::kBetweenMessages);
     }
   }
-  if (cancel_process_id_ != 0) worker_.shared().cancels.Remove(std::exchange(cancel_process_id_, 0u));
+  if (cancel_process_id_ != 0) worker_.shared().cancels.Remove(std::exchange(cancel_process_id_, 0u), id_);
   if (auto budget = std::exchange(database_clients_, nullptr)) budget->Give();
   if (auto budget = std::exchange(user_clients_, nullptr)) budget->Give();
   if (std::exchange(counted_, false)) worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
