@@ -1,7 +1,7 @@
 // The cancel keys that clients get, and what a peer can read in them.
 //
 // What: process id (4 bytes) and key (4 bytes for protocol 3.0, 32 from 3.2 on), all random. With a peer_id they have PgBouncer's
-// layout, so that pgweir and PgBouncer can be each other's peers; of the 8 bytes that both versions begin with:
+// layout (1.19 and later), so that pgweir and PgBouncer can be each other's peers; of the 8 bytes that both versions begin with:
 //
 //   byte 0      random, its highest bit 0: clients show the process id as a positive number
 //   bytes 1, 2  peer id, low byte first

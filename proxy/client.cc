@@ -149,6 +149,7 @@ void Client::OnClock(void* self) {
     case Clock::kNone: return;
     case Clock::kLogin:
       if (client.state_ == ClientState::kTls) return client.Close("client_login_timeout");
+      if (client.state_ == ClientState::kCancel) return client.Close("cancel_wait_timeout");  // without a word, as ever
       if (client.login_ && client.login_->refusal) return client.Fatal(*client.login_->refusal);
       return client.Fatal(protocol::MakeError(ErrorCode::kLoginTimeout));
     case Clock::kWait: {

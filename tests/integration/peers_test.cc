@@ -1,6 +1,7 @@
 // Several pgweirs in front of one PostgreSQL, each other's peers: a cancel request reaches its query through any of them, and
 // nothing else; a peer that is down, unknown or wrong costs only the requests for it. PgBouncer may be one of the peers.
 #include <filesystem>
+#include <regex>
 
 #include "tests/integration/environment.h"
 #include "tests/integration/proxy.h"
@@ -185,10 +186,18 @@ TEST_F(PeersTest, TheConsoleShowsThem) {
   EXPECT_EQ(admin.Query("SHOW PEER_POOLS").rows(), 1);
 }
 
+// It has peers from 1.19 on.
+bool PgBouncerHasPeers() {
+  if (!std::filesystem::exists(kPgBouncer)) return false;
+  const std::string version = RunProgram({.arguments = {kPgBouncer, "--version"}, .user = UnprivilegedUser()}).output;
+  std::smatch match;
+  return std::regex_search(version, match, std::regex("PgBouncer 1\\.(\\d+)")) && std::stoi(match[1]) >= 19;
+}
+
 // The layout of the keys is PgBouncer's: each passes on what the other has given out.
 TEST_F(PeersTest, PgBouncerIsAPeer) {
   NEEDS_PGWEIR();
-  if (!std::filesystem::exists(kPgBouncer)) GTEST_SKIP() << "needs pgbouncer";
+  if (!PgBouncerHasPeers()) GTEST_SKIP() << "needs PgBouncer 1.19 or later";
   TemporaryFolder folder;
   const int port = FreePort();
   WriteFile(folder.File("users"), "\"app\" \"\"\n");
