@@ -52,14 +52,16 @@ Connections Sum(const proxy::Snapshot& snapshot) {
 
 Columns ListColumns() { return {{"list", kText}, {"items", kInt4}}; }
 
-// Objects are not kept after use, so nothing is ever "free"; there are no peers, and names are looked up off the loops.
-std::vector<Row> ListRows(const proxy::Snapshot& snapshot) {
+// Objects are not kept after use, so nothing is ever "free", and names are looked up off the loops.
+std::vector<Row> ListRows(const Facts& facts) {
+  const proxy::Snapshot& snapshot = facts.snapshot;
+  const std::string peers = std::to_string(facts.config.peers.size());
   const Connections sum = Sum(snapshot);
   return {{"databases", std::to_string(snapshot.databases.size())},
           {"users", std::to_string(snapshot.users.size())},
-          {"peers", "0"},
+          {"peers", peers},
           {"pools", std::to_string(snapshot.pools.size())},
-          {"peer_pools", "0"},
+          {"peer_pools", peers},
           {"free_clients", "0"},
           {"used_clients", std::to_string(sum.clients)},
           {"login_clients", std::to_string(sum.logins)},
@@ -180,6 +182,27 @@ Columns PeerColumns() { return {{"peer_id", kInt4}, {"host", kText}, {"port", kI
 
 Columns PeerPoolColumns() {
   return {{"peer_id", kInt4}, {"cl_active_cancel_req", kInt4}, {"cl_waiting_cancel_req", kInt4}, {"sv_active_cancel", kInt4}, {"sv_login", kInt4}};
+}
+
+std::vector<Row> PeerRows(const Facts& facts) {
+  std::vector<Row> rows;
+  for (const auto& [id, peer] : facts.config.peers) {
+    rows.push_back(MakeRow(std::to_string(id), Printable(peer.host), std::to_string(peer.port), std::to_string(facts.config.PeerPoolSize(peer))));
+  }
+  return rows;
+}
+
+std::vector<Row> PeerPoolRows(const Facts& facts) {
+  std::vector<Row> rows;
+  for (const auto& [id, peer] : facts.config.peers) {
+    proxy::PeerPoolRow now{.id = id};
+    for (const proxy::PeerPoolRow& row : facts.snapshot.peer_pools) {
+      if (row.id == id) now = row;
+    }
+    const std::string sent = std::to_string(now.sent);
+    rows.push_back(MakeRow(std::to_string(id), sent, std::to_string(now.waiting), sent, "0"));
+  }
+  return rows;
 }
 
 }  // namespace admin

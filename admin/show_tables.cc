@@ -199,7 +199,7 @@ template <Sockets which>
 std::vector<Row> SocketRowsOf(const Facts& facts) {
   return SocketRows(facts.snapshot, which);
 }
-std::vector<Row> NoRows(const Facts&) { return {}; }  // what pgweir has none of: peers, zones
+std::vector<Row> NoRows(const Facts&) { return {}; }  // what pgweir has none of: zones
 
 using enum VerbId;
 using enum proxy::Collecting;
@@ -218,7 +218,7 @@ constexpr std::array kTables = {
     TableOf{kShowStatsTotals, kTotals, StatsColumnsOf<kShowStatsTotals>, StatsRowsOf<kShowStatsTotals>},
     TableOf{kShowStatsAverages, kTotals, StatsColumnsOf<kShowStatsAverages>, StatsRowsOf<kShowStatsAverages>},
     TableOf{kShowTotals, kTotals, StatsColumnsOf<kShowTotals>, StatsRowsOf<kShowTotals>},
-    TableOf{kShowLists, kTotals, ListColumns, RowsOf<ListRows>},
+    TableOf{kShowLists, kTotals, ListColumns, ListRows},
     TableOf{kShowConfig, std::nullopt, ConfigColumns, ConfigRows},
     TableOf{kShowState, std::nullopt, StateColumns, StateRows},
     TableOf{kShowErrors, kTotals, ErrorColumns, RowsOf<ErrorRows>},
@@ -228,8 +228,8 @@ constexpr std::array kTables = {
     TableOf{kShowDnsHosts, kTotals, DnsHostColumns, RowsOf<DnsHostRows>},
     TableOf{kShowHosts, kTotals, HostColumns, RowsOf<HostRows>},
     TableOf{kShowDnsZones, std::nullopt, DnsZoneColumns, NoRows},
-    TableOf{kShowPeers, std::nullopt, PeerColumns, NoRows},
-    TableOf{kShowPeerPools, std::nullopt, PeerPoolColumns, NoRows},
+    TableOf{kShowPeers, std::nullopt, PeerColumns, PeerRows},
+    TableOf{kShowPeerPools, kTotals, PeerPoolColumns, PeerPoolRows},
     TableOf{kShowVersion, std::nullopt, VersionColumns, [](const Facts&) { return std::vector<Row>{{VersionText()}}; }},
 };
 

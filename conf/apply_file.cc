@@ -45,10 +45,12 @@ class FileApplier {
         ApplyDatabase(section);
       } else if (section.group == "users") {
         ApplyUser(section);
+      } else if (section.group == "peers") {
+        ApplyPeer(section);
       } else {
         draft_.MarkRefused(kSomeDatabase);
         draft_.Add(At(section.line), "unknown section [" + section.group + "]" +
-                                         DidYouMean(section.group, {"pgweir", "databases", "users"}));
+                                         DidYouMean(section.group, {"pgweir", "databases", "users", "peers"}));
       }
     }
   }
@@ -61,9 +63,9 @@ class FileApplier {
     const size_t dot = stray.key.find('.');
     if (dot != std::string::npos) {
       const std::string group = stray.key.substr(0, dot);
+      const std::string example = group == "users" ? "reporting" : group == "peers" ? "2" : "shop";
       draft_.Add(At(stray.line), Quoted(stray.key.substr(dot + 1)) + " stands directly in [" + group +
-                                     "]; give it a section of its own, such as [" + group + "." +
-                                     (group == "users" ? "reporting" : "shop") + "]");
+                                     "]; give it a section of its own, such as [" + group + "." + example + "]");
     } else {
       draft_.Add(At(stray.line), "key " + Quoted(stray.key) + " stands outside every section; put it under [pgweir]");
     }
@@ -139,6 +141,17 @@ class FileApplier {
     User& user = draft_.config.users[section.name];
     user.name = section.name;
     ApplyKeys(section, UserKeys(), user);
+  }
+
+  void ApplyPeer(const Section& section) {
+    const auto id = ParsePeerId(section.name);
+    if (!id) return draft_.Add(At(section.line), "the id of peer " + Quoted(section.name) + " " + id.error());
+    Peer& peer = draft_.config.peers[*id];
+    peer.id = *id;
+    ApplyKeys(section, PeerKeys(), peer);
+    if (peer.host.empty() && !draft_.IsGiven({"peers", section.name, "host"})) {
+      draft_.Add(At(section.line), Header(section) + " has no host; add host = \"...\", where that pgweir listens");
+    }
   }
 
   Draft& draft_;

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <set>
+#include <type_traits>
 
 #include "conf/hosts.h"
 #include "conf/ini_keys.h"
@@ -104,10 +105,7 @@ class IniApplier {
     } else if (section.name == "users") {
       for (const IniEntry& entry : section.entries) ApplyUser(entry);
     } else if (section.name == "peers") {
-      const IniKey* peers = FindIniKey(IniGlobalKeys(), "peer_id");
-      for (const IniEntry& entry : section.entries) {
-        draft_.Add(At(entry), "[peers] is not supported: " + std::string(peers->remark) + "; remove the line");
-      }
+      for (const IniEntry& entry : section.entries) ApplyPeer(entry);
     } else {
       draft_.MarkRefused(kSomeDatabase);
       draft_.Add(At(section.file, section.line),
@@ -144,7 +142,9 @@ class IniApplier {
         draft_.Add(At(entry), "unknown key " + Quoted(pair.key) + place + Advice(pair.key, ini_keys));
       } else {
         if (!seen.insert(key->Target()).second) Note(At(entry), pair.key + place + std::string(kTwice));
-        if (pair.key != "port") ApplyKey(keys, *key, pair.value, target, section, At(entry));
+        // of a database it completes the hosts, which may stand behind it
+        const bool is_for_hosts = pair.key == "port" && std::is_same_v<Target, Database>;
+        if (!is_for_hosts) ApplyKey(keys, *key, pair.value, target, section, At(entry));
       }
       before = pair.key;
     }
@@ -172,7 +172,6 @@ class IniApplier {
     }
   }
 
-  // The port is for the hosts, which may stand behind it.
   void ApplyHosts(const IniEntry& entry, const std::vector<IniPair>& pairs, Database& database, const Address& section) {
     const IniPair* port = nullptr;
     bool has_host = false;
@@ -207,6 +206,21 @@ class IniApplier {
     draft_.SetOrigin(section, At(entry));
     User& user = draft_.config.users.insert_or_assign(entry.key, User{.name = entry.key}).first->second;
     ApplyPairs(UserKeys(), IniUserKeys(), entry, *pairs, user, section);
+  }
+
+  void ApplyPeer(const IniEntry& entry) {
+    const auto id = ParsePeerId(entry.key);
+    if (!id) return draft_.Add(At(entry), "the id of peer " + Quoted(entry.key) + " " + id.error());
+    const auto pairs = PairsOf(entry, "peer", kLongestUser);
+    if (!pairs) return;
+    const auto [peer, is_new] = draft_.config.peers.try_emplace(*id, Peer{.id = *id});
+    if (!is_new) return draft_.Add(At(entry), "peer " + std::to_string(*id) + " is given twice");
+    const Address section{"peers", entry.key, ""};
+    draft_.SetOrigin(section, At(entry));
+    ApplyPairs(PeerKeys(), IniPeerKeys(), entry, *pairs, peer->second, section);
+    if (peer->second.host.empty() && !draft_.IsGiven({"peers", entry.key, "host"})) {
+      draft_.Add(At(entry), "peer " + Quoted(entry.key) + " has no host; add host=, where that one listens");
+    }
   }
 
   // PgBouncer's meanings that no single key carries over.

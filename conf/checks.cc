@@ -34,6 +34,7 @@ class Checker {
     CheckTls();
     CheckAuthentication();
     CheckListening();
+    CheckPeers();
     if (config_.databases.empty() && !draft_.WasRefused(kSomeDatabase)) {
       draft_.Add(draft_.OriginOf({"databases", "", ""}),
                  IsIniFile(draft_.options().file)
@@ -310,6 +311,16 @@ class Checker {
                  "http_listen_port is the same as listen_port (" + std::to_string(global.listen_port) +
                      "); two listeners cannot share a port");
     }
+  }
+
+  // Without an id of its own in the keys, a pgweir's clients could be cancelled through none of the others.
+  void CheckPeers() {
+    if (config_.peers.empty() || config_.global.peer_id != 0 || draft_.WasRefused("peer_id")) return;
+    const bool is_ini = IsIniFile(draft_.options().file);
+    const Address first_peer{"peers", std::to_string(config_.peers.begin()->first), ""};
+    draft_.Add(draft_.OriginOf(draft_.IsGiven(GlobalKey("peer_id")) ? GlobalKey("peer_id") : first_peer),
+               std::string("there are peers, but this one has no peer_id; give it one in ") + (is_ini ? "[pgbouncer]" : "[pgweir]") +
+                   ", from 1 to " + std::to_string(kPeerIdMax));
   }
 
   Draft& draft_;

@@ -161,6 +161,13 @@ bool Config::WatchesLeaks() const {
   return watches(global.keys) || any(databases) || any(users);
 }
 
+const Peer* Config::FindPeer(int id) const {
+  const auto found = peers.find(id);
+  return found == peers.end() || id == global.peer_id ? nullptr : &found->second;
+}
+
+int Config::PeerPoolSize(const Peer& peer) const { return peer.pool_size.value_or(*global.keys.pool_size); }
+
 int Config::MaxDbConnections(const Database& database) const {
   return database.max_db_connections.value_or(global.max_db_connections);
 }

@@ -19,6 +19,7 @@
 #include "conf/address_range.h"
 #include "conf/auth_lookup.h"
 #include "conf/ldap_options.h"
+#include "conf/peer.h"
 #include "conf/secret.h"
 #include "conf/session_state.h"
 #include "conf/tls_settings.h"
@@ -146,6 +147,7 @@ struct Global {
   int max_db_client_connections = 0;
   int max_user_client_connections = 0;
   int instances = 1;  // pgweirs that share these servers: what SHOW CAPACITY multiplies by
+  int peer_id = 0;    // in the cancel keys that we give out; 0 = no peering
   // timeouts that have no per-database form
   Duration client_login_timeout{60'000'000};
   Duration cancel_wait_timeout{10'000'000};
@@ -212,6 +214,7 @@ struct Config {
   Global global;
   std::map<std::string, Database, std::less<>> databases;
   std::map<std::string, User, std::less<>> users;
+  std::map<int, Peer> peers;  // by id; this pgweir may be among them
   UserList user_list;         // auth_file, merged with the passwords of [users.X] (those win)
   std::shared_ptr<const HbaRules> hba;     // set exactly when auth_type is hba
   std::shared_ptr<const IdentMaps> ident;  // auth_ident_file; never nullptr when hba is set
@@ -227,6 +230,8 @@ struct Config {
   // login_user's keys, then database's, then global.
   PoolSettings ResolvePool(const Database& database, std::string_view user) const;
   ClientTimeouts ResolveTimeouts(const Database& database, std::string_view user) const;
+  const Peer* FindPeer(int id) const;  // nullptr: not known, or this pgweir itself
+  int PeerPoolSize(const Peer& peer) const;
   int MaxDbConnections(const Database& database) const;
   int MaxDbClientConnections(const Database& database) const;
   int MaxUserConnections(std::string_view user) const;

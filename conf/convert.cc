@@ -93,6 +93,12 @@ std::string KeyLines(const std::vector<Key<Section>>& keys, const Section& secti
   return text;
 }
 
+std::string PeerLines(const Peer& peer) {
+  std::string text = "host = " + InQuotes(peer.host) + "\nport = " + std::to_string(peer.port) + "\n";
+  if (peer.pool_size) text += "pool_size = " + std::to_string(*peer.pool_size) + "\n";
+  return text;
+}
+
 std::string Comments(const Config& config) {
   std::string text = "# " + Quoted(config.file) + " as pgweir reads it, written by pgweir convert.\n";
   text += "# Differences that no key shows:\n";
@@ -114,7 +120,7 @@ bool AreTheSame(const std::shared_ptr<const Lines>& left, const std::shared_ptr<
 
 bool MeanTheSame(const Config& left, const Config& right) {
   return left.global == right.global && left.databases == right.databases && left.users == right.users &&
-         left.user_list == right.user_list && AreTheSame(left.hba, right.hba) && AreTheSame(left.ident, right.ident);
+         left.peers == right.peers && left.user_list == right.user_list && AreTheSame(left.hba, right.hba) && AreTheSame(left.ident, right.ident);
 }
 
 Parsed<std::string> ToToml(const Config& config, const LoadOptions& options) {
@@ -125,6 +131,7 @@ Parsed<std::string> ToToml(const Config& config, const LoadOptions& options) {
   for (const auto& [name, user] : config.users) {
     text += "\n[users." + InQuotes(name) + "]\n" + KeyLines(UserKeys(), user);
   }
+  for (const auto& [id, peer] : config.peers) text += "\n[peers." + std::to_string(id) + "]\n" + PeerLines(peer);
   LoadOptions again;
   again.file = std::filesystem::path(options.file).replace_extension("toml").string();
   again.read_file = options.read_file;

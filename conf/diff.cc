@@ -1,4 +1,6 @@
 // Two snapshots compared, for the log of a reload and for RELOAD DRY RUN.
+#include <type_traits>
+
 #include "conf/hba.h"
 #include "conf/ident.h"
 #include "conf/keys.h"
@@ -26,15 +28,19 @@ void CompareSection(const std::string& title, const std::vector<Key<Section>>& k
 template <typename Map, typename Compare>
 void CompareMaps(const std::string& what, const Map& before, const Map& after, Compare compare,
                  std::vector<std::string>& lines) {
+  const auto title = [&what](const auto& name) {
+    if constexpr (std::is_integral_v<std::decay_t<decltype(name)>>) return what + " " + std::to_string(name) + ": ";
+    else return what + " " + name + ": ";
+  };
   for (const auto& [name, section] : before) {
-    if (!after.contains(name)) lines.push_back(what + " " + name + ": removed");
+    if (!after.contains(name)) lines.push_back(title(name) + "removed");
   }
   for (const auto& [name, section] : after) {
     const auto old_section = before.find(name);
     if (old_section == before.end()) {
-      lines.push_back(what + " " + name + ": added");
+      lines.push_back(title(name) + "added");
     } else if (!(old_section->second == section)) {
-      compare(what + " " + name + ": ", old_section->second, section);
+      compare(title(name), old_section->second, section);
     }
   }
 }
@@ -63,6 +69,12 @@ std::vector<std::string> Differences(const Config& before, const Config& after) 
       [&lines](const std::string& title, const User& old_section, const User& new_section) {
         // a changed password shows as the secret in the user list below
         CompareSection(title, UserKeys(), old_section, new_section, lines);
+      },
+      lines);
+  CompareMaps(
+      "peer", before.peers, after.peers,
+      [&lines](const std::string& title, const Peer& old_section, const Peer& new_section) {
+        CompareSection(title, PeerKeys(), old_section, new_section, lines);
       },
       lines);
   CompareMaps(

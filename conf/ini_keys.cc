@@ -15,8 +15,6 @@ constexpr std::string_view kOwnBuffers = "pgweir sizes its buffers by itself";
 constexpr std::string_view kOneProcess = "one pgweir process uses every CPU: start one, not several on one port";
 constexpr std::string_view kOwnNames = "pgweir keeps an address for 15 s, and asks anew at RECONNECT and RELOAD";
 constexpr std::string_view kLastStops = "pgweir closes pools that nobody uses by itself";
-constexpr std::string_view kNoPeers =
-    "pgweir has no peering; one process uses every CPU, so that a cancel always finds its query";
 
 std::vector<IniKey> GlobalTable() {
   return {
@@ -146,7 +144,7 @@ std::vector<IniKey> GlobalTable() {
       {"dns_zone_check_period", kRefused, kText, "0",
        "pgweir does not watch DNS zones; remove the line and use RECONNECT after a change"},
       {"resolv_conf", kRefused, kText, "", "pgweir uses the system's resolver; configure that one"},
-      {"peer_id", kRefused, kText, "0", kNoPeers},
+      {"peer_id", kMapped, kInteger, "0"},
   };
 }
 
@@ -194,6 +192,14 @@ std::vector<IniKey> UserTable() {
   };
 }
 
+std::vector<IniKey> PeerTable() {
+  return {
+      {"host", kMapped},
+      {"port", kMapped, kInteger},
+      {"pool_size", kMapped, kInteger},
+  };
+}
+
 }  // namespace
 
 const std::vector<IniKey>& IniGlobalKeys() {
@@ -208,6 +214,11 @@ const std::vector<IniKey>& IniDatabaseKeys() {
 
 const std::vector<IniKey>& IniUserKeys() {
   static const std::vector<IniKey> keys = UserTable();
+  return keys;
+}
+
+const std::vector<IniKey>& IniPeerKeys() {
+  static const std::vector<IniKey> keys = PeerTable();
   return keys;
 }
 

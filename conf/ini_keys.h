@@ -36,7 +36,7 @@ struct IniKey {
   std::string_view name;
   IniFate fate;
   IniReading reading = IniReading::kText;
-  std::string_view default_value = "";  // as PgBouncer writes it; of a key of [databases] or [users]: only when refused
+  std::string_view default_value = "";  // as PgBouncer writes it; of a key of [databases], [users] or [peers]: only when refused
   std::string_view remark = "";
   std::string_view target = "";  // empty: the name itself
   std::string_view Target() const { return target.empty() ? name : target; }
@@ -45,6 +45,7 @@ struct IniKey {
 const std::vector<IniKey>& IniGlobalKeys();    // [pgbouncer]
 const std::vector<IniKey>& IniDatabaseKeys();  // the connection strings of [databases]
 const std::vector<IniKey>& IniUserKeys();      // those of [users]
+const std::vector<IniKey>& IniPeerKeys();      // those of [peers]
 
 const IniKey* FindIniKey(const std::vector<IniKey>& keys, std::string_view name);
 

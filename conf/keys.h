@@ -2,7 +2,7 @@
 //
 // What: one descriptor per key and section. The same descriptors drive the TOML sections, PGWEIR_<KEY>, the command
 // line, SHOW CONFIG, the "did you mean", Differences and NeedsRestart; a key that is not here exists nowhere.
-// Files: keys_global.cc, keys_sections.cc; keys_pool.h has the keys that all three sections share.
+// Files: keys_global.cc, keys_sections.cc, keys_peers.cc; keys_pool.h has the keys that all three sections share.
 // Threads: the tables are built once and constant, any thread may read them.
 // Invariants: for every key of [pgweir], set(PlainText(get())) is accepted and changes nothing (a test walks them all).
 #pragma once
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "conf/units.h"
 #include "conf/value.h"
 
 namespace conf {
@@ -49,6 +50,10 @@ struct Key {
 const std::vector<Key<Global>>& GlobalKeys();      // [pgweir], sorted by name
 const std::vector<Key<Database>>& DatabaseKeys();  // [databases.X]; "host" stands before "port", which completes it
 const std::vector<Key<User>>& UserKeys();          // [users.X]
+const std::vector<Key<Peer>>& PeerKeys();          // [peers.N]
+
+// The N of [peers.N]: 1 to kPeerIdMax. A refusal completes "the id of peer ...".
+Parsed<int> ParsePeerId(std::string_view text);
 
 // Global with every default filled in, the pool keys too. Global{} alone has those empty.
 const Global& DefaultGlobal();

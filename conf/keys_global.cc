@@ -178,6 +178,8 @@ class GlobalTable {
         "clients of one user; 0 = no limit");
     Add("instances", Count(1, 10'000), &Global::instances,
         "pgweirs that lead to these servers, this one included; for the arithmetic of SHOW CAPACITY alone");
+    Add("peer_id", Count(0, kPeerIdMax), &Global::peer_id,
+        "number of this pgweir among its [peers], to which cancel requests for the others' clients go on; 0 = off");
     Add("client_login_timeout", Time(), &Global::client_login_timeout,
         "a client that has not logged in by then is closed; 0 = off");
     Add("cancel_wait_timeout", Time(std::chrono::milliseconds(1)), &Global::cancel_wait_timeout,

@@ -93,7 +93,7 @@ tl::expected<Document, Mistake> ReadToml(std::string_view text, const std::strin
       const auto* table = node.as_table();
       if (table == nullptr) {
         document.strays.push_back({.key = group, .value = ValueOf(node), .line = line});
-      } else if (group == "databases" || group == "users") {
+      } else if (group == "databases" || group == "users" || group == "peers") {
         AddGroup(document, group, *table);
       } else if (group == "pgweir") {
         document.sections.push_back({.group = group, .name = "", .line = line, .entries = EntriesOf(*table)});

@@ -23,15 +23,15 @@ struct Entry {
 };
 
 struct Section {
-  std::string group;  // "pgweir", "databases", "users", or what the file says
+  std::string group;  // "pgweir", "databases", "users", "peers", or what the file says
   std::string name;   // "shop" of [databases.shop]; empty for [pgweir]
   int line = 0;
   std::vector<Entry> entries;  // in the order of the file
 };
 
 struct Document {
-  std::vector<Section> sections;  // [pgweir], each [databases.X] and [users.X], and unknown ones without their entries
-  std::vector<Entry> strays;      // keys outside any section: group "" or directly under [databases] or [users]
+  std::vector<Section> sections;  // [pgweir], each [databases.X], [users.X] and [peers.X], and unknown ones without their entries
+  std::vector<Entry> strays;      // keys outside any section: group "" or directly under [databases], [users] or [peers]
 };
 
 tl::expected<Document, Mistake> ReadToml(std::string_view text, const std::string& file);

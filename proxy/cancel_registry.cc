@@ -1,37 +1,39 @@
 #include "proxy/cancel_registry.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "protocol/scram.h"
-#include "proxy/shared.h"
 
 namespace proxy {
 
-CancelRegistry::Key CancelRegistry::Register(Owner owner, size_t key_bytes) {
+CancelKey CancelRegistry::Register(Owner owner, int peer_id, size_t key_bytes) {
   for (;;) {
-    const std::string random = RandomBytes(4 + key_bytes);
-    Key made;
-    std::memcpy(&made.process_id, random.data(), 4);
-    made.process_id &= 0x7fffffff;  // clients show it as a positive number
-    made.key = random.substr(4);
+    CancelKey made = MakeCancelKey(peer_id, key_bytes);
     Shard& shard = shards_[made.process_id % kShards];
     pool::MutexLock lock(shard.mutex);
-    if (made.process_id != 0 && shard.entries.try_emplace(made.process_id, Entry{made.key, owner}).second) return made;
+    const auto [first, last] = shard.entries.equal_range(made.process_id);
+    // Without a peer_id there are process ids enough, and who reads logs may take them for unique.
+    const bool is_taken = peer_id == 0 ? first != last : std::any_of(first, last, [&](const auto& entry) { return entry.second.key == made.key; });
+    if (is_taken) continue;
+    shard.entries.emplace(made.process_id, Entry{made.key, owner});
+    return made;
   }
 }
 
-void CancelRegistry::Remove(uint32_t process_id) {
+void CancelRegistry::Remove(uint32_t process_id, uint64_t client_id) {
   Shard& shard = shards_[process_id % kShards];
   pool::MutexLock lock(shard.mutex);
-  shard.entries.erase(process_id);
+  const auto [first, last] = shard.entries.equal_range(process_id);
+  const auto found = std::find_if(first, last, [client_id](const auto& entry) { return entry.second.owner.client_id == client_id; });
+  if (found != last) shard.entries.erase(found);
 }
 
-std::optional<CancelRegistry::Owner> CancelRegistry::Find(uint32_t process_id, std::string_view key) const {
-  const Shard& shard = shards_[process_id % kShards];
+std::optional<CancelRegistry::Owner> CancelRegistry::Find(const CancelKey& wanted) const {
+  const Shard& shard = shards_[wanted.process_id % kShards];
   pool::MutexLock lock(shard.mutex);
-  const auto found = shard.entries.find(process_id);
-  if (found == shard.entries.end() || !protocol::ConstantTimeEquals(found->second.key, key)) return std::nullopt;
-  return found->second.owner;
+  const auto [first, last] = shard.entries.equal_range(wanted.process_id);
+  const auto found = std::find_if(first, last, [&](const auto& entry) { return protocol::ConstantTimeEquals(entry.second.key, wanted.key); });
+  return found == last ? std::nullopt : std::optional(found->second.owner);
 }
 
 }  // namespace proxy

@@ -1,7 +1,8 @@
 // Cancel keys of our clients: from (process id, key) to the worker and client that they mean.
 //
-// What: the keys are random (PostgreSQL documentation, "Canceling Requests in Progress"): 4 bytes for protocol 3.0, 32 bytes
-// from 3.2 on. Find compares in constant time and says nothing about why it failed.
+// What: the keys are random (PostgreSQL documentation, "Canceling Requests in Progress"; cancel_key.h says which bits). Find
+// compares in constant time and says nothing about why it failed. No two clients have the same key, but with a peer_id several
+// may have the same process id: 15 of its bits are random then, and a pgweir may have more clients than that.
 // Threads: any; sharded mutexes, touched at login, at the end of a client and by cancel requests.
 #pragma once
 
@@ -9,16 +10,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 
 #include "pool/mutex.h"
 #include "pool/wait_queue.h"
+#include "proxy/cancel_key.h"
 
 namespace proxy {
-
-inline constexpr size_t kCancelKeyBytes30 = 4;
-inline constexpr size_t kCancelKeyBytes32 = 32;
 
 class CancelRegistry {
  public:
@@ -26,13 +24,9 @@ class CancelRegistry {
     pool::WorkerId worker;
     uint64_t client_id;
   };
-  struct Key {
-    uint32_t process_id = 0;
-    std::string key;
-  };
-  Key Register(Owner owner, size_t key_bytes);
-  void Remove(uint32_t process_id);
-  std::optional<Owner> Find(uint32_t process_id, std::string_view key) const;
+  CancelKey Register(Owner owner, int peer_id, size_t key_bytes);
+  void Remove(uint32_t process_id, uint64_t client_id);
+  std::optional<Owner> Find(const CancelKey& wanted) const;
 
  private:
   struct Entry {
@@ -41,7 +35,7 @@ class CancelRegistry {
   };
   struct Shard {
     mutable pool::Mutex mutex;
-    std::unordered_map<uint32_t, Entry> entries PGWEIR_GUARDED_BY(mutex);
+    std::unordered_multimap<uint32_t, Entry> entries PGWEIR_GUARDED_BY(mutex);
   };
   static constexpr size_t kShards = 16;
   std::array<Shard, kShards> shards_;

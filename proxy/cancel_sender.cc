@@ -29,7 +29,7 @@ namespace {
 
 class CancelSender final : public SocketHandler {
  public:
-  CancelSender(EventLoop& loop, CancelTarget target, std::function<void()> done)
+  CancelSender(EventLoop& loop, CancelTarget target, std::function<void(bool sent)> done)
       : loop_(loop), target_(std::move(target)), done_(std::move(done)), deadline_(loop, [this] { End(); }) {}
 
   void Start(pool::Duration deadline) {
@@ -86,7 +86,8 @@ class CancelSender final : public SocketHandler {
     std::string request;
     protocol::WriteCancelRequest(request, target_.process_id, target_.key);
     state_ = State::kSent;
-    if (!socket_->Write(request)) End();
+    sent_ = socket_->Write(request);
+    if (!sent_) End();
   }
 
   void End() {
@@ -96,23 +97,24 @@ class CancelSender final : public SocketHandler {
     if (socket_) socket_->Pause(PauseReason::kEnding);
     loop_.AtEndOfTurn([this] {
       const auto done = std::move(done_);
+      const bool sent = sent_;
       delete this;
-      done();
+      done(sent);
     });
   }
 
   EventLoop& loop_;
   CancelTarget target_;
-  std::function<void()> done_;
+  std::function<void(bool sent)> done_;
   Timer deadline_;
   std::unique_ptr<Socket> socket_;
   State state_ = State::kConnecting;
-  bool has_ended_ = false;
+  bool sent_ = false, has_ended_ = false;
 };
 
 }  // namespace
 
-void SendCancel(EventLoop& loop, CancelTarget target, pool::Duration deadline, std::function<void()> done) {
+void SendCancel(EventLoop& loop, CancelTarget target, pool::Duration deadline, std::function<void(bool sent)> done) {
   (new CancelSender(loop, std::move(target), std::move(done)))->Start(deadline);
 }
 

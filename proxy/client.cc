@@ -149,6 +149,7 @@ void Client::OnClock(void* self) {
     case Clock::kNone: return;
     case Clock::kLogin:
       if (client.state_ == ClientState::kTls) return client.Close("client_login_timeout");
+      if (client.state_ == ClientState::kCancel) return client.Close("cancel_wait_timeout");  // without a word, as ever
       if (client.login_ && client.login_->refusal) return client.Fatal(*client.login_->refusal);
       return client.Fatal(protocol::MakeError(ErrorCode::kLoginTimeout));
     case Clock::kWait: {
@@ -256,7 +257,7 @@ void Client::LetGo(const LastWords& words) {
       server->Abandon(inside ? Server::Left::kMidMessage : Server::Left::kBetweenMessages);
     }
   }
-  if (cancel_process_id_ != 0) worker_.shared().cancels.Remove(std::exchange(cancel_process_id_, 0u));
+  if (cancel_process_id_ != 0) worker_.shared().cancels.Remove(std::exchange(cancel_process_id_, 0u), id_);
   if (auto budget = std::exchange(database_clients_, nullptr)) budget->Give();
   if (auto budget = std::exchange(user_clients_, nullptr)) budget->Give();
   if (std::exchange(counted_, false)) worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);

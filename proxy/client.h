@@ -132,7 +132,9 @@ class Client final : public SocketHandler {
   void StartTls(bool direct);
   void ContinueTls();
   void OnStartup(protocol::StartupMessage startup);
-  void OnCancelMessage(uint32_t process_id, const std::string& key);
+  void OnCancelMessage(const CancelKey& key);
+  void ForwardCancel(const CancelKey& key);  // to the peer that gave it out
+  void WriteCancelKey(std::string& bytes);
   void StartLogin();
   void LookUp();  // by auth_query
   void OnSecretKnown();

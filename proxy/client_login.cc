@@ -76,7 +76,7 @@ size_t Client::StartupInput(std::string_view chunk) {
     case protocol::StartupKind::kSslRequest: OnSslRequest(chunk.substr(result.consumed)); return result.consumed;
     case protocol::StartupKind::kGssEncRequest: SendBytes("N"); return result.consumed;
     case protocol::StartupKind::kCancelRequest:
-      OnCancelMessage(result.cancel_process_id, result.cancel_key);
+      OnCancelMessage({result.cancel_process_id, std::move(result.cancel_key)});
       return result.consumed;
     case protocol::StartupKind::kStartup: OnStartup(std::move(result.startup)); return result.consumed;
     case protocol::StartupKind::kMalformed:
@@ -116,26 +116,6 @@ void Client::ContinueTls() {
       return Close("TLS handshake failed");
     default: return;
   }
-}
-
-void Client::OnCancelMessage(uint32_t process_id, const std::string& key) {
-  state_ = ClientState::kCancel;
-  // Its address may have it whatever the limits say: it is how those that were let in are made to end.
-  address_.Leave();
-  login_.reset();
-  SetClock(Clock::kLogin, worker_.config().global.cancel_wait_timeout);
-  const auto owner = worker_.shared().cancels.Find(process_id, key);
-  if (!owner) return Close("cancel request with an unknown key");
-  Worker* theirs = worker_.shared().workers[owner->worker].get();
-  theirs->Post([theirs, client_id = owner->client_id, mine = &worker_, id = id_] {
-    auto done = [mine, id] {
-      mine->Post([mine, id] {
-        if (Client* client = mine->FindClient(id)) client->Close("cancel request sent");
-      });
-    };
-    if (Client* client = theirs->FindClient(client_id)) client->OnCancelRequest(std::move(done));
-    else done();
-  });
 }
 
 // --- startup message -----------------------------------------------------------------------------------------------------
@@ -341,10 +321,7 @@ void Client::EnterConsole(ConsoleAccess access) {
     // application_name and client_encoding are the client's own; the console speaks UTF-8 and ASCII only.
     protocol::WriteParameterStatus(bytes, name, value);
   }
-  const size_t key_bytes = protocol::NegotiatedVersion(login_->startup) >= protocol::kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30;
-  const auto key = worker_.shared().cancels.Register({worker_.number(), id_}, key_bytes);
-  cancel_process_id_ = key.process_id;
-  protocol::WriteBackendKeyData(bytes, key.process_id, key.key);
+  WriteCancelKey(bytes);
   protocol::WriteReadyForQuery(bytes, 'I');
   login_.reset();
   state_ = ClientState::kConsole;
@@ -396,10 +373,7 @@ void Client::SendWelcome() {
     const std::string* own = tracked.empty() ? nullptr : settings_->Find(tracked);
     protocol::WriteParameterStatus(bytes, name, own != nullptr ? *own : value);
   }
-  const size_t key_bytes = protocol::NegotiatedVersion(login_->startup) >= protocol::kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30;
-  const auto key = worker_.shared().cancels.Register({worker_.number(), id_}, key_bytes);
-  cancel_process_id_ = key.process_id;
-  protocol::WriteBackendKeyData(bytes, key.process_id, key.key);
+  WriteCancelKey(bytes);
   protocol::WriteReadyForQuery(bytes, 'I');
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - connect_time_);
   login_us_ = static_cast<uint64_t>(took.count());

@@ -113,6 +113,12 @@ struct NameRow {
   std::vector<std::string> addresses;
 };
 
+// What is under way to a peer; the peers themselves are in the configuration.
+struct PeerPoolRow {
+  int id = 0;
+  uint64_t sent = 0, waiting = 0;
+};
+
 // A server host, as all pools together know it.
 struct HostRow {
   std::string host;  // "name:port"
@@ -156,6 +162,7 @@ struct Snapshot {
   std::vector<WorkerRow> workers;
   std::vector<NameRow> names;
   std::vector<HostRow> hosts;
+  std::vector<PeerPoolRow> peer_pools;
   uint64_t auth_queries = 0;  // asked since the start
   std::vector<CapacityRow> capacity;  // only when asked for
 };

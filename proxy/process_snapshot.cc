@@ -42,6 +42,7 @@ void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
           gathering->snapshot.names.push_back({std::move(name), seconds_left, std::move(addresses)});
         }
         gathering->snapshot.hosts = shared_->hosts.Rows();
+        gathering->snapshot.peer_pools = shared_->peer_cancels.Rows();
         gathering->snapshot.auth_queries = shared_->auth_query->asked();
         if (what == Collecting::kTotals || what == Collecting::kClients) gathering->snapshot.servers.clear();
         std::sort(gathering->snapshot.workers.begin(), gathering->snapshot.workers.end(),

@@ -340,7 +340,7 @@ void Server::SendCancelRequest(std::function<void()> done) {
   pool_->counters(worker_->number()).cancels.Add(1);
   CancelTarget target{peer_, peer_host_, tls_, process_id_, cancel_key_};
   SendCancel(worker_->loop(), std::move(target), worker_->config().global.cancel_wait_timeout,
-             [worker = worker_, id = id_, done = std::move(done)] {
+             [worker = worker_, id = id_, done = std::move(done)](bool) {
                if (Server* server = worker->FindServer(id)) server->OnCancelEnded();
                done();
              });

@@ -20,6 +20,7 @@
 #include "proxy/helper_threads.h"
 #include "proxy/hosts.h"
 #include "proxy/login_threads.h"
+#include "proxy/peer_cancels.h"
 #include "proxy/pool_directory.h"
 #include "proxy/resolver.h"
 #include "proxy/socket.h"
@@ -64,6 +65,7 @@ struct Shared {
   Hosts hosts;
   PoolDirectory pools;
   CancelRegistry cancels;
+  PeerCancels peer_cancels{control_loop, resolver};
   pool::AddressTable addresses;  // of the clients that came by TCP
   VerifierCache verifiers;
   std::vector<std::unique_ptr<Worker>> workers;

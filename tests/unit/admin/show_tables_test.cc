@@ -167,15 +167,32 @@ TEST_F(ShowTables, EveryRowIsAsWideAsItsColumns) {
   control_.snapshot.hosts.resize(1);
   control_.snapshot.capacity.resize(1);
   control_.config_->rows.resize(1);
+  control_.config_->peers[2] = {.id = 2, .host = "b"};
   for (const Expected& expected : kExpected) {
     const Command command = CommandOf(expected.sql);
     const std::string sql = expected.sql;
     if (ColumnsOf(command).empty() || sql == "RELOAD DRY RUN") continue;
-    const bool is_always_empty = sql.ends_with("ZONES") || sql.find("PEER") != std::string::npos;
+    const bool is_always_empty = sql.ends_with("ZONES");
     const Table table = Show(expected.sql);
     EXPECT_EQ(table.rows.empty(), is_always_empty) << expected.sql;
     for (const Row& row : table.rows) EXPECT_EQ(row.size(), table.columns.size()) << expected.sql;
   }
+}
+
+TEST_F(ShowTables, PeersAndWhatIsUnderWayToThem) {
+  control_.config_->global.keys.pool_size = 20;
+  control_.config_->peers[2] = {.id = 2, .host = "/run/b", .port = 6433, .pool_size = 4};
+  control_.config_->peers[10] = {.id = 10, .host = "c"};
+  control_.snapshot.peer_pools = {{.id = 10, .sent = 3, .waiting = 5}, {.id = 11, .sent = 1}};
+  const Table peers = Show("SHOW PEERS"), pools = Show("SHOW PEER_POOLS"), lists = Show("SHOW LISTS");
+  EXPECT_EQ(peers.rows.size(), 2U);
+  EXPECT_EQ(RowOf(peers, "2"), "2|/run/b|6433|4");
+  EXPECT_EQ(RowOf(peers, "10"), "10|c|6432|20") << "default_pool_size";
+  EXPECT_EQ(pools.rows.size(), 2U) << "11 is no peer any more";
+  EXPECT_EQ(RowOf(pools, "2"), "2|0|0|0|0");
+  EXPECT_EQ(RowOf(pools, "10"), "10|3|5|3|0");
+  EXPECT_EQ(RowOf(lists, "peers"), "peers|2");
+  EXPECT_EQ(RowOf(lists, "peer_pools"), "peer_pools|2");
 }
 
 TEST_F(ShowTables, Pools) {

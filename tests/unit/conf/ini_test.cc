@@ -281,8 +281,6 @@ TEST(IniMistakes, InPgbouncer) {
     EXPECT_THAT(lines[0], HasSubstr("pgbouncer.ini:5: ")) << wrong.line;
     EXPECT_THAT(lines[0], HasSubstr(wrong.expected)) << wrong.line;
   }
-  EXPECT_THAT(Mistakes(LoadingIni().Text(Ini("[peers]\n1 = host=a"))),
-              ElementsAre(HasSubstr("pgbouncer.ini:6: [peers] is not supported: ")));
 }
 
 TEST(IniMistakes, InDatabasesAndUsers) {

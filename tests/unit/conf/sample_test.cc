@@ -71,7 +71,19 @@ TEST(Sample, HasEveryKeyOfASection) {
     }
   };
   check(DatabaseKeys(), "[databases.x]", KeyLines(Part("# [databases.shop]", "[users.app]")));
-  check(UserKeys(), "[users.x]", KeyLines(Part("# [users.reporting]", "")));
+  check(UserKeys(), "[users.x]", KeyLines(Part("# [users.reporting]", "# [peers.2]")));
+}
+
+TEST(Sample, HasEveryKeyOfAPeer) {
+  const auto lines = KeyLines(Part("# [peers.2]", ""));
+  EXPECT_EQ(lines.size(), PeerKeys().size());
+  std::string section = "[peers.2]\n";
+  for (const auto& key : PeerKeys()) {
+    ASSERT_TRUE(lines.contains(std::string(key.name))) << key.name;
+    section += lines.at(std::string(key.name)) + "\n";
+  }
+  const auto result = Loading().Text(With("peer_id = 1", section));
+  EXPECT_TRUE(result.has_value()) << testing::PrintToString(Mistakes(result));
 }
 
 TEST(KeyTable, TextOfEveryDefaultIsAcceptedAndChangesNothing) {
