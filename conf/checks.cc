@@ -160,7 +160,8 @@ class Checker {
   void CheckGuarantees() {
     std::map<std::string, int> of_user;
     std::map<std::string, int> of_host;
-    for (const auto& [name, database] : config_.databases) {
+    for (const auto& [name, section] : config_.databases) {
+      const Database& database = section;
       int of_database = 0;
       const auto add = [&](const std::string& user) {
         const int guaranteed = config_.ResolvePool(database, user).min_guaranteed;
@@ -168,7 +169,7 @@ class Checker {
         of_user[user] += guaranteed;
       };
       if (!database.user.empty()) add(database.user);
-      else for (const auto& [user, section] : config_.users) add(user);
+      else for (const auto& [user, unused] : config_.users) add(user);
       CheckCap(config_.MaxDbConnections(database), "max_db_connections", {"min_guaranteed", of_database, ", that of its users together, of database " + Quoted(name)},
                {"databases", name, ""});
       for (const Host& host : database.hosts) of_host[FormatHosts({host})] += of_database;
