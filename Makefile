@@ -18,6 +18,7 @@ sanitized := GTEST_FILTER='-MemoryTest.*' WIRE_EVERY=5
 deps := tests/support/install_deps.sh
 # A report ends the process by a signal, so that a test sees a pgweir of its own die of it, and prints its log.
 export ASAN_OPTIONS ?= abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
+export LSAN_OPTIONS ?= suppressions=$(CURDIR)/tests/support/lsan_suppressions.txt:print_suppressions=0
 export UBSAN_OPTIONS ?= abort_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS ?= abort_on_error=1:halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/tests/support/tsan_suppressions.txt
 # The sanitizers of these compilers give up on some layouts of a randomised address space.
