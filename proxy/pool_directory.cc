@@ -1,9 +1,9 @@
 #include "proxy/pool_directory.h"
 
 #include <set>
-#include <tuple>
 
 #include "conf/hosts.h"
+#include "pool/eviction.h"
 
 namespace proxy {
 
@@ -112,20 +112,10 @@ std::vector<std::shared_ptr<BackendPool>> PoolDirectory::All() const {
 
 std::shared_ptr<BackendPool> PoolDirectory::EvictFor(pool::Budget& budget, const pool::Pool& asking, pool::TimePoint now,
                                                      pool::Orders& orders) {
-  std::shared_ptr<BackendPool> chosen;
-  pool::Pool::Spare best;
-  const int asking_rank = asking.holding().Rank();
-  for (auto& pool : All()) {
-    if (pool.get() == &asking || !pool->DrawsOn(budget)) continue;
-    const auto spare = pool->OldestSpare();
-    if (!spare || (spare->rank < asking_rank && now - spare->idle_since < pool::kIdleKept)) continue;
-    if (chosen && std::tie(spare->rank, best.idle_since) <= std::tie(best.rank, spare->idle_since)) continue;
-    chosen = pool;
-    best = *spare;
-  }
-  if (chosen && !chosen->EvictIdle(now, orders)) chosen.reset();
-  if (chosen) budget.Promise(asking);
-  return chosen;
+  pool::Eviction eviction(budget, asking, now);
+  for (const auto& pool : All()) eviction.Consider(*pool);
+  pool::Pool* const chosen = eviction.Evict(orders);
+  return chosen == nullptr ? nullptr : std::static_pointer_cast<BackendPool>(chosen->shared_from_this());
 }
 
 void PoolDirectory::Configure(const conf::Config& config, pool::TimePoint now,

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pool/eviction.h"
+
 namespace sim {
 
 using pool::Orders;
@@ -249,22 +251,11 @@ void LoadWorld::CarryOut(Pool& pool, Orders& orders) {
   if (orders.evict) Evict(pool, *orders.evict);
 }
 
-// As proxy/pool_directory.cc does.
 void LoadWorld::Evict(const Pool& asking, pool::Budget& budget) {
-  Pool* victim = nullptr;
-  Pool::Spare best;
-  for (const auto& pool : pools_) {
-    const auto spare = pool->OldestSpare();
-    if (pool.get() == &asking || !spare) continue;
-    if (spare->rank < asking.holding().Rank() && now_ - spare->idle_since < pool::kIdleKept) continue;
-    if (victim != nullptr && spare->rank <= best.rank) continue;
-    victim = pool.get();
-    best = *spare;
-  }
+  pool::Eviction eviction(budget, asking, now_);
+  for (const auto& pool : pools_) eviction.Consider(*pool);
   Orders orders;
-  if (victim == nullptr || !victim->EvictIdle(now_, orders)) return;
-  budget.Promise(asking);
-  CarryOut(*victim, orders);
+  if (Pool* victim = eviction.Evict(orders)) CarryOut(*victim, orders);
 }
 
 }  // namespace sim

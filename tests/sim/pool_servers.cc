@@ -1,6 +1,7 @@
 // The servers of the world, and the orders of the pools carried out as the proxy carries them out.
 #include <utility>
 
+#include "pool/eviction.h"
 #include "tests/sim/pool_world.h"
 
 namespace sim {
@@ -214,25 +215,13 @@ void PoolWorld::CarryOut(size_t index, Orders& first) {
   }
 }
 
-// As proxy/pool_directory.cc does.
 void PoolWorld::Evict(size_t asking, pool::Budget& budget, std::vector<std::pair<size_t, Orders>>& more) {
-  const int asking_rank = places_[asking].pool->holding().Rank();
-  size_t victim = places_.size();
-  Pool::Spare best;
-  for (size_t i = 0; i < places_.size(); ++i) {
-    const Pool& pool = *places_[i].pool;
-    const auto spare = pool.OldestSpare();
-    if (i == asking || !spare || !pool.DrawsOn(budget)) continue;
-    if (spare->rank < asking_rank && now_ - spare->idle_since < pool::kIdleKept) continue;
-    if (victim < places_.size() && spare->rank <= best.rank) continue;
-    victim = i;
-    best = *spare;
-  }
-  if (victim == places_.size()) return;
+  pool::Eviction eviction(budget, *places_[asking].pool, now_);
+  for (const Place& place : places_) eviction.Consider(*place.pool);
   Orders orders;
-  Require(places_[victim].pool->EvictIdle(now_, orders), "a pool named its oldest idle server, but gave none up");
-  budget.Promise(*places_[asking].pool);
-  more.emplace_back(victim, std::move(orders));
+  const Pool* victim = eviction.Evict(orders);
+  Require(victim == eviction.chosen(), "a pool named its oldest idle server, but gave none up");
+  if (victim != nullptr) more.emplace_back(IndexOf(*victim), std::move(orders));
 }
 
 }  // namespace sim
