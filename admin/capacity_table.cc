@@ -10,10 +10,7 @@ namespace {
 
 constexpr size_t kListBytesMax = 4096;
 
-std::optional<std::string> TextOrNull(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  return Printable(text, kListBytesMax);
-}
+std::optional<std::string> TextOrNull(const std::string& text) { return PrintableOrNull(text, kListBytesMax); }
 
 template <typename Items, typename TextOf>
 std::optional<std::string> List(const Items& items, TextOf text_of) {

@@ -19,11 +19,6 @@ std::optional<std::string> NumberOrNull(uint64_t id) {
   return std::to_string(id);
 }
 
-std::optional<std::string> TextOrNull(const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  return Printable(text);
-}
-
 std::string StateOf(const proxy::ClientRow& client) {
   return client.idle_in_transaction ? "idle in transaction" : std::string(client.state);
 }
@@ -72,8 +67,8 @@ std::vector<Row> HolderRows(const proxy::Snapshot& snapshot) {
                            std::to_string(client->held_us % 1'000'000), StateOf(*client), client->idle_in_transaction ? "1" : "0",
                            requests.Of(client->request_time),
                            client->pins.empty() ? std::optional<std::string>() : client->pins,
-                           server == servers.end() ? std::nullopt : TextOrNull(server->second->digest),
-                           server == servers.end() ? std::nullopt : TextOrNull(server->second->statement)));
+                           server == servers.end() ? std::nullopt : PrintableOrNull(server->second->digest),
+                           server == servers.end() ? std::nullopt : PrintableOrNull(server->second->statement)));
   }
   return rows;
 }

@@ -27,17 +27,12 @@ std::string Seconds(conf::Duration duration) {
   return Number(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
 }
 
-std::optional<std::string> TextOrNull(std::string_view text) {
-  if (text.empty()) return std::nullopt;
-  return Printable(text);
-}
-
 std::optional<std::string> ModeOrNull(const std::optional<conf::PoolMode>& mode) {
   if (!mode) return std::nullopt;
   return std::string(conf::Name(*mode));
 }
 
-// PgBouncer's word for our way with a list of hosts: stay with one until it fails. NULL for a single host.
+// PgBouncer's words. NULL for a single host.
 std::optional<std::string> LoadBalancing(const conf::Database& database) {
   if (database.hosts.size() < 2) return std::nullopt;
   return database.load_balance_hosts == conf::HostOrder::kRoundRobin ? "round-robin" : "disable";
@@ -99,7 +94,7 @@ std::vector<Row> PoolRows(const proxy::Snapshot& snapshot) {
                     Number(pool.sv_closing),
                     Number(pool.settings.pool_size),
                     Number(pool.settings.max_waiting),
-                    TextOrNull(pool.trouble),
+                    PrintableOrNull(pool.trouble),
                     Number(pool.totals.shed)});
   }
   return rows;
@@ -132,7 +127,7 @@ std::optional<std::string> HostList(const conf::Database& database) {
     if (!list.empty()) list += ',';
     list += host.name;
   }
-  return TextOrNull(list);
+  return PrintableOrNull(list);
 }
 
 std::vector<Row> DatabaseRows(const Facts& facts) {
@@ -141,7 +136,7 @@ std::vector<Row> DatabaseRows(const Facts& facts) {
     const conf::Database& database = row.database;
     const int port = database.hosts.empty() ? facts.config.global.listen_port : database.hosts[0].port;
     rows.push_back({Printable(row.name), HostList(database), Number(port),
-                    Printable(database.dbname.empty() ? row.name : database.dbname), TextOrNull(database.user),
+                    Printable(database.dbname.empty() ? row.name : database.dbname), PrintableOrNull(database.user),
                     Number(row.settings.pool_size), Number(row.settings.min_pool_size),
                     Number(row.settings.reserve_pool_size), Seconds(row.settings.server_lifetime),
                     ModeOrNull(database.keys.pool_mode), LoadBalancing(database), Number(row.max_connections),

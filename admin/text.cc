@@ -51,6 +51,11 @@ std::string Printable(std::string_view text, size_t bytes_max) {
   return out;
 }
 
+std::optional<std::string> PrintableOrNull(std::string_view text, size_t bytes_max) {
+  if (text.empty()) return std::nullopt;
+  return Printable(text, bytes_max);
+}
+
 std::string EscapeHtml(std::string_view text) {
   std::string out;
   for (const char c : Printable(text)) {

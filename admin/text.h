@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,8 @@ inline constexpr size_t kPrintableBytesMax = 255;
 
 // Valid UTF-8 without control characters; every byte that is neither becomes '?'. Cut (with "...") after `bytes_max`.
 std::string Printable(std::string_view text, size_t bytes_max = kPrintableBytesMax);
+
+std::optional<std::string> PrintableOrNull(std::string_view text, size_t bytes_max = kPrintableBytesMax);  // nothing for ""
 
 std::string EscapeHtml(std::string_view text);  // after Printable
 std::string JsonString(std::string_view text);  // after Printable, with the quotes
