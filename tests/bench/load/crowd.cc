@@ -257,6 +257,14 @@ void Crowd::Connect(int who, double now) {
   StartConnecting(who, now);
 }
 
+void Crowd::Watch(int who, int how, uint32_t events) const {
+  const Client& client = clients_[static_cast<size_t>(who)];
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = static_cast<uint64_t>(client.connection) << 32 | static_cast<uint32_t>(who);
+  if (epoll_ctl(epoll_fd_, how, client.fd, &event) != 0) Fail("epoll_ctl");
+}
+
 void Crowd::StartConnecting(int who, double now) {
   Client& client = clients_[static_cast<size_t>(who)];
   client.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -279,10 +287,7 @@ void Crowd::StartConnecting(int who, double now) {
     report_.CouldNotConnect(strerrorname_np(errno));
     return Reconnect(who, now, options_.error_pause);
   }
-  epoll_event event{};
-  event.events = EPOLLOUT;
-  event.data.u64 = static_cast<uint64_t>(client.connection) << 32 | static_cast<uint32_t>(who);
-  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, client.fd, &event) != 0) Fail("epoll_ctl");
+  Watch(who, EPOLL_CTL_ADD, EPOLLOUT);
 }
 
 void Crowd::Connected(int who, double now) {
@@ -294,10 +299,7 @@ void Crowd::Connected(int who, double now) {
     report_.CouldNotConnect(strerrorname_np(error));
     return Reconnect(who, now, options_.error_pause);
   }
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.u64 = static_cast<uint64_t>(client.connection) << 32 | static_cast<uint32_t>(who);
-  if (epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, client.fd, &event) != 0) Fail("epoll_ctl");
+  Watch(who, EPOLL_CTL_MOD, EPOLLIN);
   client.state = State::kLogin;
   Send(who, startup_, now);
 }

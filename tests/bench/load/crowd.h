@@ -66,6 +66,7 @@ class Crowd {
 
   void Connect(int who, double now);
   void StartConnecting(int who, double now);
+  void Watch(int who, int how, uint32_t events) const;
   void Connected(int who, double now);
   void LoggedIn(int who, double now);
   void Close(int who);
