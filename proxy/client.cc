@@ -242,10 +242,7 @@ void Client::LetGo(const LastWords& words) {
   // With a report it was us who had enough.
   if (pool_) pool_->Cancel(waiter_, words.report == nullptr ? pool::Leaves::kByItself : pool::Leaves::kSentAway, Now());
   if (Server* server = std::exchange(server_, nullptr)) {
-    const auto held = static_cast<uint64_t>((Now() - linked_at_).count());
-    held_us_ += held;
-    if (pool_) pool_->counters(worker_.number()).CountHeld(held);
-    if (leak_told_) TellReturned(held, words.reason);
+    EndHold(Now(), words.reason);
     CountIdle(Between::kNo);
     const bool inside = stream_left_ > 0 && !stream_drop_;
     const bool is_clean = state_ == ClientState::kActive && !inside && server->IsAtRest();

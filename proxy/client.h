@@ -157,7 +157,7 @@ class Client final : public SocketHandler {
   // client_log.cc
   PeerName LogPeer() const;
   void LogLoginAttempt() const, LogLogin() const, LogRefusedLogin(std::string_view cause) const;
-  void TellReturned(uint64_t held_us, std::string_view how);
+  void EndHold(pool::TimePoint now, std::string_view how);
   void LogClose(const LastWords& words) const, LogPoolerError(const LastWords& words) const;
 
   // client_query.cc

@@ -1,4 +1,6 @@
 // Client: its lines in the log. What every one of them says first: who it is, and from where.
+#include <utility>
+
 #include "proxy/client.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
@@ -82,8 +84,12 @@ void Client::CheckHold(pool::TimePoint now) {
        {"pins", LogValue::UnlessEmpty(row.pins)}, {"digest", LogValue::UnlessEmpty(server.digest)}, {"statement", LogValue::UnlessEmpty(server.statement)}});
 }
 
-void Client::TellReturned(uint64_t held_us, std::string_view how) {
-  leak_told_ = false;
+// Its server goes: what it kept is counted, and told if it was too long.
+void Client::EndHold(pool::TimePoint now, std::string_view how) {
+  const auto held_us = static_cast<uint64_t>((now - linked_at_).count());
+  held_us_ += held_us;
+  pool_->counters(worker_.number()).CountHeld(held_us);
+  if (!std::exchange(leak_told_, false)) return;
   Log(Level::kWarning, "server_returned_late",
       {{"client", id_}, {"database", database_}, {"user", user_}, {"held_s", Seconds(pool::Duration(held_us))}, {"by", how}});
 }

@@ -507,10 +507,7 @@ void Client::OnServerFree(pool::TimePoint now) {
 }
 
 void Client::ReleaseServer(pool::TimePoint now) {
-  const auto held = static_cast<uint64_t>((now - linked_at_).count());
-  held_us_ += held;
-  pool_->counters(worker_.number()).CountHeld(held);
-  if (leak_told_) TellReturned(held, "transaction end");
+  EndHold(now, "transaction end");
   transaction_sets_ = false;
   const ClientState before = state_;
   server_ = nullptr;

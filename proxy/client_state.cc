@@ -6,11 +6,11 @@
 // DISCARD ALL before anybody else gets it.
 #include <array>
 
+#include "conf/units.h"
 #include "protocol/message_writer.h"
 #include "protocol/session_check.h"
 #include "protocol/sql_lexer.h"
 #include "protocol/statement_messages.h"
-#include "conf/units.h"
 #include "proxy/client.h"
 #include "proxy/log.h"
 #include "proxy/worker.h"
