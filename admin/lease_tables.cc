@@ -7,6 +7,7 @@
 #include "admin/row.h"
 #include "admin/text.h"
 #include "conf/units.h"
+#include "protocol/sql_digest.h"
 
 namespace admin {
 namespace {
@@ -48,27 +49,31 @@ Columns HolderColumns() {
           {"held_us", kInt4}, {"state", kText}, {"idle_in_transaction", kInt4}, {"request_time", kText}, {"pins", kText}, {"digest", kText}, {"statement", kText}};
 }
 
-std::vector<Row> HolderRows(const proxy::Snapshot& snapshot) {
+std::vector<Row> HolderRows(const Facts& facts) {
+  const proxy::Snapshot& snapshot = facts.snapshot;
   const auto servers = ById(snapshot.servers);
   const auto holders = Choose(
       snapshot.clients, [](const proxy::ClientRow& client) { return client.link_id != 0; },
       [](const proxy::ClientRow& left, const proxy::ClientRow& right) {
         return std::tie(left.held_since, left.id) < std::tie(right.held_since, right.id);
       });
+  const proxy::ServerRow gone;  // it was given back between two looks
   std::vector<Row> rows;
   TimeTexts since, requests;
   for (const proxy::ClientRow* client : holders) {
-    const auto server = servers.find(client->link_id);
+    const auto found = servers.find(client->link_id);
+    const proxy::ServerRow& server = found == servers.end() ? gone : *found->second;
+    const std::string statement = protocol::WithoutValues(server.statement, server.backslash);
     rows.push_back(MakeRow(Printable(client->database), Printable(client->user), std::to_string(client->id),
                            std::to_string(client->link_id),
-                           server == servers.end() ? std::nullopt : NumberOrNull(server->second->remote_pid),
+                           NumberOrNull(server.remote_pid),
                            Printable(client->application_name), client->addr, std::to_string(client->port),
                            since.Of(client->held_since), std::to_string(client->held_us / 1'000'000),
                            std::to_string(client->held_us % 1'000'000), StateOf(*client), client->idle_in_transaction ? "1" : "0",
                            requests.Of(client->request_time),
                            client->pins.empty() ? std::optional<std::string>() : client->pins,
-                           server == servers.end() ? std::nullopt : PrintableOrNull(server->second->digest),
-                           server == servers.end() ? std::nullopt : PrintableOrNull(server->second->statement)));
+                           statement.empty() ? std::optional<std::string>() : protocol::DigestOf(statement),
+                           PrintableOrNull(facts.config.global.statement_text ? statement : "")));
   }
   return rows;
 }

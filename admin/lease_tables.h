@@ -2,13 +2,14 @@
 //
 // What: ours alone, all made from the rows of SHOW CLIENTS and SERVERS. HOLDERS: one row per lent server, the longest first.
 // WAITERS: one row per waiting client with its place in the queue of its pool, 1 is next (with several workers the order holds
-// but for the pool's slack of a millisecond). PINS: one row per client and reason, the longest first. Blockers are the holders
+// but for the pool's slack, pool/pool.h). PINS: one row per client and reason, the longest first. Blockers are the holders
 // of a PAUSE that ran out of time, in words.
 // Threads: pure functions. Limits: kBlockersMax lines. Source: behaviour of this project.
 #pragma once
 
 #include <string>
 
+#include "admin/show_tables.h"
 #include "admin/table.h"
 #include "proxy/control.h"
 
@@ -19,7 +20,7 @@ inline constexpr size_t kBlockersMax = 50;
 Columns HolderColumns();
 Columns WaiterColumns();
 Columns PinColumns();
-std::vector<Row> HolderRows(const proxy::Snapshot& snapshot);
+std::vector<Row> HolderRows(const Facts& facts);
 std::vector<Row> WaiterRows(const proxy::Snapshot& snapshot);
 std::vector<Row> PinRows(const proxy::Snapshot& snapshot);
 

@@ -205,7 +205,7 @@ constexpr std::array kTables = {
     TableOf{kShowSockets, kEverything, SocketColumns, SocketRowsOf<Sockets::kAll>},
     TableOf{kShowActiveSockets, kEverything, SocketColumns, SocketRowsOf<Sockets::kActive>},
     TableOf{kShowPins, kClients, PinColumns, RowsOf<PinRows>},
-    TableOf{kShowHolders, kEverything, HolderColumns, RowsOf<HolderRows>},
+    TableOf{kShowHolders, kEverything, HolderColumns, HolderRows},
     TableOf{kShowWaiters, kClients, WaiterColumns, RowsOf<WaiterRows>},
     TableOf{kShowDatabases, kTotals, DatabaseColumns, DatabaseRows},
     TableOf{kShowUsers, kTotals, UserColumns, RowsOf<UserRows>},

@@ -77,11 +77,15 @@ void Client::CheckHold(pool::TimePoint now) {
   pool_->counters(worker_.number()).leaks.Add(1);
   const ClientRow row = Row();
   const ServerRow server = server_->Row();
+  const std::string statement = protocol::WithoutValues(server.statement, server.backslash);
+  const std::string digest = statement.empty() ? "" : protocol::DigestOf(statement);
+  const bool shows_text = worker_.config().global.statement_text;
   Log(Level::kWarning, "server_held_long",
       {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", row.addr}, {"port", row.port},
        {"application", LogValue::UnlessEmpty(row.application_name)}, {"server", server.id}, {"pid", server.remote_pid},
        {"held_s", Seconds(now - linked_at_)}, {"state", row.idle_in_transaction ? std::string_view("idle in transaction") : row.state},
-       {"pins", LogValue::UnlessEmpty(row.pins)}, {"digest", LogValue::UnlessEmpty(server.digest)}, {"statement", LogValue::UnlessEmpty(server.statement)}});
+       {"pins", LogValue::UnlessEmpty(row.pins)}, {"digest", LogValue::UnlessEmpty(digest)},
+       {"statement", LogValue::UnlessEmpty(shows_text ? statement : std::string_view())}});
 }
 
 // Its server goes: what it kept is counted, and told if it was too long.

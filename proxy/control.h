@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "conf/config.h"
+#include "protocol/sql_sniffer.h"
 #include "conf/loader.h"
 #include "conf/worst_case.h"
 #include "protocol/error_catalog.h"
@@ -63,7 +64,8 @@ struct ServerRow {
   uint64_t link_id = 0;      // the client's id, 0 = none
   uint32_t remote_pid = 0;
   std::string tls, application_name;
-  std::string digest, statement;  // of what its client ran last (protocol/sql_digest.h); the statement only with statement_text
+  std::string statement;  // the beginning of what its client ran last, as it came: to be shown without its values (protocol/sql_digest.h)
+  protocol::Backslash backslash = protocol::Backslash::kLiteral;  // in it
   int worker = 0;
   uint64_t prepared_statements = 0;
   // Input that is kept, what is still to come of a message that is passed on, output that the peer has not taken.

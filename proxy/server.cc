@@ -482,11 +482,8 @@ ServerRow Server::Row() const {
   row.close_needed = close_reason_;
   row.link_id = client_ != nullptr ? client_->id() : 0;
   row.remote_pid = process_id_;
-  if (!statement_.text().empty()) {
-    row.statement = protocol::WithoutValues(statement_.text(), settings_.escapes() ? protocol::Backslash::kEscapes : protocol::Backslash::kLiteral);
-    row.digest = protocol::DigestOf(row.statement);
-    if (!worker_->config().global.statement_text) row.statement.clear();
-  }
+  row.statement = statement_.text();
+  if (settings_.escapes()) row.backslash = protocol::Backslash::kEscapes;
   row.tls = dial_ ? dial_->tls_description() : tls_description_;
   if (const std::string* name = settings_.Reported("application_name")) row.application_name = *name;
   row.prepared_statements = statements_.size();
