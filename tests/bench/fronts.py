@@ -15,7 +15,7 @@ import struct
 import time
 
 import peers
-from peers import PG_BIN, START_SECONDS_MAX, Client, Proxy, Trouble, free_port
+from peers import PG_BIN, START_SECONDS_MAX, Client, Proxy, Trouble, free_port, write_file
 
 Front = collections.namedtuple("Front", "mode pool tls scram", defaults=(False, False))
 FRONTS = {"transaction": Front("transaction", 20), "session": Front("session", 50),
@@ -87,7 +87,7 @@ def start(stage, name, program, front):
         return FrontedProxy(name, proxy.process, proxy.port, front)
     port = free_port()
     folder = stage.subfolder(f"{name}-{port}", for_user=name == "pgbouncer")
-    write(folder, "userlist.txt", f'"bench" "{scram_secret(PASSWORD)}"\n')
+    write_file(folder, "userlist.txt", f'"bench" "{scram_secret(PASSWORD)}"\n')
     template, quote = (peers.PGBOUNCER_INI, "") if name == "pgbouncer" else (peers.PGWEIR_TOML, '"')
     text = template.format(port=port, pg_port=stage.pg_port, mode=front.mode, pool=front.pool, folder=folder)
     section = "[pgbouncer]" if name == "pgbouncer" else "[pgweir]"
@@ -98,7 +98,7 @@ def start(stage, name, program, front):
         text = text.replace(section, "\n".join([section, *(f"{key} = {quote}{value}{quote}"
                                                            for key, value in settings.items())]))
     ending = ".ini" if name == "pgbouncer" else ".toml"
-    return launch(stage, name, program, port, front, write(folder, name + ending, text))
+    return launch(stage, name, program, port, front, write_file(folder, name + ending, text))
 
 
 def launch(stage, name, program, port, front, configuration):
@@ -127,11 +127,3 @@ def make_certificate(stage, folder):
         owner = os.stat(folder)
         os.chown(file, owner.st_uid, owner.st_gid)
     return files
-
-
-def write(folder, name, text):
-    path = os.path.join(folder, name)
-    with open(path, "w") as file:
-        file.write(text)
-    os.chmod(path, 0o644)
-    return path

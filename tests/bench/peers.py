@@ -236,8 +236,8 @@ class Stage:
     def start_configured(self, name, program, port, configuration, users=("bench",), wrapper=(), database="bench"):
         """Starts pgweir or PgBouncer with the text that `configuration` makes, given the folder that holds the userlist."""
         folder = self.subfolder(f"{name}-{port}", for_user=name == "pgbouncer")
-        self._write(folder, "userlist.txt", "".join(f'"{user}" ""\n' for user in users))
-        file = self._write(folder, name + (".ini" if name == "pgbouncer" else ".toml"), configuration(folder))
+        write_file(folder, "userlist.txt", "".join(f'"{user}" ""\n' for user in users))
+        file = write_file(folder, name + (".ini" if name == "pgbouncer" else ".toml"), configuration(folder))
         return self._launch(name, port, folder, [*wrapper, program, file], database)
 
     def _launch(self, name, port, folder, command, database="bench"):
@@ -248,13 +248,14 @@ class Stage:
         self.wait_for_login(process, port, log, database)
         return Proxy(name, process, port, os.path.join(self.folder, log))
 
-    @staticmethod
-    def _write(folder, name, text):
-        path = os.path.join(folder, name)
-        with open(path, "w") as file:
-            file.write(text)
-        os.chmod(path, 0o644)
-        return path
+
+def write_file(folder, name, text):
+    """For a proxy that runs as another user."""
+    path = os.path.join(folder, name)
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, 0o644)
+    return path
 
 
 # Both keep the connections they have open, log no connection, and queue as many clients as come.
