@@ -79,15 +79,10 @@ class Checker {
   }
 
   void CheckPool(const PoolSettings& pool, const Database* database, const User* user) {
-    if (pool.min_pool_size > pool.pool_size) {
-      AddPoolMistake({"min_pool_size", "pool_size"}, database, user,
-                     "min_pool_size (" + std::to_string(pool.min_pool_size) + ") is larger than the pool size (" +
-                         std::to_string(pool.pool_size) + ")");
-    }
-    if (pool.min_guaranteed > pool.pool_size) {
-      AddPoolMistake({"min_guaranteed", "pool_size"}, database, user,
-                     "min_guaranteed (" + std::to_string(pool.min_guaranteed) + ") is larger than the pool size (" +
-                         std::to_string(pool.pool_size) + ")");
+    for (const auto& [key, value] : {std::pair{"min_pool_size", pool.min_pool_size}, {"min_guaranteed", pool.min_guaranteed}}) {
+      if (value <= pool.pool_size) continue;
+      AddPoolMistake({key, "pool_size"}, database, user,
+                     key + (" (" + std::to_string(value) + ") is larger than the pool size (" + std::to_string(pool.pool_size) + ")"));
     }
     if (pool.leak_threshold > Duration(0) && pool.leak_threshold < kLeakThresholdLeast) {
       AddPoolMistake({"leak_threshold"}, database, user, "leak_threshold must be 0 (off) or at least " + FormatDuration(kLeakThresholdLeast));
