@@ -393,12 +393,11 @@ protocol::ErrorReport Client::WaitReport(ErrorCode code, pool::TimePoint now) co
                                counts.last_failure.cause + "; down for " + std::to_string(since.count()) + " ms");
   }
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - waiter_.since);
-  const bool is_at_once = code == ErrorCode::kQueueFull || waiter_.since == now;
   std::string detail = "pool " + pool_->key().database + "/" + pool_->key().user + ": size " + std::to_string(pool_->limits().size) +
                        ", active " + count(pool::SlotState::kActive) + ", of these idle in transaction " +
                        std::to_string(pool_->IdleInTransaction()) + ", pinned " + std::to_string(pool_->Pinned()) + ", idle " + count(pool::SlotState::kIdle) + ", in login " +
                        count(pool::SlotState::kLogin) + ", waiting " + std::to_string(counts.waiting) + ", waited " +
-                       std::to_string(is_at_once ? 0 : waited.count()) + " ms";
+                       std::to_string(waited.count()) + " ms";
   if (counts.held_back_by) detail += ", held back by " + counts.held_back_by->name() + " (" + std::to_string(counts.held_back_by->limit()) + ")";
   if (code == ErrorCode::kPaused) return protocol::MakeError(code, pool_->key().database, std::move(detail));
   const auto in_ms = [](pool::Duration time) { return std::to_string(time.count() / 1000) + " ms"; };

@@ -178,7 +178,6 @@ PoolDirectory::Caps PoolDirectory::CapsOf(const BudgetsByName& budgets, const st
 }
 
 PoolDirectory::Caps PoolDirectory::DatabaseServers(const std::string& name) const { return CapsOf(database_servers_, name); }
-PoolDirectory::Caps PoolDirectory::HostServers(const std::string& name) const { return CapsOf(host_servers_, name); }
 PoolDirectory::Caps PoolDirectory::DatabaseClientsNow(const std::string& name) const { return CapsOf(database_clients_, name); }
 PoolDirectory::Caps PoolDirectory::UserServers(const std::string& name) const { return CapsOf(user_servers_, name); }
 PoolDirectory::Caps PoolDirectory::UserClientsNow(const std::string& name) const { return CapsOf(user_clients_, name); }

@@ -60,7 +60,6 @@ class PoolDirectory {
   };
   Caps DatabaseServers(const std::string& name) const;
   Caps DatabaseClientsNow(const std::string& name) const;
-  Caps HostServers(const std::string& name) const;  // "name:port"
   Caps UserServers(const std::string& name) const;
   Caps UserClientsNow(const std::string& name) const;
   std::map<std::string, PoolTotals> Retired() const;

@@ -96,7 +96,6 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void AttachTo(Worker& worker);   // on the new worker's thread
 
   uint64_t id() const { return id_; }
-  uint32_t process_id() const { return process_id_; }
   Client* client() const { return client_; }
   ServerState state() const { return state_; }
   protocol::ReplyTracker& tracker() { return tracker_; }
