@@ -1,15 +1,15 @@
 #include "proxy/event_loop.h"
 
-#include <event2/event.h>
-#include <event2/thread.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <ctime>
 
 #include "pool/check.h"
+#include "proxy/system_calls.h"
 
 namespace proxy {
 
@@ -17,9 +17,14 @@ namespace {
 
 // Inside a turn of this thread's loop the clock is read once in so many times: the path of a query asks for it five times.
 constexpr int kUsesOfOneReading = 8;
-thread_local bool in_loop = false;
+thread_local bool in_turn = false;
 thread_local int uses_left = 0;
 thread_local pool::TimePoint last_reading;
+
+void Drain(int fd) {
+  uint64_t count = 0;
+  if (read(fd, &count, sizeof count) < 0) return;  // a timer that was set anew meanwhile
+}
 
 }  // namespace
 
@@ -31,48 +36,124 @@ pool::TimePoint Now() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   last_reading = pool::TimePoint(pool::Duration(int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000));
-  if (in_loop) uses_left = kUsesOfOneReading - 1;
+  if (in_turn) uses_left = kUsesOfOneReading - 1;
   return last_reading;
 }
 
-EventLoop::EventLoop() {
-  event_config* config = event_config_new();
-  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);  // only this thread touches the base: Post goes by eventfd
-  base_ = event_base_new_with_config(config);
-  event_config_free(config);
-  PGWEIR_CHECK(base_ != nullptr);
-  wake_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  PGWEIR_CHECK(wake_fd_ >= 0);
-  event_assign(&wake_event_, base_, wake_fd_, EV_READ | EV_PERSIST, &EventLoop::OnWake, this);
-  event_add(&wake_event_, nullptr);
+// --- Watch ---------------------------------------------------------------------------------------------------------------
+
+Watch::~Watch() {
+  Want(0);
+  if (loop_ != nullptr) loop_->Forget(*this);
+}
+
+void Watch::Change(uint32_t what) {
+  const int operation = what == 0 ? EPOLL_CTL_DEL : wanted_ == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  wanted_ = what;
+  loop_->Control(operation, *this);
+}
+
+void Watch::Again() {
+  auto& again = loop_->again_;
+  if (std::find(again.begin(), again.end(), this) == again.end()) again.push_back(this);
+}
+
+void Watch::Forget() {
+  if (loop_ != nullptr) loop_->Forget(*this);
+  loop_ = nullptr;
+  wanted_ = 0;
+}
+
+void Watch::MoveTo(EventLoop& loop) {
+  PGWEIR_CHECK(wanted_ == 0);
+  if (loop_ != nullptr) loop_->Forget(*this);
+  loop_ = &loop;
+}
+
+// --- EventLoop -----------------------------------------------------------------------------------------------------------
+
+EventLoop::EventLoop()
+    : epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
+      wake_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      timer_fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)),
+      wake_watch_(*this, wake_fd_, [](void* self, uint32_t) { static_cast<EventLoop*>(self)->RunPosted(); }, this),
+      timer_watch_(*this, timer_fd_, [](void* self, uint32_t) { static_cast<EventLoop*>(self)->RunTimers(); }, this) {
+  PGWEIR_CHECK(epoll_fd_ >= 0 && wake_fd_ >= 0 && timer_fd_ >= 0);
+  wake_watch_.Want(Watch::kRead);
+  timer_watch_.Want(Watch::kRead);
 }
 
 EventLoop::~EventLoop() {
-  event_del(&wake_event_);
-  close(wake_fd_);
   end_of_turn_.clear();
   posted_.clear();
-  event_base_free(base_);
+  wake_watch_.Forget();
+  timer_watch_.Forget();
+  close(wake_fd_);
+  close(timer_fd_);
+  close(epoll_fd_);
+}
+
+void EventLoop::Control(int operation, Watch& watch) {
+  epoll_event interest{};
+  interest.events = watch.wanted_;
+  interest.data.ptr = &watch;
+  PGWEIR_CHECK(epoll_ctl(epoll_fd_, operation, watch.fd_, &interest) == 0);
+}
+
+// It may be among those that this turn still has to tell.
+void EventLoop::Forget(Watch& watch) {
+  for (size_t i = ready_from_; i < ready_count_; ++i) {
+    if (ready_[i].data.ptr == &watch) ready_[i].data.ptr = nullptr;
+  }
+  std::erase(again_, &watch);
+  std::replace(again_now_.begin(), again_now_.end(), &watch, static_cast<Watch*>(nullptr));
 }
 
 void EventLoop::Run() {
-  in_loop = true;
-  while (!stopped_.load(std::memory_order_relaxed)) {
-    event_base_loop(base_, EVLOOP_ONCE);
-    turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    // A task may add more: they run in this same end of turn.
-    for (size_t i = 0; i < end_of_turn_.size(); ++i) {
-      auto task = std::move(end_of_turn_[i]);
-      task();
-    }
-    end_of_turn_.clear();
-    uses_left = 0;  // what comes next may come much later
-  }
-  in_loop = false;
+  while (!is_stopped()) Turn(Wait::kYes);
 }
 
-std::string EventLoop::Library() const {
-  return std::string("libevent ") + event_get_version() + " (" + event_base_get_method(base_) + ")";
+bool EventLoop::Turn(Wait wait) {
+  const bool waits = wait == Wait::kYes && again_.empty();
+  const int count = WaitForEvents(epoll_fd_, ready_.data(), static_cast<int>(ready_.size()), waits ? -1 : 0);
+  PGWEIR_CHECK(count >= 0 || errno == EINTR);
+  in_turn = true;
+  again_now_.swap(again_);
+  Dispatch(std::max(count, 0));
+  turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  // A task may add more: they run in this same end of turn.
+  for (size_t i = 0; i < end_of_turn_.size(); ++i) {
+    auto task = std::move(end_of_turn_[i]);
+    task();
+  }
+  end_of_turn_.clear();
+  in_turn = false;
+  uses_left = 0;  // what comes next may come much later
+  return !again_.empty();
+}
+
+void EventLoop::Dispatch(int count) {
+  ready_count_ = static_cast<size_t>(count);
+  for (size_t i = 0; i < ready_count_; ++i) {
+    ready_from_ = i;
+    // Looked up again before each call: the one before may have ended the watch, or wants something else now.
+    const auto tell = [this, i](uint32_t what) {
+      auto* watch = static_cast<Watch*>(ready_[i].data.ptr);
+      if (watch == nullptr || (watch->wanted_ & what) == 0) return;
+      if ((ready_[i].events & (what | EPOLLHUP | EPOLLERR)) != 0) watch->fire_(watch->owner_, what);
+    };
+    if ((ready_[i].events & ~EPOLLIN) != 0) {
+      tell(Watch::kHangup);
+      tell(Watch::kWrite);
+    }
+    tell(Watch::kRead);
+  }
+  ready_from_ = ready_count_ = 0;
+  for (size_t i = 0; i < again_now_.size(); ++i) {
+    Watch* watch = again_now_[i];
+    if (watch != nullptr && (watch->wanted_ & Watch::kRead) != 0) watch->fire_(watch->owner_, Watch::kRead);
+  }
+  again_now_.clear();
 }
 
 void EventLoop::Stop() {
@@ -93,13 +174,8 @@ void EventLoop::Post(std::function<void()> task) {
   if (write(wake_fd_, &one, sizeof one) < 0) return;
 }
 
-void EventLoop::OnWake(int fd, short, void* self) {
-  uint64_t count = 0;
-  if (read(fd, &count, sizeof count) < 0) return;
-  static_cast<EventLoop*>(self)->RunPosted();
-}
-
 void EventLoop::RunPosted() {
+  Drain(wake_fd_);
   std::vector<std::function<void()>> tasks;
   {
     std::lock_guard lock(mutex_);
@@ -108,57 +184,45 @@ void EventLoop::RunPosted() {
   for (auto& task : tasks) task();
 }
 
-Timer::Timer(EventLoop& loop, std::function<void()> fire) : fire_(std::move(fire)) {
-  evtimer_assign(&event_, loop.base(), &Timer::OnFire, this);
+// --- Timer ---------------------------------------------------------------------------------------------------------------
+
+Timer::Timer(EventLoop& loop, std::function<void()> fire) : loop_(loop), place_(loop.timers_.end()), fire_(std::move(fire)) {}
+
+// Never of this moment: one that starts itself again from its callback must not keep the loop from its next turn.
+void Timer::Start(pool::Duration after) { StartAt(Now() + std::max(after, pool::Duration(1))); }
+
+void Timer::StartAt(pool::TimePoint due) {
+  Stop();
+  place_ = loop_.timers_.emplace(due, this);
+  loop_.WakeBy(due);
 }
 
-Timer::~Timer() { Stop(); }
-
-void Timer::Start(pool::Duration after) {
-  const int64_t us = after.count() > 0 ? after.count() : 0;
-  const timeval wait{static_cast<time_t>(us / 1'000'000), static_cast<suseconds_t>(us % 1'000'000)};
-  evtimer_add(&event_, &wait);
+void Timer::Stop() {
+  if (place_ == loop_.timers_.end()) return;
+  loop_.timers_.erase(place_);
+  place_ = loop_.timers_.end();
 }
 
-void Timer::Stop() { evtimer_del(&event_); }
-
-void Timer::OnFire(int, short, void* self) {
-  // The callback may destroy this timer: keep the function on the stack.
-  auto fire = static_cast<Timer*>(self)->fire_;
-  fire();
-}
-
-Alarm::Alarm(EventLoop& loop, std::function<void()> fire)
-    : fd_(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)), fire_(std::move(fire)) {
-  PGWEIR_CHECK(fd_ >= 0);
-  event_assign(&event_, loop.base(), fd_, EV_READ | EV_PERSIST, &Alarm::OnFire, this);
-  event_add(&event_, nullptr);
-}
-
-Alarm::~Alarm() {
-  event_del(&event_);
-  close(fd_);
-}
-
-void Alarm::Set(pool::TimePoint at) {
-  const int64_t us = std::max<int64_t>(at.time_since_epoch().count(), 1);  // 0 would be "never"
+// A timer that is stopped leaves the descriptor armed: it wakes once for nothing, which is rarer than timers are stopped.
+void EventLoop::WakeBy(pool::TimePoint due) {
+  if (due >= armed_for_) return;
+  armed_for_ = due;
+  const int64_t us = std::max<int64_t>(due.time_since_epoch().count(), 1);  // 0 would be "never"
   const itimerspec when{{}, {static_cast<time_t>(us / 1'000'000), static_cast<long>(us % 1'000'000) * 1000}};
-  PGWEIR_CHECK(timerfd_settime(fd_, TFD_TIMER_ABSTIME, &when, nullptr) == 0);
+  PGWEIR_CHECK(timerfd_settime(timer_fd_, TFD_TIMER_ABSTIME, &when, nullptr) == 0);
 }
 
-void Alarm::OnFire(int fd, short, void* self) {
-  uint64_t times = 0;
-  if (read(fd, &times, sizeof times) < 0) return;  // set anew meanwhile
-  static_cast<Alarm*>(self)->fire_();
+void EventLoop::RunTimers() {
+  Drain(timer_fd_);
+  armed_for_ = pool::kNever;
+  const pool::TimePoint now = Now();
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    Timer& timer = *timers_.begin()->second;
+    timer.Stop();
+    const auto fire = timer.fire_;  // the callback may destroy the timer
+    fire();
+  }
+  if (!timers_.empty()) WakeBy(timers_.begin()->first);
 }
-
-SignalWatch::SignalWatch(EventLoop& loop, int signal, std::function<void()> fire) : fire_(std::move(fire)) {
-  evsignal_assign(&event_, loop.base(), signal, &SignalWatch::OnFire, this);
-  evsignal_add(&event_, nullptr);
-}
-
-SignalWatch::~SignalWatch() { evsignal_del(&event_); }
-
-void SignalWatch::OnFire(int, short, void* self) { static_cast<SignalWatch*>(self)->fire_(); }
 
 }  // namespace proxy

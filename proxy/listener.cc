@@ -1,6 +1,5 @@
 #include "proxy/listener.h"
 
-#include <event2/event.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
@@ -22,10 +21,12 @@
 namespace proxy {
 
 struct Listener::Listening {
-  Listener* owner;
-  int fd;
-  PeerKind peer;
-  event read_event;
+  Listening(Listener& listener, int descriptor, PeerKind kind)
+      : owner(listener), fd(descriptor), peer(kind), watch(listener.loop_, descriptor, &Listener::OnReadable, this) {}
+  Listener& owner;
+  const int fd;
+  const PeerKind peer;
+  Watch watch;
 };
 
 Listener::Listener(EventLoop& loop, OnAccept on_accept)
@@ -161,22 +162,21 @@ bool Listener::Add(int fd, PeerKind peer, const conf::Global& global, std::strin
   const PeerName own = LocalName(fd);
   if (peer == PeerKind::kTcp) Log(Level::kDebug, "listening", {{"addr", own.address}, {"port", own.port}});
   else Log(Level::kDebug, "listening", {{"path", global.unix_socket_dir + "/.s.PGSQL." + std::to_string(global.listen_port)}});
-  sockets_.push_back(std::make_unique<Listening>(Listening{this, fd, peer, {}}));
-  Listening& added = *sockets_.back();
-  event_assign(&added.read_event, loop_.base(), fd, EV_READ | EV_PERSIST, &Listener::OnReadable, &added);
-  event_add(&added.read_event, nullptr);
+  sockets_.push_back(std::make_unique<Listening>(*this, fd, peer));
+  sockets_.back()->watch.Want(Watch::kRead);
   return true;
 }
 
-void Listener::OnReadable(int fd, short, void* self) {
+void Listener::OnReadable(void* self, uint32_t) {
   auto& listening = *static_cast<Listening*>(self);
+  const int fd = listening.fd;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     const int client = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client >= 0) {
-      listening.owner->on_accept_(client, listening.peer);
+      listening.owner.on_accept_(client, listening.peer);
       continue;
     }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return listening.owner->OutOfDescriptors(fd);
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return listening.owner.OutOfDescriptors(fd);
     if (errno == ECONNABORTED || errno == EINTR) continue;
     return;
   }
@@ -206,18 +206,18 @@ void Listener::OutOfDescriptors(int listening_fd) {
 }
 
 void Listener::Pause() {
-  for (auto& listening : sockets_) event_del(&listening->read_event);
+  for (auto& listening : sockets_) listening->watch.Want(0);
 }
 
 void Listener::Resume() {
   if (spare_fd_ < 0) spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  for (auto& listening : sockets_) event_add(&listening->read_event, nullptr);
+  for (auto& listening : sockets_) listening->watch.Want(Watch::kRead);
 }
 
 void Listener::Close() {
   resume_.Stop();
   for (auto& listening : sockets_) {
-    event_del(&listening->read_event);
+    listening->watch.Forget();
     close(listening->fd);
   }
   sockets_.clear();

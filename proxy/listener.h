@@ -5,7 +5,6 @@
 // Threads: the control thread. Ownership: owns its sockets and the files of its Unix sockets (removed at the end).
 #pragma once
 
-#include <event2/event_struct.h>
 
 #include <functional>
 #include <memory>
@@ -45,7 +44,7 @@ class Listener {
   bool OpenTcp(const std::string& address, const conf::Global& global, std::string& error);
   bool OpenUnix(const conf::Global& global, std::string& error);
   bool Add(int fd, PeerKind peer, const conf::Global& global, std::string& error);
-  static void OnReadable(int fd, short what, void* self);
+  static void OnReadable(void* listening, uint32_t ready);
   void OutOfDescriptors(int listening_fd);
 
   EventLoop& loop_;

@@ -134,7 +134,7 @@ bool Process::Start() {
   std::signal(SIGPIPE, SIG_IGN);
   // Before anybody can see that we listen: a signal then must not meet the system's default.
   const auto watch = [this](int signal, std::function<void()> fire) {
-    signals_.push_back(std::make_unique<SignalWatch>(loop_, signal, std::move(fire)));
+    signals_.push_back(std::make_unique<SignalWatch>(control_, signal, std::move(fire)));
   };
   const auto tell = [](std::string_view name, std::string_view does) { Log(Level::kDebug, "signal", {{"name", name}, {"does", does}}); };
   const auto drain_or_stop = [this, tell](std::string_view name) {
@@ -169,7 +169,7 @@ bool Process::Start() {
   Log(Level::kInfo, "started",
       {{"version", PGWEIR_VERSION}, {"pid", getpid()}, {"workers", shared_->workers.size()}, {"listen_port", global.listen_port},
        {"config", runtime_->config->file.empty() ? "environment" : runtime_->config->file},
-       {"libevent", loop_.Library()}, {"tls", TlsLibrary()}});
+       {"libevent", control_.Library()}, {"tls", TlsLibrary()}});
   LogNotes();
   capacity_->OnConfigured(runtime_);
   sd_notify(0, "READY=1");
@@ -177,7 +177,7 @@ bool Process::Start() {
 }
 
 int Process::Run() {
-  loop_.Run();
+  control_.Run();
   Log(Level::kInfo, "stopped", {});
   if (!runtime_->config->global.pidfile.empty()) unlink(runtime_->config->global.pidfile.c_str());
   return 0;

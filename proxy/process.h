@@ -13,7 +13,7 @@
 #include "conf/loader.h"
 #include "proxy/capacity_watch.h"
 #include "proxy/control.h"
-#include "proxy/event_loop.h"
+#include "proxy/control_loop.h"
 #include "proxy/listener.h"
 #include "proxy/shared.h"
 
@@ -39,7 +39,7 @@ class Process final : public Control {
 
   std::shared_ptr<const conf::Config> config() const override { return runtime_->config; }
   RunState run_state() const override { return shared_->run_state.load(); }
-  event_base* base() const override { return loop_.base(); }
+  event_base* base() const override { return control_.base(); }
   WallTime started_at() const override { return started_at_; }
   bool HasStarted() const override { return has_started_; }
   void Collect(Collecting what, std::function<void(Snapshot)> done) override;
@@ -87,7 +87,8 @@ class Process final : public Control {
 
   conf::LoadOptions options_;
   RuntimeRef runtime_;
-  EventLoop loop_;
+  ControlLoop control_;
+  EventLoop& loop_ = control_.loop();
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<CapacityWatch> capacity_;
   std::unique_ptr<Listener> listener_;

@@ -1,10 +1,8 @@
 #include "proxy/socket.h"
 
 #include <arpa/inet.h>
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -15,70 +13,63 @@
 #include <cstring>
 
 #include "pool/check.h"
+#include "proxy/system_calls.h"
 
 namespace proxy {
 
-Socket::Socket(EventLoop& loop, int fd, SocketHandler& handler) : loop_(&loop), handler_(&handler), fd_(fd) {
-  event_assign(&read_event_, loop.base(), fd, EV_READ | EV_PERSIST, &Socket::OnReadEvent, this);
-}
+Socket::Socket(EventLoop& loop, int fd, SocketHandler& handler)
+    : watch_(loop, fd, &Socket::OnReady, this), handler_(&handler), fd_(fd) {}
 
 Socket::~Socket() {
-  event_del(&read_event_);
-  if (write_event_) event_del(write_event_.get());
-  UnwatchHangup();
+  watch_.Forget();
   tls_.reset();
   close(fd_);
 }
 
+void Socket::Want() {
+  const bool reads = reading_ && paused_ == 0;
+  watch_.Want((reads ? Watch::kRead : 0) | (write_watched_ ? Watch::kWrite : 0) | (hangup_watched_ ? Watch::kHangup : 0));
+}
+
 void Socket::WatchConnect() {
   wants_writable_ = true;
-  WatchWrite();
+  WatchWrite(true);
 }
 
 void Socket::StartReading() {
   reading_ = true;
-  if (paused_ == 0) event_add(&read_event_, nullptr);
+  Want();
 }
 
 void Socket::Pause(PauseReason reason) {
-  if (paused_ == 0 && reading_) event_del(&read_event_);
   paused_ |= static_cast<uint8_t>(reason);
+  Want();
 }
 
 void Socket::Resume(PauseReason reason) {
   if (paused_ == 0) return;
   paused_ = static_cast<uint8_t>(paused_ & ~static_cast<uint8_t>(reason));
   if (paused_ != 0 || !reading_) return;
-  UnwatchHangup();
-  event_add(&read_event_, nullptr);
+  hangup_watched_ = false;
+  Want();
   // Bytes inside OpenSSL are announced by nobody else.
-  if (tls_ && tls_->HasPending()) event_active(&read_event_, EV_READ, 0);
+  if (tls_ && tls_->HasPending()) watch_.Again();
 }
 
-// At edges, since what lies there unread is ready all the time. libevent's EV_CLOSED would not do: of a reset it tells readers and
-// writers only, over and over. It does not take edges beside a level-triggered event, so it gives way to output that waits.
 void Socket::WatchHangup() {
-  if (hangup_event_ || write_watched_) return;
-  hangup_event_ = std::make_unique<event>();
-  event_assign(hangup_event_.get(), loop_->base(), fd_, EV_READ | EV_ET | EV_PERSIST, &Socket::OnHangupEvent, this);
-  event_add(hangup_event_.get(), nullptr);
-}
-
-void Socket::UnwatchHangup() {
-  if (!hangup_event_) return;
-  event_del(hangup_event_.get());
-  hangup_event_.reset();
+  hangup_watched_ = true;
+  Want();
 }
 
 IoResult Socket::Read(char* bytes, size_t capacity) {
   if (tls_) {
     const IoResult result = tls_->Read(bytes, capacity);
     bytes_in_ += result.bytes;
-    if (result.status == IoStatus::kWantWrite) WatchWrite();
-    if (result.status == IoStatus::kOk && tls_->HasPending()) event_active(&read_event_, EV_READ, 0);
+    if (result.status == IoStatus::kWantWrite) WatchWrite(true);
+    if (result.status == IoStatus::kOk && tls_->HasPending()) watch_.Again();
     return result;
   }
-  const ssize_t n = recv(fd_, bytes, capacity, 0);
+  const ssize_t n = Receive(fd_, bytes, capacity);
   if (n > 0) {
     bytes_in_ += static_cast<size_t>(n);
     return {IoStatus::kOk, static_cast<size_t>(n)};
@@ -111,7 +102,7 @@ IoResult Socket::Send(const char* bytes, size_t count) {
     }
     return {IoStatus::kOk, sent};
   }
-  const ssize_t n = send(fd_, bytes, count, MSG_NOSIGNAL);
+  const ssize_t n = SendNow(fd_, bytes, count, MSG_NOSIGNAL);
   if (n >= 0) return {IoStatus::kOk, static_cast<size_t>(n)};
   if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {IoStatus::kWantWrite, 0};
   return {IoStatus::kError, 0};
@@ -159,7 +150,7 @@ void Socket::Keep(std::string_view bytes) {
     unsent_from_ = 0;
   }
   unsent_.append(bytes);
-  WatchWrite();
+  WatchWrite(true);
 }
 
 void Socket::Flush() {
@@ -167,7 +158,7 @@ void Socket::Flush() {
   if (before > 0) {
     const IoResult result = Send(unsent_.data() + unsent_from_, before);
     if (result.status == IoStatus::kError || result.status == IoStatus::kEof) {
-      UnwatchWrite();
+      WatchWrite(false);
       handler_->OnBroken();
       return;
     }
@@ -178,7 +169,7 @@ void Socket::Flush() {
     if (unsent_.capacity() > kUnsentKeptBytes) std::string().swap(unsent_);
     unsent_.clear();
     unsent_from_ = 0;
-    UnwatchWrite();
+    WatchWrite(false);
   }
   if (before > 0 && unsent() < kLowWater) handler_->OnDrained();
 }
@@ -186,8 +177,8 @@ void Socket::Flush() {
 IoStatus Socket::Handshake() {
   const IoStatus status = tls_->Handshake();
   wants_writable_ = status == IoStatus::kWantWrite;
-  if (wants_writable_) WatchWrite();
-  if (status == IoStatus::kOk && tls_->HasPending()) event_active(&read_event_, EV_READ, 0);
+  if (wants_writable_) WatchWrite(true);
+  if (status == IoStatus::kOk && tls_->HasPending()) watch_.Again();
   return status;
 }
 
@@ -196,54 +187,39 @@ void Socket::Shutdown() {
   shutdown(fd_, SHUT_WR);
 }
 
-void Socket::WatchWrite() {
-  if (write_watched_) return;
-  UnwatchHangup();
-  if (!write_event_) {
-    write_event_ = std::make_unique<event>();
-    event_assign(write_event_.get(), loop_->base(), fd_, EV_WRITE | EV_PERSIST, &Socket::OnWriteEvent, this);
-  }
-  event_add(write_event_.get(), nullptr);
-  write_watched_ = true;
+void Socket::WatchWrite(bool watched) {
+  if (write_watched_ == watched) return;
+  write_watched_ = watched;
+  Want();
 }
 
-void Socket::UnwatchWrite() {
-  if (!write_watched_) return;
-  event_del(write_event_.get());
-  write_watched_ = false;
-}
-
-void Socket::OnReadEvent(int, short, void* self) { static_cast<Socket*>(self)->handler_->OnReadable(); }
-
-void Socket::OnHangupEvent(int fd, short, void* self) {
-  pollfd peer{fd, POLLRDHUP, 0};
-  if (poll(&peer, 1, 0) == 1) static_cast<Socket*>(self)->handler_->OnHangup();  // else only more has come
-}
-
-void Socket::OnWriteEvent(int, short, void* self) {
+void Socket::OnReady(void* self, uint32_t what) {
   auto& socket = *static_cast<Socket*>(self);
-  if (socket.wants_writable_) {
-    socket.wants_writable_ = false;
-    if (socket.unsent() == 0) socket.UnwatchWrite();
-    socket.handler_->OnWritable();
-    return;
-  }
-  socket.Flush();
+  if (what == Watch::kRead) return socket.handler_->OnReadable();
+  if (what == Watch::kWrite) return socket.OnWriteReady();
+  socket.hangup_watched_ = false;
+  socket.Want();
+  socket.handler_->OnHangup();
+}
+
+void Socket::OnWriteReady() {
+  if (!wants_writable_) return Flush();
+  wants_writable_ = false;
+  if (unsent() == 0) WatchWrite(false);
+  handler_->OnWritable();
 }
 
 void Socket::Detach() {
   PGWEIR_CHECK(!write_watched_);
-  event_del(&read_event_);
-  write_event_.reset();
-  loop_ = nullptr;
+  hangup_watched_ = false;
+  watch_.Want(0);
   handler_ = nullptr;
 }
 
 void Socket::Attach(EventLoop& loop, SocketHandler& handler) {
-  loop_ = &loop;
   handler_ = &handler;
-  event_assign(&read_event_, loop.base(), fd_, EV_READ | EV_PERSIST, &Socket::OnReadEvent, this);
-  if (reading_ && paused_ == 0) event_add(&read_event_, nullptr);
+  watch_.MoveTo(loop);
+  Want();
 }
 
 namespace {

@@ -10,7 +10,6 @@
 // The process ignores SIGPIPE.
 #pragma once
 
-#include <event2/event_struct.h>
 #include <sys/uio.h>
 
 #include <cstdint>
@@ -64,7 +63,7 @@ class Socket {
   void Pause(PauseReason reason);
   void Resume(PauseReason reason);
   bool is_paused() const { return paused_ != 0; }
-  // OnHangup when the peer has closed or reset while nothing is read here. Until reading goes on, or output has to wait.
+  // OnHangup, once, when the peer has closed or reset while nothing is read here. Until reading goes on.
   void WatchHangup();
 
   void StartTls(std::unique_ptr<TlsStream> tls) { tls_ = std::move(tls); }
@@ -82,30 +81,26 @@ class Socket {
   size_t buffer_bytes() const { return unsent_.capacity(); }
 
  private:
-  static void OnReadEvent(int fd, short what, void* self);
-  static void OnHangupEvent(int fd, short what, void* self);
-  static void OnWriteEvent(int fd, short what, void* self);
+  static void OnReady(void* self, uint32_t what);
+  void OnWriteReady();
+  void Want();
   IoResult Send(const char* bytes, size_t count);
   void Keep(std::string_view bytes);
   void Flush();
-  void UnwatchHangup();
-  void WatchWrite();
-  void UnwatchWrite();
+  void WatchWrite(bool watched);
 
-  EventLoop* loop_;
+  Watch watch_;
   SocketHandler* handler_;
-  int fd_;
+  const int fd_;
   uint8_t paused_ = 0;
   bool reading_ = false;       // StartReading was called
   bool write_watched_ = false;
+  bool hangup_watched_ = false;
   bool wants_writable_ = false;  // connect or handshake
   std::unique_ptr<TlsStream> tls_;
   std::string unsent_;
   size_t unsent_from_ = 0;
   uint64_t bytes_in_ = 0, bytes_out_ = 0;
-  event read_event_{};
-  std::unique_ptr<event> write_event_;  // made when first needed
-  std::unique_ptr<event> hangup_event_;
 };
 
 // Addresses as SHOW prints them; empty and 0 for a Unix socket ("unix").

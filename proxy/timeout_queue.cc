@@ -35,7 +35,7 @@ Timeout::List& TimeoutQueue::ListFor(pool::Duration length) {
 void TimeoutQueue::WakeBy(pool::TimePoint due) {
   if (due >= armed_for_) return;
   armed_for_ = due;
-  alarm_.Set(due);
+  alarm_.StartAt(due);
 }
 
 void TimeoutQueue::OnAlarm() {

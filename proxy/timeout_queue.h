@@ -63,7 +63,7 @@ class TimeoutQueue {
   void WakeBy(pool::TimePoint due);
   void OnAlarm();
   std::vector<std::unique_ptr<Timeout::List>> lists_;  // one per configured value: a handful
-  Alarm alarm_;
+  Timer alarm_;
   pool::TimePoint armed_for_ = pool::kNever;
 };
 

@@ -44,7 +44,7 @@ check_files() {
       return path ~ /^(assert|ctype|errno|float|inttypes|limits|math|signal|stddef|stdint|stdio|stdlib|string|time)\.h$/;
     }
     function check_system_include(path,   is_std) {
-      check_home(path, "^event2?(/|\\.h$)", "^(proxy/(event_loop|socket|listener|resolver)|admin/(http_endpoint|timer))\\.(h|cc)$");
+      check_home(path, "^event2?(/|\\.h$)", "^(proxy/control_loop|admin/(http_endpoint|timer))\\.(h|cc)$");
       check_home(path, "^toml\\+\\+/", "^conf/[a-z_]*(loader|reader)[a-z_]*\\.cc$");
       check_home(path, "^(libpq-fe\\.h|postgresql/)", "^proxy/control_connection\\.(h|cc)$");
       check_home(path, "^(ldap|lber)\\.h$", "^proxy/ldap_login\\.cc$");
@@ -122,7 +122,7 @@ make_clean_tree() {
   printf '#include "protocol/frame.h"\n// std::chrono::steady_clock::now is for others\n' >"$root/protocol/frame.cc"
   printf '#include <mutex>\n#include <chrono>\n#include <string.h>\n' >"$root/pool/pool.cc"
   printf '#include <toml++/toml.h>\n#include "conf/config.h"\n' >"$root/conf/toml_reader.cc"
-  printf '#include <event2/event.h>\nauto now = std::chrono::steady_clock::now();\n' >"$root/proxy/event_loop.cc"
+  printf '#include <event2/event.h>\nauto now = std::chrono::steady_clock::now();\n' >"$root/proxy/control_loop.cc"
   printf '#include <spdlog/spdlog.h>\n' >"$root/proxy/log.cc"
   printf '#include <libpq-fe.h>\n' >"$root/proxy/control_connection.cc"
   printf '#include "admin/console.h"\n#include "proxy/worker.h"\nadmin::Console console;\n' >"$root/proxy/main.cc"

@@ -1,12 +1,18 @@
-// EventLoop: the mailbox from other threads, the end of a turn, stopping; Timer and SignalWatch.
+// EventLoop: the mailbox from other threads, the end of a turn, stopping; Timer and Watch; the control thread's loop around one.
 #include "proxy/event_loop.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include "proxy/control_loop.h"
 
 namespace proxy {
 namespace {
@@ -136,7 +142,7 @@ TEST(TimerTest, FiresOncePerStartAndNotBeforeItsTime) {
   int fired = 0;
   pool::TimePoint due{};
   Timer timer(loop, [&] {
-    EXPECT_GE(Now() + pool::Duration(1000), due) << "libevent counts in milliseconds";
+    EXPECT_GE(Now(), due);
     ++fired;
   });
   Timer end(loop, [&] { loop.Stop(); });
@@ -170,16 +176,176 @@ TEST(TimerTest, ANegativeWaitIsNow) {
   RunUntilStopped(loop);
 }
 
-TEST(SignalWatchTest, ASignalIsACallOnTheLoop) {
+TEST(TimerTest, OneThatStartsItselfAgainLeavesTheLoopItsTurns) {
   EventLoop loop;
-  int count = 0;
-  SignalWatch watch(loop, SIGUSR1, [&] {
-    ++count;
-    loop.Stop();
+  int fired = 0;
+  std::vector<uint64_t> turns;
+  Timer timer(loop, [&] {
+    turns.push_back(loop.turns());
+    if (++fired == 3) return loop.Stop();
+    timer.Start(pool::Duration(0));
   });
-  loop.Post([] { raise(SIGUSR1); });
+  timer.Start(pool::Duration(0));
   RunUntilStopped(loop);
-  EXPECT_EQ(count, 1);
+  ASSERT_EQ(turns.size(), 3u);
+  EXPECT_LT(turns[0], turns[1]);
+  EXPECT_LT(turns[1], turns[2]);
+}
+
+// A pair of connected sockets, and what the loop tells of one end.
+struct Watched {
+  explicit Watched(EventLoop& loop) {
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    watch = std::make_unique<Watch>(loop, fds[0], [](void* self, uint32_t what) { static_cast<Watched*>(self)->OnReady(what); }, this);
+  }
+  ~Watched() {
+    watch.reset();
+    close(fds[0]);
+    if (fds[1] >= 0) close(fds[1]);
+  }
+  void OnReady(uint32_t what) {
+    told.push_back(what);
+    if (then) then(what);
+  }
+  void Say() { EXPECT_EQ(write(fds[1], "x", 1), 1); }
+  void HangUp() { close(std::exchange(fds[1], -1)); }
+  int fds[2];
+  std::unique_ptr<Watch> watch;
+  std::vector<uint32_t> told;
+  std::function<void(uint32_t)> then;
+};
+using Told = std::vector<uint32_t>;
+
+TEST(WatchTest, TellsOfWhatIsWantedAndOfNothingElse) {
+  EventLoop loop;
+  Watched end(loop);
+  end.Say();
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, Told{});
+  end.watch->Want(Watch::kRead);
+  loop.Turn(EventLoop::Wait::kNo);
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, (Told{Watch::kRead, Watch::kRead})) << "it is still readable";
+  end.watch->Want(Watch::kRead | Watch::kWrite);
+  end.told.clear();
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, (Told{Watch::kWrite, Watch::kRead}));
+  end.watch->Want(0);
+  end.told.clear();
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, Told{});
+}
+
+TEST(WatchTest, OneThatEndsWithinATurnIsNotToldOfAnyMore) {
+  EventLoop loop;
+  Watched first(loop), second(loop);
+  // Each ends the other: whichever is told first is the only one.
+  first.then = [&](uint32_t) { second.watch.reset(); };
+  second.then = [&](uint32_t) { first.watch.reset(); };
+  for (Watched* each : {&first, &second}) {
+    each->Say();
+    each->watch->Want(Watch::kRead);
+  }
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(first.told.size() + second.told.size(), 1u);
+}
+
+TEST(WatchTest, OneThatEndsItselfWhenItIsWritableIsNotRead) {
+  EventLoop loop;
+  Watched end(loop);
+  end.then = [&](uint32_t) { end.watch.reset(); };
+  end.Say();
+  end.watch->Want(Watch::kRead | Watch::kWrite);
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, Told{Watch::kWrite});
+}
+
+TEST(WatchTest, WhatIsNotWantedAnyMoreWithinATurnIsNotTold) {
+  EventLoop loop;
+  Watched end(loop);
+  end.then = [&](uint32_t) { end.watch->Want(Watch::kWrite); };
+  end.Say();
+  end.watch->Want(Watch::kRead | Watch::kWrite);
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, Told{Watch::kWrite});
+}
+
+TEST(WatchTest, AHangUpIsToldOfToWhoWantsItAlthoughNothingIsRead) {
+  EventLoop loop;
+  Watched end(loop);
+  end.Say();
+  end.watch->Want(Watch::kHangup);
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, Told{}) << "unread bytes are no hang-up";
+  end.HangUp();
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, Told{Watch::kHangup});
+  end.watch->Want(0);  // else a descriptor that was hung up would be told of for ever
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, Told{Watch::kHangup});
+}
+
+TEST(WatchTest, AgainIsOneCallInTheNextTurnWithoutWaiting) {
+  EventLoop loop;
+  Watched end(loop);
+  end.watch->Want(Watch::kRead);
+  end.watch->Again();
+  end.watch->Again();
+  EXPECT_FALSE(loop.Turn(EventLoop::Wait::kYes)) << "a turn that waits does not wait for this";
+  EXPECT_EQ(end.told, Told{Watch::kRead});
+  end.then = [&](uint32_t) { end.watch->Again(); };
+  end.watch->Again();
+  EXPECT_TRUE(loop.Turn(EventLoop::Wait::kNo));
+  EXPECT_EQ(end.told.size(), 2u) << "what asks again within a turn comes in the next";
+  end.watch->Want(0);
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told.size(), 2u) << "nothing is wanted any more";
+}
+
+TEST(WatchTest, MoreThanOneTurnTellsOfAreToldInTheNext) {
+  EventLoop loop;
+  std::vector<std::unique_ptr<Watched>> ends;
+  for (size_t i = 0; i < kReadyMax + 20; ++i) {
+    ends.push_back(std::make_unique<Watched>(loop));
+    Watched& end = *ends.back();
+    end.Say();
+    end.then = [&end](uint32_t) { end.watch->Want(0); };
+    end.watch->Want(Watch::kRead);
+  }
+  loop.Turn(EventLoop::Wait::kNo);
+  loop.Turn(EventLoop::Wait::kNo);
+  for (const auto& end : ends) EXPECT_EQ(end->told, Told{Watch::kRead});
+}
+
+TEST(ControlLoopTest, ASignalAndATaskAreCallsOnOneThread) {
+  ControlLoop control;
+  int signals = 0;
+  bool ran = false;
+  SignalWatch watch(control, SIGUSR1, [&] {
+    ++signals;
+    control.loop().Post([&] {
+      ran = true;
+      control.loop().Stop();
+    });
+  });
+  Timer guard(control.loop(), [&] { control.loop().Stop(); });
+  guard.Start(kPatience);
+  control.loop().Post([] { raise(SIGUSR1); });
+  control.Run();
+  EXPECT_EQ(signals, 1);
+  EXPECT_TRUE(ran);
+}
+
+TEST(ControlLoopTest, WhatIsDueAgainIsTurnedAgain) {
+  ControlLoop control;
+  Watched end(control.loop());
+  end.watch->Want(Watch::kRead);
+  end.then = [&](uint32_t) { end.told.size() < 3 ? end.watch->Again() : control.loop().Stop(); };
+  Timer guard(control.loop(), [&] { control.loop().Stop(); });
+  guard.Start(kPatience);
+  control.loop().Post([&] { end.watch->Again(); });
+  control.Run();
+  EXPECT_EQ(end.told.size(), 3u);
 }
 
 }  // namespace

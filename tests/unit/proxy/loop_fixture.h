@@ -1,8 +1,7 @@
 // An event loop on the test's own thread, turned by hand until something is true: nothing waits for a guess of time.
-// Threads: one. The end-of-turn tasks of EventLoop::Run are not run here (event_loop_test has its own driver).
+// Threads: one.
 #pragma once
 
-#include <event2/event.h>
 #include <gtest/gtest.h>
 
 #include "proxy/event_loop.h"
@@ -20,7 +19,10 @@ class LoopTest : public testing::Test {
       return condition();
     });
   }
-  void Turn(EventLoop& loop) { event_base_loop(loop.base(), EVLOOP_NONBLOCK | EVLOOP_ONCE); }
+  void Turn(EventLoop& loop) {
+    while (loop.Turn(EventLoop::Wait::kNo)) {
+    }
+  }
   void Turn() { Turn(loop_); }
 
   EventLoop loop_;

@@ -479,7 +479,8 @@ class TlsSocketTest : public TlsTest {
   template <class Condition>
   bool Until(Condition&& condition) {
     return test_support::Eventually([&] {
-      event_base_loop(loop_.base(), EVLOOP_NONBLOCK | EVLOOP_ONCE);
+      while (loop_.Turn(EventLoop::Wait::kNo)) {
+      }
       return condition() || client_.has_failed || server_.has_failed;
     });
   }
@@ -525,7 +526,7 @@ TEST_F(TlsSocketTest, BytesInsideOpensslWaitForTheEndOfAPause) {
   };
   ASSERT_TRUE(client_.socket->Write(RandomText(100)));
   ASSERT_TRUE(Until([&] { return server_.received.size() == 10; }));
-  for (int i = 0; i < 5; ++i) event_base_loop(loop_.base(), EVLOOP_NONBLOCK | EVLOOP_ONCE);
+  for (int i = 0; i < 5; ++i) loop_.Turn(EventLoop::Wait::kNo);
   EXPECT_EQ(server_.received.size(), 10u) << "a paused socket was read";
   server_.recorder.on_readable = [&] { server_.Drive(); };
   server_.socket->Resume(PauseReason::kPeerFull);
@@ -538,8 +539,8 @@ TEST_F(TlsSocketTest, MovesBetweenLoops) {
   server_.socket->Attach(second, server_.recorder);
   ASSERT_TRUE(client_.socket->Write("to the other loop"));
   ASSERT_TRUE(test_support::Eventually([&] {
-    event_base_loop(loop_.base(), EVLOOP_NONBLOCK | EVLOOP_ONCE);
-    event_base_loop(second.base(), EVLOOP_NONBLOCK | EVLOOP_ONCE);
+    loop_.Turn(EventLoop::Wait::kNo);
+    second.Turn(EventLoop::Wait::kNo);
     return server_.received == "to the other loop";
   }));
   server_.socket.reset();
