@@ -52,10 +52,6 @@ void MessageWriter::End() {
   for (size_t i = 0; i < 4; ++i) out_[length_at_ + i] = static_cast<char>((length >> (24 - 8 * i)) & 0xff);
 }
 
-uint32_t ReadUint32(const char* bytes) {
-  const auto* b = reinterpret_cast<const unsigned char*>(bytes);
-  return (uint32_t{b[0]} << 24) | (uint32_t{b[1]} << 16) | (uint32_t{b[2]} << 8) | uint32_t{b[3]};
-}
 
 uint16_t ReadUint16(const char* bytes) {
   const auto* b = reinterpret_cast<const unsigned char*>(bytes);

@@ -30,7 +30,10 @@ class MessageWriter {
   size_t length_at_ = 0;
 };
 
-uint32_t ReadUint32(const char* bytes);  // network order
+inline uint32_t ReadUint32(const char* bytes) {  // network order
+  const auto at = [bytes](int i) { return uint32_t{static_cast<unsigned char>(bytes[i])}; };
+  return at(0) << 24 | at(1) << 16 | at(2) << 8 | at(3);
+}
 uint16_t ReadUint16(const char* bytes);
 
 // Complete messages, appended to out.

@@ -68,6 +68,9 @@ std::string QuoteName(std::string_view name) {
 }  // namespace
 
 std::string_view TrackedName(std::string_view name) {
+  // As a server spells it, most of the time: at each login all that it reports are asked for.
+  const auto same = std::find(kTracked.begin(), kTracked.end(), name);
+  if (same != kTracked.end()) return *same;
   for (const std::string_view tracked : kTracked) {
     if (EqualsIgnoringCase(tracked, name)) return tracked;
   }

@@ -10,6 +10,8 @@
 namespace proxy {
 namespace {
 
+constexpr size_t kWelcomeBytes = 1024;  // most fit into it
+
 protocol::LoginMethod MethodOf(conf::AuthType type) {
   switch (type) {
     case conf::AuthType::kTrust: return protocol::LoginMethod::kTrust;
@@ -316,6 +318,7 @@ void Client::EnterConsole(ConsoleAccess access) {
   const auto& settings = login_->startup.settings;
   settings_ = protocol::Settings::From(settings);
   std::string bytes;
+  bytes.reserve(kWelcomeBytes);
   protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
   for (const auto& [name, value] : worker_.shared().console->Welcome()) {
     // application_name and client_encoding are the client's own; the console speaks UTF-8 and ASCII only.
@@ -367,6 +370,7 @@ void Client::Attach() {
 
 void Client::SendWelcome() {
   std::string bytes;
+  bytes.reserve(kWelcomeBytes);
   protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
   for (const auto& [name, value] : *pool_->welcome()) {
     const std::string_view tracked = protocol::TrackedName(name);

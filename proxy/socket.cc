@@ -122,6 +122,7 @@ bool Socket::Write(std::string_view bytes) {
 }
 
 bool Socket::Write(std::span<const iovec> pieces) {
+  if (pieces.size() == 1) return Write(std::string_view(static_cast<const char*>(pieces[0].iov_base), pieces[0].iov_len));
   size_t sent = 0;
   if (!tls_ && unsent() == 0 && pieces.size() > 1) {
     msghdr message{};
