@@ -61,7 +61,7 @@ struct Shared {
   EventLoop& control_loop;
   HelperThreads helpers;
   LoginThreads logins;
-  Resolver resolver{helpers};
+  Resolver resolver{control_loop};
   Hosts hosts;
   PoolDirectory pools;
   CancelRegistry cancels;
@@ -82,6 +82,8 @@ struct Shared {
   uint64_t NextId() { return next_id.fetch_add(1, std::memory_order_relaxed); }
   // Carries out what a pool ordered. `here` is the calling worker, nullptr on the control thread.
   void CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here);
+  // What was opened to an address that its name does not have any more is retired. On the control loop.
+  void OnNameNews(const NameNews& news);
 };
 
 // LISTEN for clients of transaction pools. Called once, when the workers exist.

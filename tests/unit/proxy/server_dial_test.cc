@@ -46,7 +46,7 @@ class ServerDialTest : public LoopTest, private SocketHandler {
   void OnBroken() override {}
 
   HelperThreads helpers_;
-  Resolver resolver_{helpers_};
+  Resolver resolver_{loop_};
   Hosts hosts_{1};
   std::unique_ptr<ServerDial> dial_;
   std::optional<Answer> answer_;
