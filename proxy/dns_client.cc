@@ -72,14 +72,11 @@ std::string DnsClient::Configure(const std::string& resolv_conf) {
   return WhatIsWrong(code);
 }
 
-std::string DnsClient::Check(const std::string& resolv_conf) {
-  event_base* loop = event_base_new();
-  if (loop == nullptr) return "out of memory";
-  evdns_base* base = evdns_base_new(loop, 0);
-  const std::string wrong = base == nullptr ? "out of memory" : WhatIsWrong(evdns_base_resolv_conf_parse(base, kFileFlags, resolv_conf.c_str()));
-  if (base != nullptr) evdns_base_free(base, 0);
-  event_base_free(loop);
-  return wrong;
+tl::expected<void, std::string> DnsClient::Check(const std::string& resolv_conf) {
+  EventLoop loop;
+  const std::string wrong = DnsClient(loop).Configure(resolv_conf);
+  if (wrong.empty()) return {};
+  return tl::unexpected("resolv_conf (" + resolv_conf + "): " + wrong);
 }
 
 void DnsClient::LookUp(const std::string& name, Done done) {

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tl/expected.hpp>
 
 #include "proxy/event_loop.h"
 #include "proxy/name_cache.h"
@@ -36,8 +37,8 @@ class DnsClient {
   // Reads the file, also anew; what is under way goes on with the new servers. The text says what is wrong with it, then nobody
   // can be asked.
   std::string Configure(const std::string& resolv_conf);
-  // Whether Configure would find it right; any thread.
-  static std::string Check(const std::string& resolv_conf);
+  // Whether Configure would find the file right; else a mistake for who wrote the configuration. Any thread.
+  static tl::expected<void, std::string> Check(const std::string& resolv_conf);
   void LookUp(const std::string& name, Done done);  // in a later turn
 
  private:

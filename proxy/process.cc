@@ -61,9 +61,8 @@ tl::expected<RuntimeRef, std::vector<conf::Mistake>> Process::MakeRuntime(std::s
   };
   if (config->global.client_tls.mode != conf::TlsMode::kDisable) take(TlsContext::ForClients(config->global.client_tls), runtime->client_tls);
   if (config->global.server_tls.mode != conf::TlsMode::kDisable) take(TlsContext::ForServers(config->global.server_tls), runtime->server_tls);
-  const std::string& resolv_conf = config->global.resolv_conf;
-  if (const std::string wrong = resolv_conf.empty() ? "" : DnsClient::Check(resolv_conf); !wrong.empty()) {
-    mistakes.push_back({config->file, 0, "resolv_conf (" + resolv_conf + "): " + wrong});
+  if (const std::string& file = config->global.resolv_conf; !file.empty()) {
+    if (const auto checked = DnsClient::Check(file); !checked) mistakes.push_back({config->file, 0, checked.error()});
   }
   if (!mistakes.empty()) return tl::unexpected(std::move(mistakes));
   runtime->config = std::move(config);

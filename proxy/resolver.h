@@ -42,7 +42,7 @@ struct Resolved {
 
 class Resolver {
  public:
-  explicit Resolver(EventLoop& home) : home_(home), dns_(home), link_(std::make_shared<Link>()) { link_->resolver = this; }
+  explicit Resolver(EventLoop& home) : home_(home), dns_(home), link_(std::make_shared<Link>(this)) {}
   ~Resolver() { Stop(); }
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
@@ -78,8 +78,9 @@ class Resolver {
   };
   // The way back for a thread whose lookup may outlive this object.
   struct Link {
+    explicit Link(Resolver* to) : resolver(to) {}
     pool::Mutex mutex;
-    Resolver* resolver PGWEIR_GUARDED_BY(mutex) = nullptr;  // nullptr: it has stopped
+    Resolver* resolver PGWEIR_GUARDED_BY(mutex);  // nullptr: it has stopped
   };
   void LookUp(const std::string& name, bool asks_servers);
   void OnOwnName(const std::string& name, std::vector<SocketAddress> addresses);

@@ -265,9 +265,14 @@ TEST_F(ResolverTest, WhatWasAskedBeforeForgetIsNotKept) {
 TEST_F(ResolverTest, AFileThatLeadsNowhereIsSaid) {
   for (const auto& [text, wrong] : {std::pair{"", "no name server"}, {"# nameserver 127.0.0.1\nsearch example\n", "no name server"}, {"nameserver not-an-address\n", "no name server"}}) {
     test_support::WriteFile(folder_.File("bad.conf"), text);
-    EXPECT_NE(DnsClient::Check(folder_.File("bad.conf")).find(wrong), std::string::npos) << DnsClient::Check(folder_.File("bad.conf"));
+    const auto checked = DnsClient::Check(folder_.File("bad.conf"));
+    ASSERT_FALSE(checked.has_value()) << text;
+    EXPECT_NE(checked.error().find(wrong), std::string::npos) << checked.error();
+    EXPECT_NE(checked.error().find(folder_.File("bad.conf")), std::string::npos) << checked.error();
   }
-  EXPECT_NE(DnsClient::Check("/no/such/file"), "");
+  EXPECT_FALSE(DnsClient::Check("/no/such/file").has_value());
+  test_support::WriteFile(folder_.File("good.conf"), dns_.ResolvConf());
+  EXPECT_TRUE(DnsClient::Check(folder_.File("good.conf")).has_value());
   global_.resolv_conf = "/no/such/file";
   EXPECT_NE(resolver_.Configure(global_), "");
   EXPECT_FALSE(Ask("localhost", 1).addresses.empty()) << "then the system is asked";
