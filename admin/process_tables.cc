@@ -52,7 +52,7 @@ Connections Sum(const proxy::Snapshot& snapshot) {
 
 Columns ListColumns() { return {{"list", kText}, {"items", kInt4}}; }
 
-// Objects are not kept after use, so nothing is ever "free", and names are looked up off the loops.
+// Objects are not kept after use, so nothing is ever "free". Zones are not watched, names are.
 std::vector<Row> ListRows(const Facts& facts) {
   const proxy::Snapshot& snapshot = facts.snapshot;
   const std::string peers = std::to_string(facts.config.peers.size());
@@ -69,8 +69,8 @@ std::vector<Row> ListRows(const Facts& facts) {
           {"used_servers", std::to_string(sum.servers)},
           {"dns_names", std::to_string(snapshot.names.size())},
           {"dns_zones", "0"},
-          {"dns_queries", "0"},
-          {"dns_pending", "0"}};
+          {"dns_queries", std::to_string(snapshot.name_lookups)},
+          {"dns_pending", std::to_string(snapshot.name_waiters)}};
 }
 
 Columns ConfigColumns() {
@@ -156,7 +156,9 @@ Columns DnsHostColumns() { return {{"hostname", kText}, {"ttl", kInt8}, {"addrs"
 std::vector<Row> DnsHostRows(const proxy::Snapshot& snapshot) {
   std::vector<Row> rows;
   for (const proxy::NameRow& name : snapshot.names) {
-    rows.push_back(MakeRow(Printable(name.name), std::to_string(name.seconds_left), conf::JoinList(name.addresses)));
+    std::string addresses;  // with commas, as PgBouncer's, but not with its port, which is always 0
+    for (const std::string& address : name.addresses) addresses += (addresses.empty() ? "" : ",") + address;
+    rows.push_back(MakeRow(Printable(name.name), std::to_string(name.seconds_left), addresses));
   }
   return rows;
 }

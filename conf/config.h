@@ -154,6 +154,9 @@ struct Global {
   Duration cancel_grace{1'000'000};
   Duration shutdown_timeout{60'000'000};
   Duration drain_delay{5'000'000};
+  // the name service
+  Duration dns_max_ttl{15'000'000}, dns_nxdomain_ttl{15'000'000};
+  std::string resolv_conf;  // empty = the system's resolver
   // authentication
   AuthType auth_type = AuthType::kScramSha256;
   std::string auth_file, auth_hba_file, auth_ident_file;  // paths, relative to the folder of the configuration file

@@ -13,7 +13,6 @@ constexpr std::string_view kOwnLookup =
     "auth_query_cache_age is given in TOML or by -s";
 constexpr std::string_view kOwnBuffers = "pgweir sizes its buffers by itself";
 constexpr std::string_view kOneProcess = "one pgweir process uses every CPU: start one, not several on one port";
-constexpr std::string_view kOwnNames = "pgweir keeps an address for 15 s, and asks anew at RECONNECT and RELOAD";
 constexpr std::string_view kLastStops = "pgweir closes pools that nobody uses by itself";
 
 std::vector<IniKey> GlobalTable() {
@@ -139,11 +138,12 @@ std::vector<IniKey> GlobalTable() {
       {"server_tls_ciphers", kMapped, kText, "default"},
       {"server_tls13_ciphers", kMapped},
       // names and peers
-      {"dns_max_ttl", kNoted, kText, "15", kOwnNames},
-      {"dns_nxdomain_ttl", kNoted, kText, "15", kOwnNames},
+      {"dns_max_ttl", kMapped, kSeconds, "15", "names in use are also looked up while nothing is opened"},
+      {"dns_nxdomain_ttl", kMapped, kSeconds, "15",
+       "for the name that does not exist; while no name server answers, the addresses that were found last are used"},
       {"dns_zone_check_period", kRefused, kText, "0",
-       "pgweir does not watch DNS zones; remove the line and use RECONNECT after a change"},
-      {"resolv_conf", kRefused, kText, "", "pgweir uses the system's resolver; configure that one"},
+       "pgweir does not watch zones: it looks each name in use up again when its time is over; remove the line, see dns_max_ttl"},
+      {"resolv_conf", kMapped},
       {"peer_id", kMapped, kInteger, "0"},
   };
 }

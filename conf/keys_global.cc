@@ -191,6 +191,16 @@ class GlobalTable {
         "after SIGTERM: still accept this long, while /readyz says no and load balancers turn away");
   }
 
+  void AddNames() {
+    Add("dns_max_ttl", Time(Duration(0), std::chrono::hours(24)), &Global::dns_max_ttl,
+        "a host's addresses are used again for this time at most, then its name is looked up anew; 0 = for each connection");
+    Add("dns_nxdomain_ttl", Time(Duration(0), std::chrono::hours(24)), &Global::dns_nxdomain_ttl,
+        "a name that cannot be looked up is asked for again after this time; 0 = for each connection");
+    Add("resolv_conf", TextCodec{.allowed = "a path"}, &Global::resolv_conf,
+        "a file as /etc/resolv.conf: its name servers are asked, and the time to live in their answers counts; empty = the system's "
+        "resolver, which tells none").file_use = FileUse::kReadable;
+  }
+
   void AddAuthentication() {
     Add("auth_type", AuthTypes(), &Global::auth_type, "how clients prove who they are; hba = as auth_hba_file says");
     Add("auth_file", TextCodec{.allowed = "a path"}, &Global::auth_file,
@@ -306,6 +316,7 @@ const std::vector<Key<Global>>& GlobalKeys() {
     table.AddListening();
     table.AddTcp();
     table.AddLimits();
+    table.AddNames();
     table.AddAuthentication();
     table.AddClientTls();
     table.AddServerTls();

@@ -406,6 +406,13 @@ void Pool::CloseAll(TimePoint now, Orders& orders) {
   Grow(now, orders);
 }
 
+void Pool::GiveUp(Slot& slot, TimePoint now, Orders& orders) {
+  MutexLock lock(mutex_);
+  slot.close_needed = true;
+  if (slot.state == SlotState::kIdle) RetireIdle(slot, orders);
+  Grow(now, orders);
+}
+
 int Pool::GivenUp() const {
   MutexLock lock(mutex_);
   int given_up = 0;

@@ -116,6 +116,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void SetLimits(const PoolLimits& limits, TimePoint now, Orders& orders);
   void SetMode(RunMode mode, TimePoint now, Orders& orders);
   void CloseAll(TimePoint now, Orders& orders);  // RECONNECT: idle ones now, the others at release
+  void GiveUp(Slot& slot, TimePoint now, Orders& orders);  // the same for one
   void FailWaiters(std::shared_ptr<OpenFailure> failure, Orders& orders);  // also those that were promised a server
 
   struct Counts {

@@ -105,6 +105,10 @@ void Audience::Reopen() {
   Settle();
 }
 
+void Audience::LeaveAddress(const NameNews& news) {
+  if (IsOpen() && connection_->HasLost(news)) Reopen();
+}
+
 void Audience::Resume() {
   if (connection_) connection_->Resume();
 }

@@ -50,6 +50,7 @@ class Audience final : private ListeningConnection::Handler {
   void Unsubscribe(Subscriber subscriber, const std::vector<std::string>& channels, Done done);
   void Forget(Subscriber subscriber);
   void Reopen();
+  void LeaveAddress(const NameNews& news);
   void Resume();
   void FailWaiting(const protocol::ErrorReport& report);  // every join and leave that waits
   bool IsIdle() const { return members_.empty() && connection_ == nullptr; }

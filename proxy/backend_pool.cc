@@ -80,8 +80,9 @@ ServerTarget BackendPool::Target() const {
   pool::MutexLock lock(mutex_);
   ServerTarget target;
   target.hosts = database_section_.hosts;
-  if (database_section_.load_balance_hosts == conf::HostOrder::kRoundRobin && target.hosts.size() > 1) {
-    const auto first = static_cast<std::ptrdiff_t>(next_host_++ % target.hosts.size());
+  if (database_section_.load_balance_hosts == conf::HostOrder::kRoundRobin) {
+    target.turn = next_host_++;
+    const auto first = static_cast<std::ptrdiff_t>(target.turn % target.hosts.size());
     std::rotate(target.hosts.begin(), target.hosts.begin() + first, target.hosts.end());
   }
   target.dbname = database_section_.dbname.empty() ? key_.database : database_section_.dbname;

@@ -38,6 +38,7 @@ struct PoolKey {
 // Everything that opening a server needs, taken as one consistent copy.
 struct ServerTarget {
   std::vector<conf::Host> hosts;
+  size_t turn = 0;  // load_balance_hosts = round-robin: the hosts have it already, their addresses follow
   std::string dbname;
   protocol::ServerCredentials credentials;
   std::vector<protocol::Setting> startup;  // of the database section: client_encoding, ...

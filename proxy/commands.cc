@@ -16,6 +16,7 @@
 #include "protocol/message_writer.h"
 #include "protocol/scram.h"
 #include "proxy/control_connection.h"
+#include "proxy/dns_client.h"
 #include "proxy/tls.h"
 
 extern char** environ;
@@ -159,6 +160,7 @@ int RunCheck(const conf::LoadOptions& options, CheckDepth depth) {
   };
   if (config.global.client_tls.mode != conf::TlsMode::kDisable) report(TlsContext::ForClients(config.global.client_tls));
   if (config.global.server_tls.mode != conf::TlsMode::kDisable) report(TlsContext::ForServers(config.global.server_tls));
+  if (!config.global.resolv_conf.empty()) report(DnsClient::Check(config.global.resolv_conf));
   if (depth == CheckDepth::kConnect) {
     for (const auto& [name, database] : config.databases) {
       if (name != "*" && !CheckDatabase(config, database)) good = false;

@@ -163,6 +163,7 @@ struct Snapshot {
   std::vector<UserRow> users;
   std::vector<WorkerRow> workers;
   std::vector<NameRow> names;
+  uint64_t name_lookups = 0, name_waiters = 0;  // under way, and who waits for them
   std::vector<HostRow> hosts;
   std::vector<PeerPoolRow> peer_pools;
   uint64_t auth_queries = 0;  // asked since the start

@@ -25,6 +25,8 @@ void ControlLoop::Run() {
   while (!loop_.is_stopped()) event_base_loop(base_, EVLOOP_ONCE);
 }
 
+void ControlLoop::Turn() { event_base_loop(base_, EVLOOP_NONBLOCK | EVLOOP_ONCE); }
+
 void ControlLoop::OnReady(int, short, void* self) {
   auto& control = *static_cast<ControlLoop*>(self);
   if (control.loop_.Turn(EventLoop::Wait::kNo)) event_active(&control.turn_, EV_READ, 0);

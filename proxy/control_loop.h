@@ -21,7 +21,8 @@ class ControlLoop {
   ControlLoop(const ControlLoop&) = delete;
   ControlLoop& operator=(const ControlLoop&) = delete;
 
-  void Run();  // until the loop within is stopped
+  void Run();   // until the loop within is stopped
+  void Turn();  // what is ready now
   EventLoop& loop() { return loop_; }
   event_base* base() const { return base_; }
   std::string Library() const;  // "libevent 2.1.12-stable (epoll)", for the log

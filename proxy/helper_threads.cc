@@ -1,42 +1,65 @@
 #include "proxy/helper_threads.h"
 
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
 namespace proxy {
 
-HelperThreads::HelperThreads() {
-  for (size_t i = 0; i < kHelperThreads; ++i) threads_.emplace_back([this] { Loop(); });
+struct HelperThreads::Queue {
+  std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<std::function<void()>> tasks;  // guarded by mutex
+  bool is_closed = false;                   // guarded by mutex
+};
+
+HelperThreads::HelperThreads(size_t threads) : queue_(std::make_shared<Queue>()) {
+  for (size_t i = 0; i < threads; ++i) threads_.emplace_back([queue = queue_] { Loop(*queue); });
 }
 
 HelperThreads::~HelperThreads() { Stop(); }
 
-void HelperThreads::Stop() {
+void HelperThreads::Close() {
+  std::deque<std::function<void()>> dropped;  // what they hold ends outside of the lock
   {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
+    std::lock_guard lock(queue_->mutex);
+    queue_->is_closed = true;
+    dropped.swap(queue_->tasks);
   }
-  wake_.notify_all();
+  queue_->wake.notify_all();
+}
+
+void HelperThreads::Stop() {
+  Close();
   for (auto& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void HelperThreads::Leave() {
+  Close();
+  for (auto& thread : threads_) thread.detach();
   threads_.clear();
 }
 
 bool HelperThreads::Run(std::function<void()> work) {
   {
-    std::lock_guard lock(mutex_);
-    if (stopping_ || queue_.size() >= kHelperQueueMax) return false;
-    queue_.push_back(std::move(work));
+    std::lock_guard lock(queue_->mutex);
+    if (queue_->is_closed || queue_->tasks.size() >= kHelperQueueMax) return false;
+    queue_->tasks.push_back(std::move(work));
   }
-  wake_.notify_one();
+  queue_->wake.notify_one();
   return true;
 }
 
-void HelperThreads::Loop() {
+void HelperThreads::Loop(Queue& queue) {
   for (;;) {
     std::function<void()> work;
     {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      if (stopping_) return;
-      work = std::move(queue_.front());
-      queue_.pop_front();
+      std::unique_lock lock(queue.mutex);
+      queue.wake.wait(lock, [&queue] { return queue.is_closed || !queue.tasks.empty(); });
+      if (queue.is_closed) return;
+      work = std::move(queue.tasks.front());
+      queue.tasks.pop_front();
     }
     work();
   }

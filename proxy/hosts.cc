@@ -97,6 +97,15 @@ void Hosts::ForgetIdle() {
   std::erase_if(entries_, [](const auto& item) { return item.second.connections == 0 && item.second.breaker.attempts() == 0; });
 }
 
+std::vector<std::string> Hosts::Connected() const {
+  std::vector<std::string> names;
+  pool::MutexLock lock(mutex_);
+  for (const auto& [host, entry] : entries_) {
+    if (entry.connections > 0) names.push_back(host.substr(0, host.rfind(':')));
+  }
+  return names;
+}
+
 std::vector<HostRow> Hosts::Rows() const {
   const pool::TimePoint now = Now();
   std::vector<HostRow> rows;

@@ -55,6 +55,7 @@ class Hosts {
   Answer Ask(const std::string& host);
 
   std::vector<HostRow> Rows() const;  // for SHOW HOSTS
+  std::vector<std::string> Connected() const;  // their names, without the port
 
  private:
   struct Entry {

@@ -54,11 +54,17 @@ void ListeningConnection::OnDialed(DialedServer opened) {
   socket_->HandTo(*this);
   place_at_host_ = std::move(opened.place);
   process_id_ = opened.process_id;
+  peer_ = opened.peer;
+  peer_host_ = opened.peer_host;
   state_ = State::kOpen;
   if (opened.derived_keys) pool_->RememberDerivedKeys(*opened.derived_keys);
   Log(Level::kInfo, "listen_open",
       {{"database", pool_->key().database}, {"user", pool_->key().user}, {"host", opened.where}, {"pid", process_id_}});
   handler_.OnOpened();
+}
+
+bool ListeningConnection::HasLost(const NameNews& news) const {
+  return peer_host_ == news.name && peer_.is_ip() && !Contains(news.staying, peer_);
 }
 
 // --- commands ------------------------------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ class ListeningConnection final : public SocketHandler {
   void Close();   // open only; OnClosed follows
   void Pause();   // nothing is read or said until Resume
   void Resume();  // not inside a callback
+  bool HasLost(const NameNews& news) const;  // it is connected to an address that its host's name has no more
   bool is_open() const { return state_ == State::kOpen; }
   bool is_closing() const { return state_ == State::kClosing; }
 
@@ -98,6 +99,8 @@ class ListeningConnection final : public SocketHandler {
   Hosts::Place place_at_host_;
   std::unique_ptr<ServerDial> dial_;  // only while dialing
   std::unique_ptr<Socket> socket_;
+  SocketAddress peer_;
+  std::string peer_host_;
   uint32_t process_id_ = 0;
   std::string input_;  // what is left of the last read: a message that is not whole, or more while paused
   bool is_paused_ = false;

@@ -49,6 +49,12 @@ void NotificationHub::Reopen(std::shared_ptr<BackendPool> pool) {
   });
 }
 
+void NotificationHub::LeaveAddresses(std::shared_ptr<const NameNews> news) {
+  Post([this, news = std::move(news)] {
+    for (const auto& [pool, audience] : audiences_) audience->LeaveAddress(*news);
+  });
+}
+
 void NotificationHub::Stop() {
   Post([this] {
     is_stopped_ = true;

@@ -48,6 +48,8 @@ class NotificationHub {
   void Forget(std::shared_ptr<BackendPool> pool, Subscriber subscriber);
   // RECONNECT, other hosts or passwords: the connection is closed and another one opened; the gap is told.
   void Reopen(std::shared_ptr<BackendPool> pool);
+  // The same for a connection to an address that its host's name has no more.
+  void LeaveAddresses(std::shared_ptr<const NameNews> news);
   // Closes every connection, answers whoever waits; later calls are refused.
   void Stop();
 

@@ -61,6 +61,9 @@ tl::expected<RuntimeRef, std::vector<conf::Mistake>> Process::MakeRuntime(std::s
   };
   if (config->global.client_tls.mode != conf::TlsMode::kDisable) take(TlsContext::ForClients(config->global.client_tls), runtime->client_tls);
   if (config->global.server_tls.mode != conf::TlsMode::kDisable) take(TlsContext::ForServers(config->global.server_tls), runtime->server_tls);
+  if (const std::string& file = config->global.resolv_conf; !file.empty()) {
+    if (const auto checked = DnsClient::Check(file); !checked) mistakes.push_back({config->file, 0, checked.error()});
+  }
   if (!mistakes.empty()) return tl::unexpected(std::move(mistakes));
   runtime->config = std::move(config);
   return RuntimeRef(std::move(runtime));
@@ -95,14 +98,21 @@ bool Process::Prepare() {
   uint64_t seed = 0;
   const std::string random = RandomBytes(sizeof seed);
   random.copy(reinterpret_cast<char*>(&seed), sizeof seed);
-  shared_ = std::make_unique<Shared>(static_cast<uint32_t>(workers), seed, loop_);
+  shared_ = std::make_unique<Shared>(static_cast<uint32_t>(workers), seed, control_);
   for (int i = 0; i < workers; ++i) {
     shared_->workers.push_back(std::make_unique<Worker>(*shared_, static_cast<pool::WorkerId>(i), runtime_));
   }
+  ConfigureNames();
   shared_->notifications = MakeNotificationHub(*shared_, seed);
   shared_->auth_query = MakeAuthQuery(*shared_);
   capacity_ = std::make_unique<CapacityWatch>(*shared_);
   return true;
+}
+
+// The file was found right a moment ago; should it have gone meanwhile, the system is asked.
+void Process::ConfigureNames() {
+  const std::string wrong = shared_->resolver.Configure(runtime_->config->global);
+  if (!wrong.empty()) Log(Level::kError, "resolv_conf_failed", {{"file", runtime_->config->global.resolv_conf}, {"cause", wrong}});
 }
 
 // A descriptor per client and per server, and some for files, loops and cancels.
@@ -214,6 +224,8 @@ void Process::Housekeeping() {
     shared_->CarryOut(*pool, orders, nullptr);
   }
   shared_->pools.Sweep(now);
+  // A change of address is to be seen although nothing is opened.
+  for (const std::string& name : shared_->hosts.Connected()) shared_->resolver.Refresh(name);
   const conf::Global& global = runtime_->config->global;
   if (now - last_stats_ >= global.stats_period) {
     if (global.log_stats) LogStats();
@@ -308,6 +320,7 @@ Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
     Worker* each = worker.get();
     each->Post([each, fresh = runtime_] { each->SetRuntime(fresh); });
   }
+  ConfigureNames();
   shared_->resolver.Forget();
   shared_->auth_query->SetRuntime(runtime_);
   const bool tls_changed = before->config->global.server_tls != runtime_->config->global.server_tls;

@@ -62,6 +62,7 @@ class Process final : public Control {
   static tl::expected<RuntimeRef, std::vector<conf::Mistake>> MakeRuntime(std::shared_ptr<const conf::Config> config);
   void Accept(int fd, PeerKind peer);
   void RaiseDescriptorLimit();
+  void ConfigureNames();
   void Prewarm();  // pools that are known without a client: a forced user and min_pool_size
   void Housekeeping();
   void LogStats();

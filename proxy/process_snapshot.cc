@@ -41,6 +41,9 @@ void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
         for (auto& [name, seconds_left, addresses] : shared_->resolver.Names()) {
           gathering->snapshot.names.push_back({std::move(name), seconds_left, std::move(addresses)});
         }
+        const Resolver::Lookups lookups = shared_->resolver.UnderWay();
+        gathering->snapshot.name_lookups = lookups.under_way;
+        gathering->snapshot.name_waiters = lookups.waiting;
         gathering->snapshot.hosts = shared_->hosts.Rows();
         gathering->snapshot.peer_pools = shared_->peer_cancels.Rows();
         gathering->snapshot.auth_queries = shared_->auth_query->asked();

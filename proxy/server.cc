@@ -369,6 +369,7 @@ int64_t Server::AgeSeconds() const {
 // The pool only says that it shall go: this is for the log, found out when it has been decided.
 std::string_view Server::RetireReason() const {
   if (pool_->Count(Now()).mode == pool::RunMode::kPaused) return "pause mode";
+  if (host_moved_) return "address of the host changed";
   const conf::PoolSettings settings = pool_->settings();
   const auto now = std::chrono::system_clock::now();
   const auto lifetime = std::chrono::duration<double, std::micro>(settings.server_lifetime) * (1 - settings.server_lifetime_jitter);

@@ -91,6 +91,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void OnLeaseDiscarded() override;
 
   void Retire(std::string_view reason);  // closes an idle server, or one that is not lent; no reason: the pool's, RetireReason
+  void LeaveAddress(const NameNews& news);  // retires when it is connected to one that its host's name has no more
   void TakeNext(const pool::Pool::Next& next, pool::TimePoint now);
   void DetachFrom();               // from its worker's loop
   void AttachTo(Worker& worker);   // on the new worker's thread
@@ -125,6 +126,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   // server_connect.cc
   void OnDialed(DialedServer opened);
   void OpenFailed(pool::OpenFailure failure);
+  void GiveUpForMove();
 
   // server_input.cc
   void Take(std::string_view chunk);
@@ -219,6 +221,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   std::unique_ptr<ServerDial> dial_;  // only while connecting
   SocketAddress peer_;
   std::string peer_host_;
+  bool host_moved_ = false;  // its name has other addresses now
   std::shared_ptr<const TlsContext> tls_;  // set when the connection is encrypted
   std::string tls_description_;
 };

@@ -46,10 +46,24 @@ void Server::OnDialed(DialedServer opened) {
         {{"server", id_}, {"database", pool_->key().database}, {"user", pool_->key().user}, {"host", opened.where}, {"addr", peer.address},
          {"port", peer.port}, {"pid", process_id_}, {"tls", tls_description_.empty() ? "none" : tls_description_}});
   }
+  // Its name may have changed while it was being opened.
+  if (!worker_->shared().resolver.StaysAt(peer_host_, peer_)) GiveUpForMove();
   const pool::TimePoint now = Now();
   pool::Orders orders;
   const auto next = pool_->Opened(*slot_, now, orders);
   TakeNext(next, now);
+  worker_->CarryOut(*pool_, orders);
+}
+
+void Server::LeaveAddress(const NameNews& news) {
+  if (host_moved_ || peer_host_ != news.name || !peer_.is_ip() || Contains(news.staying, peer_)) return;
+  GiveUpForMove();
+}
+
+void Server::GiveUpForMove() {
+  host_moved_ = true;
+  pool::Orders orders;
+  pool_->GiveUp(*slot_, Now(), orders);
   worker_->CarryOut(*pool_, orders);
 }
 

@@ -29,7 +29,10 @@ ServerDial::ServerDial(DialRoom room, DialOptions options, Done done)
                 [this] {
                   Fail({pool::OpenFailure::Kind::kUnreachable, Where() + ": server_connect_timeout; " + last_cause_, ""});
                 }),
-      attempt_(room.loop, [this] { AttemptFailed("no answer in time", ""); }) {}
+      attempt_(room.loop, [this] {
+        if (state_ == State::kLookup) LookupFailed("name lookup: no answer in time");
+        else AttemptFailed("no answer in time", "");
+      }) {}
 
 void ServerDial::Start() {
   started_ = Now();
@@ -57,20 +60,29 @@ void ServerDial::TryHost() {
   place_ = std::move(answer.place);
   answered_ = false;
   state_ = State::kLookup;
+  // A name service that says nothing must not eat the time of the hosts behind it.
+  attempt_.Start((deadline_at_ - Now()) / static_cast<int>(options_.target.hosts.size() - host_));
   const conf::Host host = options_.target.hosts[host_];  // a copy: the answer may be the end of this dial
-  room_.resolver.Resolve(host, room_.loop, [this, alive = std::weak_ptr(alive_)](Resolved found) {
-    if (!alive.expired()) OnResolved(std::move(found));
+  lookup_ = std::make_shared<const int>(0);
+  room_.resolver.Resolve(host, room_.loop, [this, asked = std::weak_ptr(lookup_)](Resolved found) {
+    if (!asked.expired()) OnResolved(std::move(found));
   });
 }
 
 void ServerDial::OnResolved(Resolved answer) {
-  if (answer.addresses.empty()) {
-    last_cause_ = Where() + ": " + (answer.error.empty() ? "no address" : answer.error);
-    return EndHost();
-  }
+  lookup_.reset();
+  if (answer.addresses.empty()) return LookupFailed(answer.error.empty() ? "no address" : answer.error);
   addresses_ = std::move(answer.addresses);
+  RotateInFamilies(addresses_, options_.target.turn / options_.target.hosts.size());
   address_ = 0;
   TryNextAddress();
+}
+
+void ServerDial::LookupFailed(const std::string& cause) {
+  attempt_.Stop();
+  lookup_.reset();  // it may still come back
+  last_cause_ = Where() + ": " + cause;
+  EndHost();
 }
 
 void ServerDial::TryNextAddress() {

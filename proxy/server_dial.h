@@ -5,7 +5,7 @@
 // here knows the pool: counting, the welcome and the log are the owner's.
 //
 //   state       waits for                       leaves by
-//   lookup      the resolver                    connecting; no address -> the next host
+//   lookup      the resolver                    connecting; no address, or not in time -> the next host
 //   connecting  the end of connect()            tls_answer or login; failure -> the next address
 //   tls_answer  one byte: 'S' or 'N'            tls_handshake or login; failure -> the next address
 //   handshake   OpenSSL                         login; failure -> the next address
@@ -87,6 +87,7 @@ class ServerDial final : public SocketHandler {
   void TryHost();
   void EndHost();
   void OnResolved(Resolved answer);
+  void LookupFailed(const std::string& cause);
   void TryNextAddress();
   void OnConnected();
   void OnTlsAnswer();
@@ -119,7 +120,7 @@ class ServerDial final : public SocketHandler {
   bool answered_ = false;  // by that host, with a refusal
   bool plain_refused_ = false;  // server_tls_sslmode = allow: in clear was refused, now with TLS
   Timer deadline_, attempt_;
-  const std::shared_ptr<const int> alive_ = std::make_shared<const int>(0);  // lookups ask it
+  std::shared_ptr<const int> lookup_;  // the lookup at hand asks it; it is gone when nobody waits any more
 };
 
 }  // namespace proxy

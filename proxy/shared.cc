@@ -8,6 +8,7 @@
 
 #include "pool/check.h"
 #include "proxy/auth_query.h"
+#include "proxy/log.h"
 #include "proxy/notification_hub.h"
 #include "proxy/worker.h"
 
@@ -48,12 +49,15 @@ void VerifierCache::Put(const std::string& user, const std::string& secret, cons
   entries_[user] = {conf::Secret(secret), verifier};
 }
 
-Shared::Shared(uint32_t worker_count, uint64_t seed, EventLoop& control)
-    : control_loop(control), hosts(seed), pools(worker_count, seed), addresses(seed), process_secret(RandomBytes(32)) {}
+Shared::Shared(uint32_t worker_count, uint64_t seed, ControlLoop& control)
+    : control_loop(control.loop()), resolver(control), hosts(seed), pools(worker_count, seed), addresses(seed), process_secret(RandomBytes(32)) {
+  resolver.Watch([this](const NameNews& news) { OnNameNews(news); });
+}
 
 Shared::~Shared() {
   helpers.Stop();  // their tasks post to the workers
   logins.Stop();   // so do its answers
+  resolver.Stop();
   auth_query.reset();
   notifications.reset();
   workers.clear();
@@ -102,6 +106,23 @@ void Shared::CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here) {
     pool::Orders more;
     if (const auto victim = pools.EvictFor(*orders.evict, pool, Now(), more)) CarryOut(*victim, more, here);
   }
+}
+
+// Every answer is told to everybody, not only a change: a server that was on its way between two workers then is seen the next time.
+void Shared::OnNameNews(const NameNews& news) {
+  const bool is_told = news.is_changed && news.turns != NameNews::Turns::kGoOn;
+  if (is_told) {
+    Log(Level::kInfo, news.turns == NameNews::Turns::kNone ? "dns_changed" : "dns_takes_turns",
+        {{"host", news.name}, {"before", IpTexts(news.before)}, {"now", IpTexts(news.now)}});
+  }
+  const auto told = std::make_shared<const NameNews>(news);
+  for (auto& worker : workers) {
+    Worker* each = worker.get();
+    each->Post([each, told] { each->RetireMoved(*told); });
+  }
+  if (!news.LosesSome()) return;
+  if (auth_query) auth_query->CloseAll();
+  if (notifications) notifications->LeaveAddresses(told);
 }
 
 std::unique_ptr<AuthQuery> MakeAuthQuery(Shared& shared) {

@@ -16,7 +16,7 @@
 #include "protocol/scram.h"
 #include "proxy/cancel_registry.h"
 #include "proxy/control.h"
-#include "proxy/event_loop.h"
+#include "proxy/control_loop.h"
 #include "proxy/helper_threads.h"
 #include "proxy/hosts.h"
 #include "proxy/login_threads.h"
@@ -55,13 +55,13 @@ class VerifierCache {
 };
 
 struct Shared {
-  Shared(uint32_t worker_count, uint64_t seed, EventLoop& control);
+  Shared(uint32_t worker_count, uint64_t seed, ControlLoop& control);
   ~Shared();  // the workers' threads have ended
 
   EventLoop& control_loop;
   HelperThreads helpers;
   LoginThreads logins;
-  Resolver resolver{helpers};
+  Resolver resolver;
   Hosts hosts;
   PoolDirectory pools;
   CancelRegistry cancels;
@@ -82,6 +82,8 @@ struct Shared {
   uint64_t NextId() { return next_id.fetch_add(1, std::memory_order_relaxed); }
   // Carries out what a pool ordered. `here` is the calling worker, nullptr on the control thread.
   void CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here);
+  // What was opened to an address that its name does not have any more is retired. On the control loop.
+  void OnNameNews(const NameNews& news);
 };
 
 // LISTEN for clients of transaction pools. Called once, when the workers exist.

@@ -177,6 +177,11 @@ void Worker::RetireServers() {
   }
 }
 
+// Orders come back as messages, so nothing leaves the map meanwhile.
+void Worker::RetireMoved(const NameNews& news) {
+  for (const auto& [id, server] : servers_) server->LeaveAddress(news);
+}
+
 void Worker::ForEachClient(const std::function<void(Client&)>& each) {
   // Ending a client takes it out of the map: walk over a copy of the names.
   std::vector<uint64_t> ids;

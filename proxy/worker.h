@@ -49,6 +49,7 @@ class Worker {
   void SetRuntime(RuntimeRef runtime);
   void DrainSome(int batch);  // tells up to `batch` clients that do not know yet
   void RetireServers();       // closes the idle ones
+  void RetireMoved(const NameNews& news);  // servers at an address that their name does not have any more
   void ForEachClient(const std::function<void(Client&)>& each);
   void AddRows(Collecting what, Snapshot& snapshot);
 

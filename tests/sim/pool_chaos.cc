@@ -42,8 +42,10 @@ void PoolWorld::Chaos() {
     return;
   }
   Orders orders;
-  if (what < 92) {
+  if (what < 90) {
     place.pool->CloseAll(now_, orders);
+  } else if (what < 92) {
+    if (!place.servers.empty()) place.pool->GiveUp(*place.servers[dice_.Below(place.servers.size())]->slot, now_, orders);
   } else if (what < 97) {
     place.limits = DrawLimits();
     place.pool->SetLimits(place.limits, now_, orders);

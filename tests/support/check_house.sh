@@ -44,7 +44,7 @@ check_files() {
       return path ~ /^(assert|ctype|errno|float|inttypes|limits|math|signal|stddef|stdint|stdio|stdlib|string|time)\.h$/;
     }
     function check_system_include(path,   is_std) {
-      check_home(path, "^event2?(/|\\.h$)", "^(proxy/control_loop|admin/(http_endpoint|timer))\\.(h|cc)$");
+      check_home(path, "^event2?(/|\\.h$)", "^(proxy/(control_loop|dns_client)|admin/(http_endpoint|timer))\\.(h|cc)$");
       check_home(path, "^toml\\+\\+/", "^conf/[a-z_]*(loader|reader)[a-z_]*\\.cc$");
       check_home(path, "^(libpq-fe\\.h|postgresql/)", "^proxy/control_connection\\.(h|cc)$");
       check_home(path, "^(ldap|lber)\\.h$", "^proxy/ldap_login\\.cc$");

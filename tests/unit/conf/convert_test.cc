@@ -51,7 +51,7 @@ TEST(Convert, TellsWhatIsDifferentAndWhatIsNotCarriedOver) {
 
 TEST(Convert, EveryMappedKey) {
   auto loading = LoadingIni();
-  for (const char* file : {"/key.pem", "/cert.pem", "/ca.pem", "/dh.pem"}) loading.files[file] = "x";
+  for (const char* file : {"/key.pem", "/cert.pem", "/ca.pem", "/dh.pem", "/resolv.conf"}) loading.files[file] = "x";
   Converted(loading, Ini(
       "logfile = log.txt\npidfile = pid\nuser = nobody\nverbose = 1\nlog_connections = 0\nlog_disconnections = 0\nlog_stats = 0\n"
       "stats_period = 30\nlisten_addr = 127.0.0.1, ::1\nlisten_port = 7000\nlisten_backlog = 50\nunix_socket_dir = /run/x\n"
@@ -67,7 +67,7 @@ TEST(Convert, EveryMappedKey) {
       "client_tls_cert_file = /cert.pem\nclient_tls_ca_file = /ca.pem\nclient_tls_protocols = tlsv1.3\nclient_tls_ciphers = fast\n"
       "client_tls13_ciphers = x\nclient_tls_dheparams = /dh.pem\nclient_tls_ecdhcurve = none\nserver_tls_sslmode = verify-full\n"
       "server_tls_key_file = /key.pem\nserver_tls_cert_file = /cert.pem\nserver_tls_ca_file = /ca.pem\nserver_tls_protocols = all\n"
-      "server_tls_ciphers = normal\nserver_tls13_ciphers = y"));
+      "server_tls_ciphers = normal\nserver_tls13_ciphers = y\ndns_max_ttl = 3.5\ndns_nxdomain_ttl = 4\nresolv_conf = /resolv.conf"));
 }
 
 TEST(Convert, NamesHostsAndPasswordsOfEveryKind) {

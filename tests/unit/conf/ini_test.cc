@@ -31,6 +31,9 @@ TEST(IniDefaults, ArePgBouncers) {
   EXPECT_EQ(global.auth_type, AuthType::kMd5);
   EXPECT_EQ(global.client_login_timeout, seconds(60));
   EXPECT_EQ(global.cancel_wait_timeout, seconds(10));
+  EXPECT_EQ(global.dns_max_ttl, seconds(15));
+  EXPECT_EQ(global.dns_nxdomain_ttl, seconds(15));
+  EXPECT_EQ(global.resolv_conf, "");
   EXPECT_EQ(global.client_tls.mode, TlsMode::kDisable);
   EXPECT_EQ(global.server_tls.mode, TlsMode::kPrefer);
   EXPECT_EQ(global.log_level, LogLevel::kInfo);

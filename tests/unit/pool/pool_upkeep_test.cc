@@ -309,6 +309,37 @@ TEST_F(PoolUpkeepTest, CloseAllDiscardsALoginThatWasStartedBeforeAndOpensANewOne
   EXPECT_EQ(Opened(*orders.open[0]).waiter, &waiter);
 }
 
+TEST_F(PoolUpkeepTest, OneThatIsGivenUpEndsAtOnceWhenIdleElseAtItsRelease) {
+  Make(Limits(3));
+  const auto slots = LeaseMany(3);
+  EXPECT_EQ(Release(*slots[0]).kind, Next::kIdle);
+  EXPECT_EQ(Release(*slots[1]).kind, Next::kIdle);
+  orders = {};
+  pool->GiveUp(*slots[0], now, orders);
+  ASSERT_EQ(orders.close.size(), 1u);
+  EXPECT_EQ(orders.close[0], slots[0]);
+  pool->GiveUp(*slots[0], now, orders);
+  EXPECT_EQ(orders.close.size(), 1u) << "once";
+  pool->GiveUp(*slots[2], now, orders);
+  EXPECT_EQ(orders.close.size(), 1u) << "a client has it";
+  EXPECT_EQ(pool->GivenUp(), 2);
+  EXPECT_EQ(Release(*slots[2]).kind, Next::kClose);
+  Waiter next = At(0);
+  EXPECT_EQ(Acquire(next).slot, slots[1].get()) << "nothing happened to the others";
+}
+
+TEST_F(PoolUpkeepTest, OneThatIsGivenUpDuringItsLoginServesNobody) {
+  Make(Limits(1));
+  Waiter waiter = At(0);
+  Acquire(waiter);
+  const auto old = orders.open.at(0);
+  pool->GiveUp(*old, now, orders);
+  EXPECT_EQ(Opened(*old).kind, Next::kClose);
+  pool->Closed(*old, now, orders);
+  ASSERT_EQ(orders.open.size(), 1u);
+  EXPECT_EQ(Opened(*orders.open[0]).waiter, &waiter);
+}
+
 TEST_F(PoolUpkeepTest, CloseAllForgetsTheFailure) {
   Make(Limits(2));
   Waiter waiter = At(0);

@@ -58,7 +58,7 @@ class AuthQueryTest : public LoopTest {
   std::atomic<int> asked_{0};
   std::atomic<bool> may_answer_{true};
   HelperThreads helpers_;
-  Resolver resolver_{helpers_};
+  Resolver resolver_{control_};
   Hosts hosts_{1};
   std::unique_ptr<AuthQuery> auth_query_;
   std::vector<LookedUp> answers_;

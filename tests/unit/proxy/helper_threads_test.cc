@@ -75,5 +75,19 @@ TEST(HelperThreadsTest, StopFinishesWhatRunsDropsWhatWaitsAndRefusesMore) {
   helpers.Stop();  // the destructor stops once more
 }
 
+TEST(HelperThreadsTest, LeaveWaitsForNobody) {
+  Gate gate;
+  auto helpers = std::make_unique<HelperThreads>(2);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(helpers->Run(gate.Work()));
+  ASSERT_TRUE(Eventually([&] { return gate.inside() == 2; }));
+  ASSERT_TRUE(helpers->Run([] { ADD_FAILURE() << "it was queued"; }));
+  helpers->Leave();
+  EXPECT_FALSE(helpers->Run([] {}));
+  helpers.reset();
+  EXPECT_EQ(gate.done(), 0u);
+  gate.Open();
+  EXPECT_TRUE(Eventually([&] { return gate.done() == 2; }));
+}
+
 }  // namespace
 }  // namespace proxy

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "proxy/event_loop.h"
+#include "proxy/control_loop.h"
 #include "tests/support/deadline.h"
 
 namespace proxy {
@@ -23,9 +23,13 @@ class LoopTest : public testing::Test {
     while (loop.Turn(EventLoop::Wait::kNo)) {
     }
   }
-  void Turn() { Turn(loop_); }
+  void Turn() {
+    control_.Turn();  // what of it is libevent's
+    Turn(loop_);
+  }
 
-  EventLoop loop_;
+  ControlLoop control_;
+  EventLoop& loop_ = control_.loop();
 };
 
 }  // namespace proxy

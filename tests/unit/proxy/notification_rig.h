@@ -90,7 +90,8 @@ class NotificationRig {
   std::shared_ptr<BackendPool> pool_;
   std::array<std::unique_ptr<LoopThread>, kWorkers> workers_;
   HelperThreads helpers_;
-  Resolver resolver_{helpers_};
+  ControlLoop names_home_;  // never turned: no host of these tests is a name
+  Resolver resolver_{names_home_};
   Hosts hosts_{1};
   std::unique_ptr<NotificationHub> hub_;
 };

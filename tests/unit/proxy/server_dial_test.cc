@@ -6,7 +6,9 @@
 
 #include <optional>
 
+#include "tests/support/fake_dns.h"
 #include "tests/support/fake_server.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/proxy/loop_fixture.h"
 
 namespace proxy {
@@ -46,7 +48,7 @@ class ServerDialTest : public LoopTest, private SocketHandler {
   void OnBroken() override {}
 
   HelperThreads helpers_;
-  Resolver resolver_{helpers_};
+  Resolver resolver_{control_};
   Hosts hosts_{1};
   std::unique_ptr<ServerDial> dial_;
   std::optional<Answer> answer_;
@@ -131,6 +133,30 @@ TEST_F(ServerDialTest, OneDeadlineForEverything) {
   ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
   ASSERT_FALSE(answer_->has_value());
   EXPECT_EQ(answer_->error().kind, pool::OpenFailure::Kind::kUnreachable);
+}
+
+// A name service that says nothing has its share of the time, and no more; what it says later is for nobody.
+TEST_F(ServerDialTest, TheNextHostIsTriedWhenTheNameServiceIsSilent) {
+  test_support::FakeDns dns;
+  test_support::TemporaryFolder folder;
+  test_support::WriteFile(folder.File("resolv.conf"), dns.ResolvConf());
+  dns.Say("db.example", {.addresses = {}, .how = test_support::DnsReply::How::kNotAtAll});
+  conf::Global global;
+  global.resolv_conf = folder.File("resolv.conf");
+  ASSERT_EQ(resolver_.Configure(global), "");
+  FakeServer server;
+  DialOptions options = To({{"db.example", 5432}, At(server)});
+  options.target.connect_timeout = pool::Duration(500'000);  // the lookup gives up by itself after a second
+  Start(std::move(options));
+  ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+  ASSERT_TRUE(answer_->has_value()) << answer_->error().cause;
+  EXPECT_EQ((*answer_)->where, "127.0.0.1:" + std::to_string(server.port()));
+  EXPECT_TRUE(Until([&] { return resolver_.UnderWay().under_way == 0; }));
+  EXPECT_EQ(answers_, 1);
+  Start(To({{"db.example", 5432}}));
+  ASSERT_TRUE(Until([&] { return answers_ == 2; }));
+  ASSERT_FALSE(answer_->has_value());
+  EXPECT_NE(answer_->error().cause.find("name lookup"), std::string::npos) << answer_->error().cause;
 }
 
 TEST_F(ServerDialTest, ADialMayEndWhileItsLookupOrItsServerIsAwaited) {

@@ -48,7 +48,7 @@ class ServerQuestionTest : public LoopTest {
 
   std::shared_ptr<pool::Budget> budget_ = std::make_shared<pool::Budget>(1);
   HelperThreads helpers_;
-  Resolver resolver_{helpers_};
+  Resolver resolver_{control_};
   Hosts hosts_{1};
   std::unique_ptr<ServerQuestion> question_;
   std::optional<ServerQuestion::Answer> answer_;
