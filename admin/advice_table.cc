@@ -53,7 +53,7 @@ Columns AdviceColumns() {
 std::vector<Row> AdviceRows(const Facts& facts) {
   std::vector<Row> rows;
   for (const proxy::PoolRow& pool : facts.snapshot.pools) {
-    if (pool.database == kOwnName) continue;
+    if (IsAdminDatabase(pool.database)) continue;
     const PoolLoad load = facts.loads.LoadOf(pool, facts.now);
     const Advice advice = Advise(load, BoundsOf(pool, facts.snapshot));
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(load.period).count();

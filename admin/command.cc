@@ -107,7 +107,8 @@ ParseResult ParseArgument(const Verb& verb, Tokens tokens) {
       if (!IsKeyword(tokens[0], "WAIT_FOR_SERVERS") && !IsKeyword(tokens[0], "WAIT_FOR_CLIENTS")) {
         return RefuseUsage(verb, "unknown way of SHUTDOWN " + Quote(text));
       }
-      command.shutdown = proxy::Control::ShutdownKind::kDrain;
+      command.shutdown = IsKeyword(tokens[0], "WAIT_FOR_SERVERS") ? proxy::Control::ShutdownKind::kWaitForServers
+                                                                 : proxy::Control::ShutdownKind::kWaitForClients;
       break;
     default:
       if (text.empty()) return RefuseUsage(verb, "an empty database name");

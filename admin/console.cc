@@ -29,7 +29,7 @@ std::string SimpleAnswer(const Outcome& outcome) {
 }  // namespace
 
 Console::Console(proxy::Control& control, StatsWindow::Time now)
-    : window_(now), loads_(now), executor_(control, window_, loads_, own_pool_) {}
+    : own_pool_(control.config()->owner_is_admin ? "pgbouncer" : kOwnName), window_(now), loads_(now), executor_(control, window_, loads_, own_pool_) {}
 
 void Console::OnMessage(proxy::ConsoleRequest request, Reply reply) {
   const auto [found, is_new] = sessions_.try_emplace(request.client_id);

@@ -67,7 +67,7 @@ void LogCommand(const Command& command) {
     case VerbId::kReconnect: break;
     case VerbId::kKillClient: argument = std::to_string(command.client_id); break;
     case VerbId::kShutdown:
-      if (command.shutdown == proxy::Control::ShutdownKind::kDrain) name += " WAIT_FOR_CLIENTS";
+      if (command.shutdown != proxy::Control::ShutdownKind::kNow) name += ' ' + Upper(Name(command.shutdown));
       break;
     default: return;
   }

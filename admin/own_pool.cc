@@ -20,7 +20,7 @@ void OwnPool::AddTo(proxy::Snapshot& snapshot) const {
   settings.pool_size = 2;  // PgBouncer's figure; the console has no servers
 
   proxy::PoolRow pool;
-  pool.database = pool.user = kOwnName;
+  pool.database = pool.user = name_;
   pool.settings = settings;
   pool.cl_active = clients_;
   pool.totals = totals_;
@@ -30,14 +30,14 @@ void OwnPool::AddTo(proxy::Snapshot& snapshot) const {
   snapshot.pools.insert(at, std::move(pool));
 
   proxy::DatabaseRow database;
-  database.name = database.database.name = database.database.dbname = database.database.user = kOwnName;
+  database.name = database.database.name = database.database.dbname = database.database.user = name_;
   database.database.keys.pool_mode = conf::PoolMode::kStatement;
   database.settings = settings;
   database.current_client_connections = static_cast<int>(clients_);
   InsertByName(snapshot.databases, std::move(database));
 
   proxy::UserRow user;
-  user.name = kOwnName;
+  user.name = name_;
   user.current_client_connections = static_cast<int>(clients_);
   InsertByName(snapshot.users, std::move(user));
 }

@@ -133,7 +133,7 @@ std::vector<Row> MemRows(const proxy::Snapshot& snapshot) {
   const Connections sum = Sum(snapshot);
   uint64_t pools = 0, statements = 0, statement_bytes = 0;
   for (const proxy::PoolRow& pool : snapshot.pools) {
-    pools += pool.database == kOwnName ? 0 : 1;  // the console's own is none
+    pools += IsAdminDatabase(pool.database) ? 0 : 1;  // the console's own is none
     statements += pool.statements;
     statement_bytes += pool.statement_bytes;
   }

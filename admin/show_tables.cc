@@ -266,7 +266,8 @@ Table MakeTable(const Command& command, const Facts& facts) {
   const TableOf* table = FindTable(select == nullptr ? command.verb->id : select->table->id);
   if (table == nullptr) std::abort();  // has no table: the caller asks ColumnsOf first
   Table all{.columns = table->columns(), .rows = table->rows(facts)};
-  return select == nullptr ? all : Pick(*select, std::move(all));
+  if (select == nullptr) return all;  // not by ?:, which would copy it
+  return Pick(*select, std::move(all));
 }
 
 std::string VersionText() { return "pgweir " PGWEIR_VERSION; }

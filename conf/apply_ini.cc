@@ -227,6 +227,7 @@ class IniApplier {
   void Complete() {
     Config& config = draft_.config;
     config.owner_is_admin = true;
+    config.ends_as_pgbouncer = true;
     config.global.keys.max_waiting = config.global.max_client_conn;
     if (const Address limit{"", "", "max_client_conn"}; draft_.IsGiven(limit)) {
       draft_.SetOrigin({"", "", "max_waiting"}, draft_.OriginOf(limit));

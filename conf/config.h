@@ -222,6 +222,7 @@ struct Config {
   std::shared_ptr<const HbaRules> hba;     // set exactly when auth_type is hba
   std::shared_ptr<const IdentMaps> ident;  // auth_ident_file; never nullptr when hba is set
   bool owner_is_admin = false;  // pgbouncer.ini: the user pgbouncer of the console, from the Unix socket and pgweir's own uid
+  bool ends_as_pgbouncer = false;  // pgbouncer.ini: SIGTERM waits until the clients have left, SIGINT until no server is in use
   // What the file says that is accepted and has no effect, with file and line: lines for the log. From pgbouncer.ini only.
   std::vector<std::string> notes;
   std::vector<KeyRow> rows;   // sorted by key: every [pgweir] key with value in force, default, source

@@ -102,7 +102,8 @@ std::string PeerLines(const Peer& peer) {
 std::string Comments(const Config& config) {
   std::string text = "# " + Quoted(config.file) + " as pgweir reads it, written by pgweir convert.\n";
   text += "# Differences that no key shows:\n";
-  text += "#   SIGTERM lets clients go on for shutdown_timeout (1min), then ends them; PgBouncer waits for ever.\n";
+  text += "#   SIGTERM and SIGINT end idle clients after drain_delay (5s), busy ones at their transaction's end, all after shutdown_timeout (1min);\n"
+          "#   PgBouncer waits for ever. SHUTDOWN WAIT_FOR_CLIENTS and WAIT_FOR_SERVERS do, too.\n";
   text += "#   Read from TOML, the user pgbouncer is no admin without a password; admin_users are, with theirs. A line for that:\n";
   text += "#   `local pgbouncer ADMIN peer` in auth_hba_file, with ADMIN in admin_users and in auth_file.\n";
   if (!config.notes.empty()) text += "# Not carried over, or not as it looks:\n";

@@ -52,6 +52,10 @@ const IniKey* FindIniKey(const std::vector<IniKey>& keys, std::string_view name)
 // The value as the key of pgweir takes it; a refusal completes "KEY ...".
 Parsed<Value> ReadIniValue(IniReading reading, std::string_view text);
 
+// A value of SHOW CONFIG, as PgBouncer writes it: seconds and milliseconds as plain numbers, switches as 0 and 1. `text` is a value as the
+// key of pgweir shows it; keys that PgBouncer has not, and other readings, keep it.
+std::string IniSpelling(std::string_view key, const std::string& text);
+
 // What an empty [pgbouncer] section means: PgBouncer's defaults, and pgweir's own for the keys that PgBouncer has not.
 const Global& IniDefaults();
 

@@ -87,6 +87,22 @@ Parsed<Value> ReadIniValue(IniReading reading, std::string_view text) {
   return PlainText{std::string(text)};
 }
 
+std::string IniSpelling(std::string_view key, const std::string& text) {
+  const IniKey* known = FindIniKey(IniGlobalKeys(), key);
+  if (known == nullptr || known->fate != IniFate::kMapped) return text;
+  if (known->reading == IniReading::kSwitch) return text == "true" ? "1" : text == "false" ? "0" : text;
+  if (known->reading != IniReading::kSeconds && known->reading != IniReading::kMilliseconds) return text;
+  const auto duration = ParseDuration(text);
+  if (!duration) return text;
+  const int64_t unit = known->reading == IniReading::kSeconds ? 1'000'000 : 1'000;
+  const int64_t rest = duration->count() % unit;
+  std::string number = std::to_string(duration->count() / unit);
+  if (rest == 0) return number;
+  std::string decimals = std::to_string(unit + rest).substr(1);
+  while (decimals.back() == '0') decimals.pop_back();
+  return number + '.' + decimals;
+}
+
 const Global& IniDefaults() {
   static const Global global = [] {
     Global defaults = DefaultGlobal();

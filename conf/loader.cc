@@ -2,6 +2,7 @@
 
 #include "conf/apply_ini.h"
 #include "conf/draft.h"
+#include "conf/ini_keys.h"
 #include "conf/units.h"
 
 namespace conf {
@@ -9,6 +10,7 @@ namespace {
 
 std::vector<KeyRow> MakeRows(const Draft& draft) {
   std::vector<KeyRow> rows;
+  const bool is_ini = IsIniFile(draft.options().file);
   for (const Key<Global>& key : GlobalKeys()) {
     const Address address{"", "", std::string(key.name)};
     rows.push_back({.key = std::string(key.name),
@@ -17,6 +19,11 @@ std::vector<KeyRow> MakeRows(const Draft& draft) {
                     .changeable = key.change == Change::kReload,
                     .source = draft.IsGiven(address) ? draft.OriginOf(address).ToText()
                         : std::string(Name(Source::kDefault))});
+  }
+  if (!is_ini) return rows;
+  for (KeyRow& row : rows) {  // for whoever reads SHOW CONFIG by program
+    row.value = IniSpelling(row.key, row.value);
+    row.default_value = IniSpelling(row.key, row.default_value);
   }
   return rows;
 }

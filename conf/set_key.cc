@@ -50,6 +50,7 @@ LoadResult WithKey(const Config& config, std::string_view name, std::string_view
   for (KeyRow& row : draft.config.rows) {
     if (row.key != key->name) continue;
     row.value = key->get(draft.config.global).value_or("");
+    if (IsIniFile(options.file)) row.value = IniSpelling(row.key, row.value);
     row.source = Name(Source::kConsole);
   }
   return std::make_shared<const Config>(std::move(draft.config));

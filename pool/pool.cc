@@ -420,6 +420,11 @@ int Pool::GivenUp() const {
   return given_up;
 }
 
+bool Pool::IsGivenUp(const Slot& slot) const {
+  MutexLock lock(mutex_);
+  return slot.close_needed;
+}
+
 Pool::Counts Pool::Count(TimePoint now) const {
   MutexLock lock(mutex_);
   Counts counts;

@@ -134,6 +134,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
   Counts Count(TimePoint now) const;
   int GivenUp() const;  // servers that close at their release, or are closing
+  bool IsGivenUp(const Slot& slot) const;  // it closes at its release
   OpenFailure LastFailure() const;
   PoolLimits limits() const;
   Budgets budgets() const;

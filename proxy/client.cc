@@ -35,6 +35,7 @@ Client::Client(Worker& worker, int fd, PeerKind peer)
   waiter_.owner_id = id_;
   connect_time_ = std::chrono::system_clock::now();
   worker_.AddClients(1);
+  worker_.AddLogins(1);
   SetClock(Clock::kLogin, worker_.config().global.client_login_timeout);
   Arrive();
   socket_->StartReading();
@@ -106,6 +107,7 @@ void Client::OnDrained() {
     return;
   }
   if (server_ != nullptr) server_->socket().Resume(PauseReason::kPeerFull);
+  else if (console_) SendReply();
 }
 
 void Client::OnBroken() { Close("client connection broke"); }
@@ -209,7 +211,7 @@ void Client::Fatal(const protocol::ErrorReport& report) {
 
 void Client::FatalBytes(const std::string& bytes, std::string_view reason, const protocol::ErrorReport* report) {
   // Inside a half-sent message an error would be read as its content: then the end of the connection must do.
-  const bool can_speak = server_ == nullptr || !server_->is_mid_message();
+  const bool can_speak = (server_ == nullptr || !server_->is_mid_message()) && (!console_ || console_->reply.empty());
   close_reason_ = reason;
   const LastWords words{reason, report, login_ && login_->UsesSasl()};
   LetGo(words);
@@ -264,13 +266,15 @@ void Client::LetGo(const LastWords& words) {
     if (listens) worker_.shared().notifications->Forget(pool_, {worker_.number(), id_});
   }
   if (pool_ && !login_) pool_->counters(worker_.number()).clients.Subtract(1);
-  if (console_access_ != ConsoleAccess::kNone) {
-    worker_.shared().control_loop.Post([console = worker_.shared().console, id = id_] { console->OnClosed(id); });
-    console_access_ = ConsoleAccess::kNone;
-  }
+  if (console_) LeaveConsole();
   if (state_ != ClientState::kClosing) LogClose(words);
   pool_.reset();
+  EndLogin();
+}
+
+void Client::EndLogin() {
   login_.reset();
+  if (std::exchange(is_login_, false)) worker_.AddLogins(-1);
 }
 
 void Client::Finish() {
@@ -294,17 +298,16 @@ ClientRow Client::Row() const {
   row.connect_time = connect_time_;
   row.request_time = request_time_ == WallTime{} ? connect_time_ : request_time_;
   row.is_waiting = IsQueued();
-  const auto wall_now = std::chrono::system_clock::now();
   if (row.is_waiting) {
     const pool::Duration waited = Now() - waiter_.since;
     row.wait_us = static_cast<uint64_t>(waited.count());
-    row.waiting_since = wall_now - waited;
+    row.waiting_since = std::chrono::system_clock::now() - waited;
   }
   row.link_id = server_ != nullptr ? server_->id() : 0;
   if (server_ != nullptr) {
     const pool::Duration held = Now() - linked_at_;
     row.held_us = static_cast<uint64_t>(held.count());
-    row.held_since = wall_now - held;
+    row.held_since = std::chrono::system_clock::now() - held;
   }
   if (pool_) row.pool_user = pool_->key().user;
   row.idle_in_transaction = between_ == Between::kStatements;

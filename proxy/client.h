@@ -23,6 +23,7 @@
 #include "proxy/client_address.h"
 #include "proxy/client_session.h"
 #include "proxy/client_states.h"
+#include "proxy/console_talk.h"
 #include "proxy/control.h"
 #include "proxy/edit.h"
 #include "proxy/parts.h"
@@ -104,6 +105,7 @@ class Client final : public SocketHandler {
   uint64_t id() const { return id_; }
   ClientState state() const { return state_; }
   BackendPool* pool() const { return pool_.get(); }
+  const Server* server() const { return server_; }
   const protocol::SettingsRef& settings() const { return settings_; }
   Socket& socket() { return *socket_; }
   ClientRow Row() const;
@@ -163,7 +165,6 @@ class Client final : public SocketHandler {
   // client_query.cc
   size_t Input(std::string_view chunk);
   size_t Relay(std::string_view chunk);
-  size_t ConsoleInput(std::string_view chunk);
   void RunPending();
   void KeepInput(std::string_view rest);
   enum class Taken : uint8_t { kActive, kLater, kRefused, kClosed };
@@ -285,8 +286,12 @@ class Client final : public SocketHandler {
   void TakeQueueTimeout();  // of settings_
   uint32_t PinsOf(const protocol::SessionFinding& finding) const;
 
+  // client_console.cc
+  size_t ConsoleInput(std::string_view chunk);
+  void SendReply(), LeaveConsole();
+
   // client.cc
-  void Fatal(const protocol::ErrorReport& report);
+  void Fatal(const protocol::ErrorReport& report), EndLogin();
   void FatalBytes(const std::string& bytes, std::string_view reason, const protocol::ErrorReport* report = nullptr);
   void EndByClock(protocol::ErrorCode code);
   void ProtocolError(std::string_view what);
@@ -310,7 +315,7 @@ class Client final : public SocketHandler {
   bool in_transaction_ = false;  // the last ReadyForQuery said T or E
   bool unit_open_ = false, drain_ = false;
   bool leaving_ = false;  // sent Terminate behind work that is still to be answered
-  bool counted_ = false, tracks_ = false;  // tracks_: the server is not its own, statements and state are looked after
+  bool counted_ = false, is_login_ = true, tracks_ = false;  // tracks_: the server is not its own, statements and state are looked after
   bool transaction_sets_ = false;  // something in this transaction has changed a setting
   bool transaction_defines_ = false;  // it has DDL
   Deferred deferred_ = Deferred::kNo;
@@ -346,8 +351,7 @@ class Client final : public SocketHandler {
   std::unique_ptr<protocol::ErrorReport> refusal_;         // for the first message in input_
 
   std::unique_ptr<PendingLogin> login_;  // only until the client is logged in
-  ConsoleAccess console_access_ = ConsoleAccess::kNone;
-  bool console_busy_ = false;
+  std::unique_ptr<ConsoleTalk> console_;  // made when it enters the console
   std::string close_reason_;
 };
 

@@ -16,7 +16,7 @@ void Client::OnCancelMessage(const CancelKey& key) {
   state_ = ClientState::kCancel;
   // Its address may have it whatever the limits say: it is how those that were let in are made to end.
   address_.Leave();
-  login_.reset();
+  EndLogin();
   const conf::Global& global = worker_.config().global;
   SetClock(Clock::kLogin, global.cancel_wait_timeout);
   auto owner = worker_.shared().cancels.Find(key);

@@ -278,6 +278,7 @@ void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& ou
 void Client::OnAuthenticated() {
   using protocol::ErrorCode;
   if (IsConsoleDatabase()) return EnterConsole(AccessOf(user_, login_->method, worker_.config()));
+  if (worker_.shared().refuses_logins.load(std::memory_order_relaxed)) return Fatal(protocol::MakeError(ErrorCode::kShuttingDown));
   // What was true when the login began may have been reloaded since.
   login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
   login_->section = login_->runtime->config->FindDatabase(database_);
@@ -314,7 +315,8 @@ void Client::EnterConsole(ConsoleAccess access) {
   if (access == ConsoleAccess::kNone || worker_.shared().console == nullptr) {
     return Fatal(protocol::MakeError(protocol::ErrorCode::kConsoleForbidden));
   }
-  console_access_ = access;
+  console_ = std::make_unique<ConsoleTalk>();
+  console_->access = access;
   const auto& settings = login_->startup.settings;
   settings_ = protocol::Settings::From(settings);
   std::string bytes;
@@ -326,7 +328,7 @@ void Client::EnterConsole(ConsoleAccess access) {
   }
   WriteCancelKey(bytes);
   protocol::WriteReadyForQuery(bytes, 'I');
-  login_.reset();
+  EndLogin();
   state_ = ClientState::kConsole;
   SetClock(Clock::kNone, pool::Duration(0));
   SendBytes(bytes);
@@ -385,7 +387,7 @@ void Client::SendWelcome() {
   auto& counters = pool_->counters(worker_.number());
   counters.client_logins.Add(1);
   counters.clients.Add(1);
-  login_.reset();
+  EndLogin();
   settings_ = pool_->Share(std::move(settings_));
   startup_ = settings_;
   TakeQueueTimeout();

@@ -588,39 +588,4 @@ void Client::OnCancelRequest(std::function<void()> done) {
   done();  // nothing of this client runs: a cancel that came too late hits nobody
 }
 
-// --- console -------------------------------------------------------------------------------------------------------------
-
-size_t Client::ConsoleInput(std::string_view chunk) {
-  if (console_busy_) return 0;
-  Frame frame;
-  const FrameStatus status = protocol::ReadClientFrame(chunk, frame);
-  if (status == FrameStatus::kIncomplete) return 0;
-  if (status != FrameStatus::kFrame || frame.total > kConsoleMessageBytesMax) {
-    ProtocolError("invalid message to the console");
-    return chunk.size();
-  }
-  if (!frame.IsWhole()) return 0;
-  if (frame.type == 'X') {
-    Close("client close request");
-    return chunk.size();
-  }
-  request_time_ = std::chrono::system_clock::now();
-  console_busy_ = true;
-  ConsoleRequest request{id_, user_, console_access_, frame.type, std::string(frame.body())};
-  worker_.shared().control_loop.Post([worker = &worker_, id = id_, request = std::move(request)] {
-    worker->shared().console->OnMessage(request, [worker, id](std::string bytes) {
-      worker->Post([worker, id, bytes = std::move(bytes)] {
-        if (Client* client = worker->FindClient(id)) client->OnConsoleReply(bytes);
-      });
-    });
-  });
-  return frame.total;
-}
-
-void Client::OnConsoleReply(std::string bytes) {
-  console_busy_ = false;
-  if (state_ != ClientState::kConsole || !SendBytes(bytes)) return;
-  RunPending();
-}
-
 }  // namespace proxy

@@ -214,9 +214,11 @@ class Control {
   virtual void Enable(std::string_view database, Done done) = 0;
   virtual void KillClient(uint64_t id, Done done) = 0;
   virtual void KillClients(std::vector<uint64_t> ids, std::function<void(size_t killed)> done) = 0;  // those still there
-  enum class ShutdownKind : uint8_t { kDrain, kNow };
+  enum class ShutdownKind : uint8_t { kDrain, kWaitForClients, kWaitForServers, kNow };  // see process_shutdown.cc
   virtual void Shutdown(ShutdownKind kind) = 0;
 };
+
+std::string_view Name(Control::ShutdownKind);
 
 enum class ConsoleAccess : uint8_t { kNone, kStats, kAdmin };
 

@@ -214,6 +214,15 @@ void Listener::Resume() {
   for (auto& listening : sockets_) listening->watch.Want(Watch::kRead);
 }
 
+void Listener::CloseTcp() {
+  std::erase_if(sockets_, [](const auto& listening) {
+    if (listening->peer != PeerKind::kTcp) return false;
+    listening->watch.Forget();
+    close(listening->fd);
+    return true;
+  });
+}
+
 void Listener::Close() {
   resume_.Stop();
   for (auto& listening : sockets_) {

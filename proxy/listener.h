@@ -34,6 +34,7 @@ class Listener {
   // False: error names the address and the cause. What was opened before stays open.
   bool Open(const conf::Global& global, std::string& error);
   void Close();
+  void CloseTcp();
   void Pause();
   void Resume();
   bool is_open() const { return !sockets_.empty(); }

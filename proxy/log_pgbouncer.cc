@@ -193,7 +193,8 @@ void OnSignal(const Event& event, Lines& lines) {
   if (does == "reload") text = ", re-reading config";
   if (does == "pause") text = ", pausing all activity";
   if (does == "resume") text = ", continuing from PAUSE";
-  if (does == "drain") text = ", shutting down, waiting for all clients disconnect";
+  if (does == "drain" || does == "wait_for_clients") text = ", shutting down, waiting for all clients disconnect";
+  if (does == "wait_for_servers") text = ", shutting down, waiting for all servers connections to be released";
   if (does == "stop_drain") text = " while shutting down, fast exit";
   lines.Add(Level::kInfo, {"got ", name, text});
 }
@@ -239,6 +240,7 @@ constexpr Row kRows[] = {
     {"paused", SayNothing},            {"resumed", SayNothing},           {"reconnect", SayNothing},
     {"disabled", SayNothing},          {"enabled", SayNothing},           {"killed", SayNothing},
     {"reloaded", SayNothing},          {"drain_begins", SayNothing},      {"stopped", SayNothing},
+    {"shutdown_begins", SayNothing},
 };
 
 // --- reasons -------------------------------------------------------------------------------------------------------------

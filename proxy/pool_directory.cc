@@ -187,6 +187,14 @@ std::map<std::string, PoolTotals> PoolDirectory::Retired() const {
   return retired_;
 }
 
+std::set<std::string> PoolDirectory::Held() const {
+  pool::MutexLock lock(mutex_);
+  std::set<std::string> names(paused_.begin(), paused_.end());
+  names.insert(disabled_.begin(), disabled_.end());
+  names.erase("");
+  return names;
+}
+
 std::vector<std::string> PoolDirectory::Users() const {
   pool::MutexLock lock(mutex_);
   std::set<std::string> names;

@@ -63,6 +63,7 @@ class PoolDirectory {
   Caps UserServers(const std::string& name) const;
   Caps UserClientsNow(const std::string& name) const;
   std::map<std::string, PoolTotals> Retired() const;
+  std::set<std::string> Held() const;  // names of databases that are paused or disabled, each by itself
   std::vector<std::string> Users() const;
 
  private:

@@ -147,14 +147,15 @@ bool Process::Start() {
     signals_.push_back(std::make_unique<SignalWatch>(control_, signal, std::move(fire)));
   };
   const auto tell = [](std::string_view name, std::string_view does) { Log(Level::kDebug, "signal", {{"name", name}, {"does", does}}); };
-  const auto drain_or_stop = [this, tell](std::string_view name) {
+  const auto end_or_stop = [this, tell](std::string_view name, ShutdownKind as_pgbouncer) {
+    const ShutdownKind kind = runtime_->config->ends_as_pgbouncer ? as_pgbouncer : ShutdownKind::kDrain;
     const bool is_first = drain_phase_ == DrainPhase::kNone;
-    tell(name, is_first ? "drain" : "stop_drain");
-    is_first ? BeginDrain() : Stop();
+    tell(name, is_first ? Name(kind) : "stop_drain");
+    is_first ? Shutdown(kind) : Stop();
   };
   watch(SIGHUP, [this, tell] { tell("SIGHUP", "reload"), (void)Reload(); });
-  watch(SIGTERM, [drain_or_stop] { drain_or_stop("SIGTERM"); });
-  watch(SIGINT, [drain_or_stop] { drain_or_stop("SIGINT"); });
+  watch(SIGTERM, [end_or_stop] { end_or_stop("SIGTERM", ShutdownKind::kWaitForClients); });
+  watch(SIGINT, [end_or_stop] { end_or_stop("SIGINT", ShutdownKind::kWaitForServers); });
   watch(SIGQUIT, [this, tell] { tell("SIGQUIT", "stop"), Stop(); });
   watch(SIGUSR1, [this, tell] { tell("SIGUSR1", "pause"), Pause("", std::nullopt, [](auto, auto) {}); });
   watch(SIGUSR2, [this, tell] { tell("SIGUSR2", "resume"), Resume("", [](auto) {}); });
@@ -330,7 +331,10 @@ Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
       shared_->notifications->Reopen(std::static_pointer_cast<BackendPool>(pool.shared_from_this()));
     }
     shared_->CarryOut(pool, orders, nullptr);
-    if (pool.Count(Now()).mode != pool::RunMode::kRemoved) return;
+    // Without its section the name falls to `*`, which is another database: whoever is in meant the one that has gone.
+    const std::string& name = pool.key().database;
+    const bool has_lost_section = before->config->databases.contains(name) && !runtime_->config->databases.contains(name);
+    if (pool.Count(Now()).mode != pool::RunMode::kRemoved && !has_lost_section) return;
     for (auto& worker : shared_->workers) {
       Worker* each = worker.get();
       each->Post([each, gone = &pool, keep = pool.shared_from_this()] {
@@ -347,82 +351,5 @@ Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
   capacity_->OnConfigured(runtime_);
   return ChangesBetween(*before->config, *runtime_->config);
 }
-
-// --- drain ---------------------------------------------------------------------------------------------------------------
-
-void Process::Shutdown(ShutdownKind kind) {
-  if (kind == ShutdownKind::kNow) return Stop();
-  if (drain_phase_ == DrainPhase::kNone) BeginDrain();
-}
-
-void Process::BeginDrain() {
-  const conf::Global& global = runtime_->config->global;
-  shared_->run_state = RunState::kDraining;
-  sd_notify(0, "STOPPING=1");
-  Log(Level::kInfo, "drain_begins",
-      {{"drain_delay_ms", global.drain_delay.count() / 1000}, {"shutdown_timeout_ms", global.shutdown_timeout.count() / 1000}});
-  // A pause would hold clients until the very end.
-  for (auto& pool : shared_->pools.All()) {
-    pool::Orders orders;
-    if (pool->Count(Now()).mode == pool::RunMode::kPaused) pool->SetMode(pool::RunMode::kRunning, Now(), orders);
-    shared_->CarryOut(*pool, orders, nullptr);
-  }
-  drain_phase_ = DrainPhase::kDelay;
-  drain_next_ = Now() + global.drain_delay;
-  drain_deadline_ = Now() + std::max(global.shutdown_timeout, global.drain_delay);
-  drain_timer_.Start(kDrainStep);
-}
-
-void Process::DrainStep() {
-  const pool::TimePoint now = Now();
-  const int left = shared_->clients.load();
-  const auto drain_some = [this](int batch) {
-    for (auto& worker : shared_->workers) {
-      Worker* each = worker.get();
-      each->Post([each, batch] { each->DrainSome(batch); });
-    }
-  };
-  switch (drain_phase_) {
-    case DrainPhase::kNone: return;
-    case DrainPhase::kDelay:
-      if (now < drain_next_) break;
-      listener_->Close();
-      drain_phase_ = DrainPhase::kClients;
-      [[fallthrough]];
-    case DrainPhase::kClients:
-      if (left > 0 && now < drain_deadline_) {
-        drain_some(kDrainBatch);
-        break;
-      }
-      if (left > 0) Log(Level::kWarning, "drain_timeout", {{"clients", left}});
-      for (auto& worker : shared_->workers) {
-        Worker* each = worker.get();
-        each->Post([each] {
-          each->ForEachClient([](Client& client) { client.End(ErrorCode::kShuttingDown); });
-          each->RetireServers();
-        });
-      }
-      drain_phase_ = DrainPhase::kServers;
-      drain_deadline_ = now + kLastWords;
-      break;
-    case DrainPhase::kServers: {
-      int open = 0;
-      for (const auto& pool : shared_->pools.All()) {
-        pool::Orders orders;
-        pool->SetMode(pool::RunMode::kPaused, now, orders);  // what is released now closes
-        shared_->CarryOut(*pool, orders, nullptr);
-        open += pool->Count(now).open;
-      }
-      if ((open == 0 && left == 0) || now >= drain_deadline_) {
-        if (left == 0) Log(Level::kDebug, "drained", {});
-        return Stop();
-      }
-      break;
-    }
-  }
-  drain_timer_.Start(kDrainStep);
-}
-
-void Process::Stop() { loop_.Stop(); }
 
 }  // namespace proxy

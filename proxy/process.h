@@ -23,6 +23,7 @@ inline constexpr pool::Duration kHousekeeping{1'000'000};
 inline constexpr pool::Duration kDrainStep{20'000};
 inline constexpr pool::Duration kWaitStep{5'000};  // how often it is looked whether a PAUSE or WAIT_CLOSE is done
 inline constexpr int kDrainBatch = 100;
+inline constexpr pool::Duration kWaitersEndedEvery{100'000};  // while it waits for the servers
 inline constexpr pool::Duration kLastWords{2'000'000};  // for the servers' ends after everything else is done
 
 class Process final : public Control {
@@ -73,6 +74,8 @@ class Process final : public Control {
   void BeginDrain();
   void DrainStep();
   void Stop();
+  void EndWaiters();  // who waits for a server
+  void EndAll();      // and then the process
   void HoldPools(std::string_view database);  // what PAUSE and KILL share: no server is handed out, idle ones close
   void WaitStep();        // answers every PAUSE and WAIT_CLOSE that has come to its end
   void GiveUpPause(uint64_t serial, const Snapshot& snapshot);
@@ -98,7 +101,7 @@ class Process final : public Control {
   WallTime started_at_;
   bool has_started_ = false;
 
-  enum class DrainPhase : uint8_t { kNone, kDelay, kClients, kServers };
+  enum class DrainPhase : uint8_t { kNone, kDelay, kClients, kLastClient, kLastServer, kServers };
   DrainPhase drain_phase_ = DrainPhase::kNone;
   pool::TimePoint drain_deadline_{}, drain_next_{};
   struct WaitingPause {

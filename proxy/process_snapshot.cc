@@ -1,6 +1,8 @@
 // Process, what it shows: snapshots for the console, the metrics and the health endpoint.
 #include <algorithm>
+#include <map>
 #include <set>
+#include <unordered_set>
 
 #include "proxy/auth_query.h"
 #include "proxy/process.h"
@@ -16,41 +18,49 @@ void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
       done(std::move(snapshot));
     });
   }
+  // A Snapshot is moved from thread to thread, never copied: its rows are many.
   struct Gathering {
     Snapshot snapshot;
     size_t left;
+    std::unordered_set<uint64_t> servers;
   };
   auto gathering = std::make_shared<Gathering>();
   gathering->left = shared_->workers.size();
+  const auto add = [this, what, gathering, done](const std::shared_ptr<Snapshot>& part) {
+    const auto append = [](auto& to, auto& from) {
+      if (to.empty()) return to.swap(from);
+      to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+    };
+    // A server that went from worker to worker meanwhile may have been met by both.
+    if (what == Collecting::kServers || what == Collecting::kEverything) {
+      std::erase_if(part->servers, [&](const ServerRow& server) { return !gathering->servers.insert(server.id).second; });
+    }
+    append(gathering->snapshot.clients, part->clients);
+    append(gathering->snapshot.servers, part->servers);
+    append(gathering->snapshot.workers, part->workers);
+    if (--gathering->left > 0) return;
+    AddPools(gathering->snapshot);
+    AddDatabases(gathering->snapshot);
+    AddUsers(gathering->snapshot);
+    for (auto& [name, seconds_left, addresses] : shared_->resolver.Names()) {
+      gathering->snapshot.names.push_back({std::move(name), seconds_left, std::move(addresses)});
+    }
+    const Resolver::Lookups lookups = shared_->resolver.UnderWay();
+    gathering->snapshot.name_lookups = lookups.under_way;
+    gathering->snapshot.name_waiters = lookups.waiting;
+    gathering->snapshot.hosts = shared_->hosts.Rows();
+    gathering->snapshot.peer_pools = shared_->peer_cancels.Rows();
+    gathering->snapshot.auth_queries = shared_->auth_query->asked();
+    if (what == Collecting::kTotals || what == Collecting::kClients) gathering->snapshot.servers.clear();
+    std::sort(gathering->snapshot.workers.begin(), gathering->snapshot.workers.end(),
+              [](const WorkerRow& a, const WorkerRow& b) { return a.number < b.number; });
+    done(std::move(gathering->snapshot));
+  };
   for (auto& worker : shared_->workers) {
     Worker* each = worker.get();
-    each->Post([this, each, what, gathering, done] {
-      auto part = std::make_shared<Snapshot>();
-      each->AddRows(what, *part);
-      loop_.Post([this, what, gathering, part, done] {
-        const auto append = [](auto& to, auto& from) {
-          to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-        };
-        append(gathering->snapshot.clients, part->clients);
-        append(gathering->snapshot.servers, part->servers);
-        append(gathering->snapshot.workers, part->workers);
-        if (--gathering->left > 0) return;
-        AddPools(gathering->snapshot);
-        AddDatabases(gathering->snapshot);
-        AddUsers(gathering->snapshot);
-        for (auto& [name, seconds_left, addresses] : shared_->resolver.Names()) {
-          gathering->snapshot.names.push_back({std::move(name), seconds_left, std::move(addresses)});
-        }
-        const Resolver::Lookups lookups = shared_->resolver.UnderWay();
-        gathering->snapshot.name_lookups = lookups.under_way;
-        gathering->snapshot.name_waiters = lookups.waiting;
-        gathering->snapshot.hosts = shared_->hosts.Rows();
-        gathering->snapshot.peer_pools = shared_->peer_cancels.Rows();
-        gathering->snapshot.auth_queries = shared_->auth_query->asked();
-        if (what == Collecting::kTotals || what == Collecting::kClients) gathering->snapshot.servers.clear();
-        std::sort(gathering->snapshot.workers.begin(), gathering->snapshot.workers.end(),
-                  [](const WorkerRow& a, const WorkerRow& b) { return a.number < b.number; });
-        done(std::move(gathering->snapshot));
+    each->Post([this, each, what, add] {
+      each->CollectRows(what, [this, add](Snapshot rows) {
+        loop_.Post([add, part = std::make_shared<Snapshot>(std::move(rows))] { add(part); });
       });
     });
   }
@@ -82,6 +92,15 @@ void Process::AskWorkers(std::chrono::milliseconds within, std::function<void(bo
 
 void Process::AddPools(Snapshot& snapshot) const {
   const pool::TimePoint now = Now();
+  // The pool knows that a server is out; what for, its worker knows.
+  struct Out {
+    uint64_t tested = 0, being_canceled = 0;
+  };
+  std::map<std::pair<std::string_view, std::string_view>, Out> out_of;
+  for (const ServerRow& server : snapshot.servers) {
+    if (server.state == "tested") ++out_of[{server.database, server.user}].tested;
+    else if (server.state == "being_canceled") ++out_of[{server.database, server.user}].being_canceled;
+  }
   for (const auto& pool : shared_->pools.All()) {
     const auto counts = pool->Count(now);
     const auto count = [&counts](pool::SlotState state) {
@@ -97,11 +116,9 @@ void Process::AddPools(Snapshot& snapshot) const {
     row.sv_idle = count(pool::SlotState::kIdle);
     row.sv_login = count(pool::SlotState::kLogin);
     row.sv_closing = count(pool::SlotState::kClosing);
-    // The pool knows that a server is out; what for, its worker knows.
-    for (const ServerRow& server : snapshot.servers) {
-      if (server.database != row.database || server.user != row.user) continue;
-      row.sv_tested += server.state == "tested" ? 1 : 0;
-      row.sv_being_canceled += server.state == "being_canceled" ? 1 : 0;
+    if (const auto found = out_of.find({row.database, row.user}); found != out_of.end()) {
+      row.sv_tested = found->second.tested;
+      row.sv_being_canceled = found->second.being_canceled;
     }
     const uint64_t out = count(pool::SlotState::kActive) + count(pool::SlotState::kMoving);
     row.sv_active = out - std::min(out, row.sv_tested + row.sv_being_canceled);
@@ -128,6 +145,7 @@ void Process::AddDatabases(Snapshot& snapshot) const {
   for (const auto& pool : snapshot.pools) names.insert(pool.database);
   const auto retired = shared_->pools.Retired();
   for (const auto& [name, totals] : retired) names.insert(name);
+  names.merge(shared_->pools.Held());
   for (const std::string& name : names) {
     DatabaseRow row;
     row.name = name;

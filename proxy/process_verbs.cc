@@ -14,9 +14,12 @@ namespace proxy {
 using protocol::ErrorCode;
 using protocol::MakeError;
 
-// Under "*" a database exists once somebody has asked for it.
+// Under "*" a database exists once somebody has asked for it. With a pgbouncer.ini every name does, as there: who holds one before the
+// first client comes may mean it.
 bool Process::KnowsDatabase(std::string_view name) const {
-  return (name != "*" && runtime_->config->databases.contains(name)) || !PoolsOf(name).empty();
+  const conf::Config& config = *runtime_->config;
+  if (name == "*") return false;
+  return config.databases.contains(name) || (config.ends_as_pgbouncer && config.databases.contains("*")) || !PoolsOf(name).empty();
 }
 
 std::vector<std::shared_ptr<BackendPool>> Process::PoolsOf(std::string_view database) const {
@@ -52,9 +55,10 @@ void Process::HoldPools(std::string_view database) {
 
 void Process::Pause(std::string_view database, std::optional<std::chrono::microseconds> timeout, PauseDone done) {
   if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database), {});
-  if (run_state() == RunState::kDraining) return done(MakeError(ErrorCode::kConsoleState, "pgweir is shutting down"), {});
-  if (shared_->pools.IsPaused(database)) {
-    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "already paused" : "database is already paused"), {});
+  if (run_state() == RunState::kDraining) return done(MakeError(ErrorCode::kConsoleState, "pooler is shutting down"), {});
+  // One that is paused may be paused again, as in PgBouncer, and waits for the same. With a timeout it would undo another's pause.
+  if (shared_->pools.IsPaused(database) && (database.empty() || timeout)) {
+    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "already suspended/paused" : "database " + std::string(database) + " is already paused"), {});
   }
   HoldPools(database);
   Log(Level::kInfo, "paused", {{"database", database.empty() ? "all" : database}});
@@ -126,9 +130,10 @@ void Process::RunPaused() {
 
 void Process::Resume(std::string_view database, Done done) {
   if (!database.empty() && !KnowsDatabase(database)) return done(MakeError(ErrorCode::kConsoleNoSuchDatabase, database));
+  if (drain_phase_ == DrainPhase::kLastServer) return done(MakeError(ErrorCode::kConsoleState, "pooler is shutting down"));
   // RESUME without a name undoes every pause, also those that KILL left.
   if (database.empty() ? !shared_->pools.IsAnyPaused() : !shared_->pools.IsPaused(database)) {
-    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "pgweir is not paused" : "database is not paused"));
+    return done(MakeError(ErrorCode::kConsoleState, database.empty() ? "pooler is not paused/suspended" : "database " + std::string(database) + " is not paused"));
   }
   shared_->pools.SetPaused(database, PoolDirectory::Paused::kNo);
   if (database.empty() && run_state() == RunState::kPaused) shared_->run_state = RunState::kActive;

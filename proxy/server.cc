@@ -481,6 +481,7 @@ ServerRow Server::Row() const {
   row.connect_time = connect_time_;
   row.request_time = request_time_ == WallTime{} ? connect_time_ : request_time_;
   row.close_needed = close_reason_;
+  if (row.close_needed.empty() && pool_->IsGivenUp(*slot_)) row.close_needed = "given up: closes at its release";
   row.link_id = client_ != nullptr ? client_->id() : 0;
   row.remote_pid = process_id_;
   row.statement = statement_.text();

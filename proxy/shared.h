@@ -78,6 +78,7 @@ struct Shared {
   // Raised when a client has sent DDL, and when that was committed: what was parsed before may not be any more.
   std::atomic<uint64_t> schema_epoch{1};
   std::atomic<RunState> run_state{RunState::kActive};
+  std::atomic<bool> refuses_logins{false};  // shutting down, and only the console is let in
 
   uint64_t NextId() { return next_id.fetch_add(1, std::memory_order_relaxed); }
   // Carries out what a pool ordered. `here` is the calling worker, nullptr on the control thread.

@@ -192,31 +192,26 @@ void Worker::ForEachClient(const std::function<void(Client&)>& each) {
   }
 }
 
-void Worker::AddRows(Collecting what, Snapshot& snapshot) {
-  if (what == Collecting::kClients || what == Collecting::kEverything) {
-    for (const auto& [id, client] : clients_) snapshot.clients.push_back(client->Row());
-  }
-  const bool in_full = what == Collecting::kServers || what == Collecting::kEverything;
-  for (const auto& [id, server] : servers_) {
-    if (in_full) {
-      snapshot.servers.push_back(server->Row());
-      continue;
-    }
-    ServerRow brief;  // for the sums by state
-    brief.user = server->pool()->key().user;
-    brief.database = server->pool()->key().database;
-    brief.state = Name(server->state());
-    snapshot.servers.push_back(std::move(brief));
-  }
+void Worker::CollectRows(Collecting what, std::function<void(Snapshot)> done) {
+  GoOnCollecting(std::make_shared<RowWalk>(what, clients_, servers_), done);
+}
+
+void Worker::GoOnCollecting(const std::shared_ptr<RowWalk>& walk, const std::function<void(Snapshot)>& done) {
+  if (walk->Next() == RowWalk::Step::kMore) return Post([this, walk, done] { GoOnCollecting(walk, done); });
+  walk->rows().workers.push_back(Row());
+  done(std::move(walk->rows()));
+}
+
+WorkerRow Worker::Row() const {
   WorkerRow row;
   row.number = static_cast<int>(number_);
   row.clients = clients_.size();
-  for (const auto& [id, client] : clients_) row.logins += client->state() <= ClientState::kAttach ? 1 : 0;
+  row.logins = static_cast<uint64_t>(logins_);
   row.servers = servers_.size();
   row.turns = loop_.turns();
   for (size_t i = 0; i < errors_.size(); ++i) row.errors[i] = errors_[i].Get();
   row.last_errors = last_errors_;
-  snapshot.workers.push_back(row);
+  return row;
 }
 
 }  // namespace proxy

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "proxy/client.h"
+#include "proxy/row_walk.h"
 #include "proxy/server.h"
 #include "proxy/shared.h"
 #include "proxy/timeout_queue.h"
@@ -51,7 +52,8 @@ class Worker {
   void RetireServers();       // closes the idle ones
   void RetireMoved(const NameNews& news);  // servers at an address that their name does not have any more
   void ForEachClient(const std::function<void(Client&)>& each);
-  void AddRows(Collecting what, Snapshot& snapshot);
+  // Gathers this worker's rows, a slice a turn; `done` gets them in a later turn, on this thread.
+  void CollectRows(Collecting what, std::function<void(Snapshot)> done);
 
   // The front of the read buffer is for what a connection kept; Reading() is where new bytes go behind it.
   char* ReadBuffer() { return buffer_.get() + kHeadroomBytes; }
@@ -66,6 +68,7 @@ class Worker {
   pool::WorkerId number() const { return number_; }
   int clients_count() const { return clients_count_.load(std::memory_order_relaxed); }
   void AddClients(int n) { clients_count_.fetch_add(n, std::memory_order_relaxed); }
+  void AddLogins(int n) { logins_ += n; }
   void CountError(protocol::ErrorCode code) {
     errors_[static_cast<size_t>(code)].Add(1);
     last_errors_[static_cast<size_t>(code)] = std::chrono::system_clock::now();
@@ -75,6 +78,8 @@ class Worker {
  private:
   void RunThread();
   void WatchHolders();
+  void GoOnCollecting(const std::shared_ptr<RowWalk>& walk, const std::function<void(Snapshot)>& done);
+  WorkerRow Row() const;
   Shared& shared_;
   const pool::WorkerId number_;
   EventLoop loop_;
@@ -82,8 +87,8 @@ class Worker {
   RuntimeRef runtime_;
   std::unique_ptr<char[]> buffer_;
   std::vector<std::unique_ptr<Parts>> spare_parts_;  // as many as relays were ever inside each other
-  std::unordered_map<uint64_t, std::unique_ptr<Client>> clients_;
-  std::unordered_map<uint64_t, std::unique_ptr<Server>> servers_;
+  ClientTable clients_;
+  ServerTable servers_;
   std::vector<std::unique_ptr<Client>> dead_clients_;
   std::vector<std::unique_ptr<Server>> dead_servers_;
   struct Wake {
@@ -93,6 +98,7 @@ class Worker {
   std::unordered_map<BackendPool*, Wake> wakes_;
   Timer holders_timer_{loop_, [this] { WatchHolders(); }};
   std::atomic<int> clients_count_{0};
+  int logins_ = 0;  // clients that are not yet logged in
   std::array<Counter, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors_;
   std::array<WallTime, static_cast<size_t>(protocol::ErrorCode::kCount_)> last_errors_{};
   std::thread thread_;

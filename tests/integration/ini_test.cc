@@ -124,7 +124,7 @@ TEST_F(IniTest, TheSameLoginsWorkAndFail) {
     ++compared;
   }
   EXPECT_GE(compared, pgbouncer ? 10 : 0);
-  EXPECT_EQ(ConfigValue(pgweir->port(), "query_wait_timeout"), "10s");
+  EXPECT_EQ(ConfigValue(pgweir->port(), "query_wait_timeout"), "10");
   EXPECT_NE(pgweir->output().find("pkt_buf has no effect"), std::string::npos) << pgweir->output();
 }
 

@@ -124,8 +124,8 @@ TEST(ParseCommand, IdsOfClients) {
 
 TEST(ParseCommand, KindsOfShutdown) {
   EXPECT_EQ(ParseCommand("SHUTDOWN")->shutdown, ShutdownKind::kNow);
-  EXPECT_EQ(ParseCommand("SHUTDOWN WAIT_FOR_SERVERS")->shutdown, ShutdownKind::kDrain);
-  EXPECT_EQ(ParseCommand("shutdown wait_for_clients;")->shutdown, ShutdownKind::kDrain);
+  EXPECT_EQ(ParseCommand("SHUTDOWN WAIT_FOR_SERVERS")->shutdown, ShutdownKind::kWaitForServers);
+  EXPECT_EQ(ParseCommand("shutdown wait_for_clients;")->shutdown, ShutdownKind::kWaitForClients);
 }
 
 struct Bad {

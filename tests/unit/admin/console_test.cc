@@ -102,8 +102,8 @@ TEST_F(ConsoleTest, NobodyDoesWhatHeMayNot) {
                                                                      {"ENABLE shop", "enable:shop"},
                                                                      {"PAUSE TIMEOUT 5s", "pause::5000000"},
                                                                      {"SHUTDOWN", "shutdown now"},
-                                                                     {"SHUTDOWN WAIT_FOR_CLIENTS", "shutdown drain"},
-                                                                     {"SHUTDOWN WAIT_FOR_SERVERS", "shutdown drain"}};
+                                                                     {"SHUTDOWN WAIT_FOR_CLIENTS", "shutdown wait_for_clients"},
+                                                                     {"SHUTDOWN WAIT_FOR_SERVERS", "shutdown wait_for_servers"}};
   for (const auto& [sql, call] : controls) {
     for (const auto access : {kNone, kStats}) {
       client_.access = access;

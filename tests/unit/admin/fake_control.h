@@ -56,7 +56,7 @@ class FakeControl : public proxy::Control {
   }
   void KillClient(uint64_t id, Done done) override { Note("kill_client", std::to_string(id), std::move(done)); }
   void Shutdown(ShutdownKind kind) override {
-    calls.push_back(kind == ShutdownKind::kDrain ? "shutdown drain" : "shutdown now");
+    calls.push_back("shutdown " + std::string(proxy::Name(kind)));
   }
 
   // Answers everything that was asked, also what is asked meanwhile.

@@ -63,6 +63,19 @@ TEST(IniDefaults, ArePgBouncers) {
   EXPECT_THAT(config->notes, IsEmpty());
 }
 
+TEST(IniDefaults, OfTimesAndSwitchesAreShownAsTheOtherWritesThem) {
+  for (const IniKey& key : IniGlobalKeys()) {
+    const bool is_number = key.reading == IniReading::kSeconds || key.reading == IniReading::kMilliseconds || key.reading == IniReading::kSwitch;
+    if (key.fate != IniFate::kMapped || !is_number) continue;
+    EXPECT_EQ(IniSpelling(key.name, FindKey(GlobalKeys(), key.Target())->get(IniDefaults()).value_or("none")), key.default_value) << key.name;
+  }
+  EXPECT_EQ(IniSpelling("reserve_pool_timeout", "2500ms"), "2.5");
+  EXPECT_EQ(IniSpelling("query_wait_timeout", "1us"), "0.000001");
+  EXPECT_EQ(IniSpelling("tcp_user_timeout", "2s"), "2000");
+  EXPECT_EQ(IniSpelling("pool_mode", "session"), "session");
+  EXPECT_EQ(IniSpelling("leak_threshold", "30s"), "30s") << "PgBouncer has no such key";
+}
+
 TEST(IniDefaults, OfEveryMappedKeyAreReadableAndKeepTheirMeaning) {
   for (const IniKey& key : IniGlobalKeys()) {
     if (key.fate != IniFate::kMapped) continue;

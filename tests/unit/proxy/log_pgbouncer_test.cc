@@ -100,6 +100,10 @@ TEST(LogPgBouncer, TheProcess) {
   EXPECT_THAT(Texts(Level::kError, "listen_failed", {{"cause", "cannot listen on x"}}),
               ElementsAre("WARNING cannot listen on x", "FATAL nowhere to listen on"));
   EXPECT_THAT(Texts("signal", {{"name", "SIGHUP"}, {"does", "reload"}}), ElementsAre("LOG got SIGHUP, re-reading config"));
+  EXPECT_THAT(Texts("signal", {{"name", "SIGTERM"}, {"does", "wait_for_clients"}}),
+              ElementsAre("LOG got SIGTERM, shutting down, waiting for all clients disconnect"));
+  EXPECT_THAT(Texts("signal", {{"name", "SIGINT"}, {"does", "wait_for_servers"}}),
+              ElementsAre("LOG got SIGINT, shutting down, waiting for all servers connections to be released"));
   EXPECT_THAT(Texts("signal", {{"name", "SIGINT"}, {"does", "stop_drain"}}), ElementsAre("LOG got SIGINT while shutting down, fast exit"));
   EXPECT_THAT(Texts("console_command", {{"command", "PAUSE"}}), ElementsAre("LOG PAUSE command issued"));
   EXPECT_THAT(Texts("console_command", {{"command", "PAUSE"}, {"argument", "app"}}), ElementsAre("LOG PAUSE 'app' command issued"));
