@@ -90,6 +90,7 @@ struct Database {
   Secret password;            // of the forced user
   AuthKeys auth;              // empty = the global one
   std::string client_encoding, datestyle, timezone, application_name;  // sent at server login when set
+  std::string connect_query;  // run on each new server before anybody gets it; its settings become the server's defaults
   std::optional<int> max_db_connections;         // servers, over all users of this database
   std::optional<int> max_db_client_connections;  // clients, over all users of this database
   PoolKeys keys;
@@ -148,7 +149,9 @@ struct Global {
   int max_user_client_connections = 0;
   int instances = 1;  // pgweirs that share these servers: what SHOW CAPACITY multiplies by
   int peer_id = 0;    // in the cancel keys that we give out; 0 = no peering
+  bool disable_pqexec = false;  // simple queries are refused
   // timeouts that have no per-database form
+  Duration query_wait_notify{0}, autodb_idle_timeout{3'600'000'000}, pool_idle_timeout{600'000'000};  // 0 = never
   Duration client_login_timeout{60'000'000};
   Duration cancel_wait_timeout{10'000'000};
   Duration cancel_grace{1'000'000};
@@ -166,6 +169,8 @@ struct Global {
   std::vector<std::string> reject_users;
   std::vector<AddressRange> reject_addresses;
   std::vector<std::string> ignore_startup_parameters;
+  bool application_name_add_host = false;
+  std::string login_notify_message;
   // tls
   TlsSettings client_tls{.mode = TlsMode::kDisable};
   TlsSettings server_tls{.mode = TlsMode::kPrefer};
