@@ -213,7 +213,7 @@ void Process::Housekeeping() {
     pool->Tick(now, orders);
     shared_->CarryOut(*pool, orders, nullptr);
   }
-  shared_->pools.Sweep(now);
+  shared_->pools.Sweep(*runtime_->config, now);
   const conf::Global& global = runtime_->config->global;
   if (now - last_stats_ >= global.stats_period) {
     if (global.log_stats) LogStats();
