@@ -33,7 +33,9 @@ const proxy::PoolTotals& Find(const DatabaseTotals& totals, std::string_view dat
 DatabaseTotals TotalsByDatabase(const proxy::Snapshot& snapshot) {
   DatabaseTotals totals;
   for (const proxy::DatabaseRow& row : snapshot.databases) {
-    if (row.name != "*") totals[row.name].Merge(row.retired);
+    // The fallback is no database, but it keeps what those have counted that it stood for and that are forgotten.
+    const bool has_counted = (row.retired.client_logins | row.retired.server_logins | row.retired.server_login_failures) != 0;
+    if (row.name != "*" || has_counted) totals[row.name].Merge(row.retired);
   }
   for (const proxy::PoolRow& row : snapshot.pools) totals[row.database].Merge(row.totals);
   return totals;

@@ -18,6 +18,7 @@
 
 #include "conf/address_range.h"
 #include "conf/auth_lookup.h"
+#include "conf/key_row.h"
 #include "conf/ldap_options.h"
 #include "conf/peer.h"
 #include "conf/secret.h"
@@ -90,6 +91,7 @@ struct Database {
   Secret password;            // of the forced user
   AuthKeys auth;              // empty = the global one
   std::string client_encoding, datestyle, timezone, application_name;  // sent at server login when set
+  std::string connect_query;  // run on each new server before anybody gets it; its settings become the server's defaults
   std::optional<int> max_db_connections;         // servers, over all users of this database
   std::optional<int> max_db_client_connections;  // clients, over all users of this database
   PoolKeys keys;
@@ -148,7 +150,9 @@ struct Global {
   int max_user_client_connections = 0;
   int instances = 1;  // pgweirs that share these servers: what SHOW CAPACITY multiplies by
   int peer_id = 0;    // in the cancel keys that we give out; 0 = no peering
+  bool disable_pqexec = false;  // simple queries are refused
   // timeouts that have no per-database form
+  Duration query_wait_notify{0}, autodb_idle_timeout{3'600'000'000}, pool_idle_timeout{600'000'000};  // 0 = never
   Duration client_login_timeout{60'000'000};
   Duration cancel_wait_timeout{10'000'000};
   Duration cancel_grace{1'000'000};
@@ -169,6 +173,8 @@ struct Global {
   std::vector<std::string> reject_users;
   std::vector<AddressRange> reject_addresses;
   std::vector<std::string> ignore_startup_parameters;
+  bool application_name_add_host = false;
+  std::string login_notify_message;
   // tls
   TlsSettings client_tls{.mode = TlsMode::kDisable};
   TlsSettings server_tls{.mode = TlsMode::kPrefer};
@@ -196,17 +202,6 @@ struct PoolSettings {
 struct ClientTimeouts {
   Duration query_timeout{}, transaction_timeout{}, idle_transaction_timeout{}, client_idle_timeout{};
   friend bool operator==(const ClientTimeouts&, const ClientTimeouts&) = default;
-};
-
-// Where the value in force comes from: what SHOW CONFIG prints in its column "source".
-enum class Source : uint8_t { kDefault, kFile, kEnvironment, kCommandLine, kConsole };
-std::string_view Name(Source);
-
-// One row of SHOW CONFIG. Secrets are never in it.
-struct KeyRow {
-  std::string key, value, default_value;
-  bool changeable = true;  // false: needs a restart
-  std::string source;      // "default", "pgweir.toml:12", "PGWEIR_LISTEN_PORT", "command line"
 };
 
 // One entry of the userlist, PgBouncer's auth_file format.

@@ -37,12 +37,14 @@ std::string Spelling(const Key<Section>& key, const Section& section, const std:
   return takes_text ? InQuotes(text) : text;
 }
 
-std::string_view RemarkOn(std::string_view target) {
-  for (const IniKey& key : IniGlobalKeys()) {
-    if (key.fate == IniFate::kMapped && key.Target() == target) return key.remark;
+// The line of a comment about a key that behaves differently from PgBouncer's, or nothing.
+std::string RemarkOn(std::string_view target, const std::vector<IniKey>& keys) {
+  std::string_view remark;
+  for (const IniKey& key : keys) {
+    if (key.fate == IniFate::kMapped && key.Target() == target) remark = key.remark;
   }
-  if (target == "max_waiting") return "PgBouncer has no such bound; the next client is refused at once, with the numbers";
-  return "";
+  if (target == "max_waiting") remark = "PgBouncer has no such bound; the next client is refused at once, with the numbers";
+  return remark.empty() ? "" : "# " + std::string(target) + ": " + std::string(remark) + "\n";
 }
 
 std::string GlobalSection(const Config& config) {
@@ -54,9 +56,7 @@ std::string GlobalSection(const Config& config) {
                                   [&key](const KeyRow& each) { return each.key == key.name; });
     const bool is_given = row != config.rows.end() && row->source != Name(Source::kDefault);
     if (!is_given && value == key.get(DefaultGlobal())) continue;
-    if (const std::string_view remark = RemarkOn(key.name); !remark.empty()) {
-      text += "# " + std::string(key.name) + ": " + std::string(remark) + "\n";
-    }
+    text += RemarkOn(key.name, IniGlobalKeys());
     text += std::string(key.name) + " = " + Spelling(key, config.global, value) + "\n";
   }
   const Secret& ldap = config.global.auth_ldap_options.text;
@@ -81,12 +81,13 @@ std::string HostLines(const std::vector<Host>& hosts) {
 }
 
 template <typename Section>
-std::string KeyLines(const std::vector<Key<Section>>& keys, const Section& section) {
+std::string KeyLines(const std::vector<Key<Section>>& keys, const std::vector<IniKey>& ini_keys, const Section& section) {
   std::string text;
   for (const Key<Section>& key : keys) {
     if (key.name == "host" || key.name == "port" || key.visibility == Visibility::kSecret) continue;
     const auto value = key.get(section);
     if (!value || *value == key.get(Section{})) continue;
+    text += RemarkOn(key.name, ini_keys);
     text += std::string(key.name) + " = " + Spelling(key, section, *value) + "\n";
   }
   if (!section.password.empty()) text += "password = " + InQuotes(section.password.Reveal()) + "\n";
@@ -127,10 +128,10 @@ bool MeanTheSame(const Config& left, const Config& right) {
 Parsed<std::string> ToToml(const Config& config, const LoadOptions& options) {
   std::string text = Comments(config) + GlobalSection(config);
   for (const auto& [name, database] : config.databases) {
-    text += "\n[databases." + InQuotes(name) + "]\n" + HostLines(database.hosts) + KeyLines(DatabaseKeys(), database);
+    text += "\n[databases." + InQuotes(name) + "]\n" + HostLines(database.hosts) + KeyLines(DatabaseKeys(), IniDatabaseKeys(), database);
   }
   for (const auto& [name, user] : config.users) {
-    text += "\n[users." + InQuotes(name) + "]\n" + KeyLines(UserKeys(), user);
+    text += "\n[users." + InQuotes(name) + "]\n" + KeyLines(UserKeys(), IniUserKeys(), user);
   }
   for (const auto& [id, peer] : config.peers) text += "\n[peers." + std::to_string(id) + "]\n" + PeerLines(peer);
   LoadOptions again;

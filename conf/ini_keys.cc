@@ -13,7 +13,7 @@ constexpr std::string_view kOwnLookup =
     "auth_query_cache_age is given in TOML or by -s";
 constexpr std::string_view kOwnBuffers = "pgweir sizes its buffers by itself";
 constexpr std::string_view kOneProcess = "one pgweir process uses every CPU: start one, not several on one port";
-constexpr std::string_view kLastStops = "pgweir closes pools that nobody uses by itself";
+constexpr std::string_view kKeepsTotals = "what a pool has counted is kept";
 
 std::vector<IniKey> GlobalTable() {
   return {
@@ -65,8 +65,7 @@ std::vector<IniKey> GlobalTable() {
       {"server_round_robin", kRefused, kText, "0",
        "pgweir always takes the server that was used last; remove the line"},
       {"max_prepared_statements", kMapped, kInteger, "200"},
-      {"disable_pqexec", kRefused, kText, "0",
-       "pgweir passes simple queries on: whoever relies on their being refused would be less safe; remove the line"},
+      {"disable_pqexec", kMapped, kSwitch, "0", "a change counts for the clients that log in from then on"},
       // limits
       {"max_client_conn", kMapped, kInteger, "100"},
       {"max_db_connections", kMapped, kInteger, "0"},
@@ -88,8 +87,7 @@ std::vector<IniKey> GlobalTable() {
       // timeouts
       {"query_wait_timeout", kMapped, kSeconds, "120",
        "between transactions it is an error, and the client stays connected"},
-      {"query_wait_notify", kNoted, kText, "5",
-       "a waiting client gets no NOTICE; SHOW POOLS and the metrics show who waits"},
+      {"query_wait_notify", kMapped, kSeconds, "5"},
       {"client_login_timeout", kMapped, kSeconds, "60"},
       {"client_idle_timeout", kMapped, kSeconds, "0"},
       {"query_timeout", kMapped, kSeconds, "0", "it cancels the query and keeps the server connection"},
@@ -97,9 +95,9 @@ std::vector<IniKey> GlobalTable() {
       {"transaction_timeout", kMapped, kSeconds, "0"},
       {"cancel_wait_timeout", kMapped, kSeconds, "10"},
       {"suspend_timeout", kNoted, kText, "10", "pgweir has no SUSPEND; SIGTERM drains"},
-      {"login_notify_message", kRefused, kText, "", "pgweir sends no NOTICE at login; remove the line"},
-      {"autodb_idle_timeout", kNoted, kText, "3600", kLastStops},
-      {"pool_idle_timeout", kNoted, kText, "0", kLastStops},
+      {"login_notify_message", kMapped},
+      {"autodb_idle_timeout", kMapped, kSeconds, "3600", kKeepsTotals},
+      {"pool_idle_timeout", kMapped, kSeconds, "0", kKeepsTotals},
       // authentication
       {"auth_type", kMapped, kAuthType, "md5"},
       {"auth_file", kMapped},
@@ -118,8 +116,8 @@ std::vector<IniKey> GlobalTable() {
       // parameters
       {"ignore_startup_parameters", kMapped},
       {"track_extra_parameters", kNoted, kText, "IntervalStyle", "every setting follows its client"},
-      {"application_name_add_host", kRefused, kText, "0",
-       "pgweir passes application_name unchanged; SHOW CLIENTS has the addresses"},
+      {"application_name_add_host", kMapped, kSwitch, "0",
+       "a name too long for both is cut, not the address"},
       // TLS
       {"client_tls_sslmode", kMapped, kText, "disable"},
       {"client_tls_key_file", kMapped},
@@ -168,8 +166,7 @@ std::vector<IniKey> DatabaseTable() {
       {"query_wait_timeout", kMapped, kSeconds},
       {"pool_mode", kMapped},
       {"load_balance_hosts", kMapped},
-      {"connect_query", kRefused, kText, "",
-       "pgweir runs no query at connect; use ALTER ROLE ... SET or ALTER DATABASE ... SET in PostgreSQL"},
+      {"connect_query", kMapped, kText, "", "an error in it is a failed login; PgBouncer logs it and goes on"},
       {"client_encoding", kMapped},
       {"datestyle", kMapped},
       {"timezone", kMapped},

@@ -186,6 +186,10 @@ class GlobalTable {
         "a cancel request that found no connection by then is dropped");
     Add("cancel_grace", Time(), &Global::cancel_grace,
         "after a timeout has cancelled a query: how long the server may take to stop before it is closed");
+    Add("autodb_idle_timeout", Time(), &Global::autodb_idle_timeout,
+        "a pool without clients and servers, of a database that the section \"*\" stands for, is forgotten after this time; 0 = kept");
+    Add("pool_idle_timeout", Time(), &Global::pool_idle_timeout,
+        "any pool without clients and servers is forgotten after this time; 0 = kept");
     Add("shutdown_timeout", Time(), &Global::shutdown_timeout, "after SIGTERM: busy clients are ended at this time");
     Add("drain_delay", Time(), &Global::drain_delay,
         "after SIGTERM: still accept this long, while /readyz says no and load balancers turn away");
@@ -232,6 +236,17 @@ class GlobalTable {
     Add("reject_addresses", AddressRangesCodec{}, &Global::reject_addresses, "clients refused by address");
     Add("ignore_startup_parameters", ListCodec{}, &Global::ignore_startup_parameters,
         "startup parameters that are accepted and dropped");
+    Add("disable_pqexec", BoolCodec{}, &Global::disable_pqexec,
+        "a client that sends a simple query is ended: the extended protocol takes one statement at a time");
+  }
+
+  void AddWords() {
+    Add("application_name_add_host", BoolCodec{}, &Global::application_name_add_host,
+        "a client's application_name, as it is at connect, ends with its address and port");
+    Add("login_notify_message", TextCodec{.permitted_controls = "\t\r\n"}, &Global::login_notify_message,
+        "a NOTICE to each client that has logged in; empty = none");
+    Add("query_wait_notify", Time(Duration(0), std::chrono::hours(24)), &Global::query_wait_notify,
+        "a client that has waited so long for a server is told by a NOTICE; 0 = never");
   }
 
   void AddClientTls() {
@@ -318,6 +333,7 @@ const std::vector<Key<Global>>& GlobalKeys() {
     table.AddLimits();
     table.AddNames();
     table.AddAuthentication();
+    table.AddWords();
     table.AddClientTls();
     table.AddServerTls();
     table.AddPools();

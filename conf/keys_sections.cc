@@ -70,6 +70,8 @@ const std::vector<Key<Database>>& DatabaseKeys() {
     add("datestyle", TextCodec{}, &Database::datestyle, "sent at server login when set");
     add("timezone", TextCodec{}, &Database::timezone, "sent at server login when set");
     add("application_name", TextCodec{}, &Database::application_name, "sent at server login when set");
+    add("connect_query", TextCodec{.permitted_controls = "\t\r\n"}, &Database::connect_query,
+        "run on each new server before a client gets it; what it sets, RESET goes back to; an error is a failed login");
     add("max_db_connections", Count(0, kMostConnections), &Database::max_db_connections,
         "servers of this database over all its users; 0 = no limit");
     add("max_db_client_connections", Count(0, kMostConnections), &Database::max_db_client_connections,

@@ -42,6 +42,9 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
      "Keep connections instead of opening one for each query, wait before the next attempt, or raise client_connect_rate."},
     {kOutOfDescriptors, "out_of_descriptors", "53300", kFatal, "pgweir has no file descriptors left",
      "Raise the limit of open files of the pgweir process (LimitNOFILE, ulimit -n), or lower max_client_conn."},
+    // PgBouncer's text.
+    {kQueryWaitNotify, "query_wait_notify", "00000", kNotice,
+     "No server connection available in postgres backend, client being queued", ""},
     // backend trouble
     {kBackendDown, "backend_down", "57P03", kError, "no server for database \"{}\" can be reached",
      "Retry later; SHOW POOLS tells the trouble of each pool."},
@@ -125,6 +128,9 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
     // PostgreSQL's own text: a client must not see who said it.
     {kTransactionAborted, "transaction_aborted", "25P02", kError,
      "current transaction is aborted, commands ignored until end of transaction block", ""},
+    // PgBouncer's text.
+    {kSimpleQueryDisabled, "disable_pqexec", "08P01", kFatal, "PQexec disallowed",
+     "Use the extended query protocol (PQexecParams), or set disable_pqexec of pgweir to false."},
     {kNotificationsLost, "notifications_lost", "01000", kNotice,
      "notifications on {} may have been lost while the listening connection was down", ""},
     {kListenFailed, "listen_failed", "57P03", kError, "cannot listen: {}", ""},

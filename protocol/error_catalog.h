@@ -20,6 +20,7 @@ enum class ErrorCode : uint8_t {
   // waiting and refusing (53xxx)
   kQueryWaitTimeout, kQueueTimeout, kQueueFull, kShed, kTooManyClients, kTooManyDatabaseClients, kTooManyUserClients,
   kTooManyAddressClients, kConnectRate, kOutOfDescriptors,
+  kQueryWaitNotify,
   // backend trouble
   kBackendDown, kPaused, kServerLost, kServerLostFatal, kServerProtocol, kServerLogin,
   // login
@@ -33,7 +34,7 @@ enum class ErrorCode : uint8_t {
   kShuttingDown, kKilled, kDatabaseRemoved,
   // protocol and policy
   kProtocolViolation, kTransactionInStatementMode, kStateRejected, kTooManyStatements, kTransactionAborted,
-  kNotificationsLost, kListenFailed,
+  kSimpleQueryDisabled, kNotificationsLost, kListenFailed,
   // console
   kReloadFailed, kConsoleSyntax, kConsoleForbidden, kConsoleState, kConsoleNoSuchDatabase, kConsoleNoSuchClient,
   kConsoleUnsupported, kPauseTimeout,

@@ -124,6 +124,16 @@ void ServerSettings::Begin(const std::vector<Setting>& parameters) {
   escapes_ = strings != nullptr && *strings == "off";
 }
 
+void ServerSettings::SetAtConnect(const std::vector<Setting>& settings) {
+  for (const auto& [name, value] : settings) {
+    const std::string key = CanonicalName(name);
+    Put(at_connect_, key, value);
+    if (FindIn(reported_, key) == nullptr) Put(extras_, key, value);
+  }
+}
+
+const std::string* ServerSettings::AtConnect(std::string_view name) const { return FindIn(at_connect_, name); }
+
 bool ServerSettings::OnReported(std::string_view name, std::string_view value) {
   const std::string_view tracked = TrackedName(name);
   if (tracked.empty()) return false;
@@ -154,6 +164,10 @@ void ServerSettings::OnDiscardAll() {
   extras_.clear();
 }
 
+void ServerSettings::OnForeignReset() {
+  if (std::erase_if(extras_, [this](const Setting& extra) { return AtConnect(extra.first) != nullptr; }) > 0) changed_ = true;
+}
+
 std::vector<std::string> ServerSettings::ExtraNames() const {
   std::vector<std::string> names;
   for (const auto& [name, value] : extras_) names.push_back(name);
@@ -172,12 +186,18 @@ SettingsDifference ServerSettings::Compare(const Settings& wanted) const {
     const std::string* has = FindIn(extras_, name);
     if (has == nullptr || *has != value) difference.set.emplace_back(name, value);
   }
+  for (const auto& [name, value] : at_connect_) {
+    if (wanted.Find(name) != nullptr || FindIn(reported_, name) != nullptr) continue;
+    const std::string* has = FindIn(extras_, name);
+    if (has == nullptr || *has != value) difference.set.emplace_back(name, value);
+  }
   for (const auto& [name, value] : extras_) {
-    if (wanted.Find(name) == nullptr) difference.reset.push_back(name);
+    if (wanted.Find(name) == nullptr && AtConnect(name) == nullptr) difference.reset.push_back(name);
   }
   // PostgreSQL ends the role with the session authorization that it was taken under.
   constexpr std::string_view kAuthorization = "session_authorization", kRole = "role";
   const std::string* role = wanted.Find(kRole);
+  if (role == nullptr) role = AtConnect(kRole);
   const bool ends_role = FindIn(difference.set, kAuthorization) != nullptr ||
                          std::find(difference.reset.begin(), difference.reset.end(), kAuthorization) != difference.reset.end();
   if (ends_role && role != nullptr && FindIn(difference.set, kRole) == nullptr) difference.set.emplace_back(kRole, *role);
@@ -186,8 +206,10 @@ SettingsDifference ServerSettings::Compare(const Settings& wanted) const {
 
 void ServerSettings::OnReplayed(const SettingsRef& wanted) {
   extras_.clear();
-  for (const auto& [name, value] : wanted->values()) {
-    if (FindIn(reported_, name) == nullptr) Put(extras_, name, value);
+  for (const std::vector<Setting>* settings : {&std::as_const(at_connect_), &wanted->values()}) {
+    for (const auto& [name, value] : *settings) {
+      if (FindIn(reported_, name) == nullptr) Put(extras_, name, value);
+    }
   }
   changed_ = false;
   synced_ = wanted;

@@ -62,12 +62,17 @@ class ServerSettings {
  public:
   // At login: what the server reported are its defaults.
   void Begin(const std::vector<Setting>& parameters);
+  // What connect_query has set, reported or not: defaults that RESET and DISCARD ALL do not know.
+  void SetAtConnect(const std::vector<Setting>& settings);
+  const std::vector<Setting>& at_connect() const { return at_connect_; }
+  const std::string* AtConnect(std::string_view name) const;
   // ParameterStatus. True when it is a tracked parameter.
   bool OnReported(std::string_view name, std::string_view value);
   // What the server was found to have of a setting that it does not report (session_check).
   void OnFound(std::string_view name, std::string_view value);
   void OnFoundDefault(std::string_view name);
   void OnDiscardAll();
+  void OnForeignReset();  // a query of the operator's own has reset what it likes
   std::vector<std::string> ExtraNames() const;
 
   SettingsDifference Compare(const Settings& wanted) const;
@@ -85,7 +90,8 @@ class ServerSettings {
  private:
   std::vector<Setting> base_;      // tracked, as at login
   std::vector<Setting> reported_;  // tracked, now; the same names in the same order as base_
-  std::vector<Setting> extras_;    // not reported, set by a replay
+  std::vector<Setting> extras_;    // not reported, set by a replay or at connect
+  std::vector<Setting> at_connect_;
   SettingsRef synced_;
   bool changed_ = false;
   bool escapes_ = false;

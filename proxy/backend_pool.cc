@@ -66,7 +66,8 @@ bool BackendPool::Configure(const conf::Config& config, const conf::Database& da
   Apply(config, database);
   const bool anew = before.hosts != database.hosts || before.dbname != database.dbname || secret_before != configured_secret_ ||
                     before.client_encoding != database.client_encoding || before.datestyle != database.datestyle ||
-                    before.timezone != database.timezone || before.application_name != database.application_name;
+                    before.timezone != database.timezone || before.application_name != database.application_name ||
+                    before.connect_query != database.connect_query;
   if (anew) {
     changed_.store(true, std::memory_order_relaxed);
     welcome_.reset();
@@ -100,6 +101,7 @@ ServerTarget BackendPool::Target() const {
   add("DateStyle", database_section_.datestyle);
   add("TimeZone", database_section_.timezone);
   add("application_name", database_section_.application_name);
+  target.connect_query = database_section_.connect_query;
   target.connect_timeout = settings_.server_connect_timeout;
   return target;
 }

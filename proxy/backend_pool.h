@@ -42,6 +42,7 @@ struct ServerTarget {
   std::string dbname;
   protocol::ServerCredentials credentials;
   std::vector<protocol::Setting> startup;  // of the database section: client_encoding, ...
+  std::string connect_query;               // for servers that clients get; pgweir's own connections do without
   pool::Duration connect_timeout{};
 };
 
@@ -76,7 +77,7 @@ class BackendPool : public pool::Pool {
   pool::Duration idle_transaction_timeout() const { return Load(idle_transaction_timeout_); }
   pool::Duration leak_threshold() const { return Load(leak_threshold_); }  // 0 where a session may keep its server
 
-  // A new configuration. True when the servers must be opened anew (other hosts, dbname, user, password).
+  // A new configuration. True when the servers must be opened anew (other hosts, dbname, user, password, connect_query).
   bool Configure(const conf::Config& config, const conf::Database& database);
   // True once after a Configure that was.
   bool TakeChanged() { return changed_.exchange(false, std::memory_order_relaxed); }

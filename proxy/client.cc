@@ -154,6 +154,7 @@ void Client::OnClock(void* self) {
       if (client.state_ == ClientState::kCancel) return client.Close("cancel_wait_timeout");  // without a word, as ever
       if (client.login_ && client.login_->refusal) return client.Fatal(*client.login_->refusal);
       return client.Fatal(protocol::MakeError(ErrorCode::kLoginTimeout));
+    case Clock::kWaitNotice: return client.TellWait();
     case Clock::kWait: {
       const pool::TimePoint now = Now();
       const bool is_own = client.LongestWait() < client.pool_->query_wait_timeout();

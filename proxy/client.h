@@ -120,7 +120,7 @@ class Client final : public SocketHandler {
 
  private:
   enum class Between : uint8_t { kNo, kStatements };  // idle in transaction
-  enum class Clock : uint8_t { kNone, kLogin, kWait, kQuery, kGrace, kIdle, kIdleInTransaction, kLinger };
+  enum class Clock : uint8_t { kNone, kLogin, kWaitNotice, kWait, kQuery, kGrace, kIdle, kIdleInTransaction, kLinger };
 
   bool IsQueued() const { return state_ == ClientState::kWaiting || (state_ == ClientState::kAttach && server_ == nullptr); }
 
@@ -161,6 +161,9 @@ class Client final : public SocketHandler {
   void LogLoginAttempt() const, LogLogin() const, LogRefusedLogin(std::string_view cause) const;
   void EndHold(pool::TimePoint now, std::string_view how);
   void LogClose(const LastWords& words) const, LogPoolerError(const LastWords& words) const;
+
+  // client_words.cc
+  void WatchWait(pool::TimePoint now), TellWait(), AddHostToName();
 
   // client_query.cc
   size_t Input(std::string_view chunk);
@@ -282,6 +285,7 @@ class Client final : public SocketHandler {
   void Settle();
   void TakeFinding(const protocol::SessionFinding& finding, std::string& to_client);
   void SetPins(uint32_t pins);
+  bool IsAtConnect(const protocol::Setting& found) const;
   void FollowSettings(protocol::SettingsRef settings);
   void TakeQueueTimeout();  // of settings_
   uint32_t PinsOf(const protocol::SessionFinding& finding) const;
@@ -315,7 +319,8 @@ class Client final : public SocketHandler {
   bool in_transaction_ = false;  // the last ReadyForQuery said T or E
   bool unit_open_ = false, drain_ = false;
   bool leaving_ = false;  // sent Terminate behind work that is still to be answered
-  bool counted_ = false, is_login_ = true, tracks_ = false;  // tracks_: the server is not its own, statements and state are looked after
+  bool counted_ = false, is_login_ = true, refuses_pqexec_ = false;
+  bool tracks_ = false;  // the server is not its own, statements and state are looked after
   bool transaction_sets_ = false;  // something in this transaction has changed a setting
   bool transaction_defines_ = false;  // it has DDL
   Deferred deferred_ = Deferred::kNo;

@@ -306,6 +306,8 @@ void Client::OnAuthenticated() {
   // A forced user is somebody else: this client's password is not for its servers.
   if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->PasswordForServers());
   waiter_.flow = FlowOf(pool_->settings().queue_flow, user_, login_->wanted, address_);
+  if (config.global.application_name_add_host) AddHostToName();
+  refuses_pqexec_ = config.global.disable_pqexec;
   if (const conf::User* section = config.FindUser(user_)) waiter_.weight = static_cast<uint16_t>(section->weight.value_or(1));
   client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;
   Attach();
@@ -373,13 +375,14 @@ void Client::Attach() {
 void Client::SendWelcome() {
   std::string bytes;
   bytes.reserve(kWelcomeBytes);
-  protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
+  if (!login_->is_told_ok) protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
   for (const auto& [name, value] : *pool_->welcome()) {
     const std::string_view tracked = protocol::TrackedName(name);
     const std::string* own = tracked.empty() ? nullptr : settings_->Find(tracked);
     protocol::WriteParameterStatus(bytes, name, own != nullptr ? *own : value);
   }
   WriteCancelKey(bytes);
+  if (const std::string& notice = worker_.config().global.login_notify_message; !notice.empty()) protocol::WriteNotice(bytes, "00000", notice);
   protocol::WriteReadyForQuery(bytes, 'I');
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - connect_time_);
   login_us_ = static_cast<uint64_t>(took.count());

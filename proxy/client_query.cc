@@ -81,6 +81,11 @@ size_t Client::Relay(std::string_view chunk) {
       Leave();
       return chunk.size();
     }
+    if (frame.type == 'Q' && refuses_pqexec_) {
+      flush();
+      Fatal(protocol::MakeError(ErrorCode::kSimpleQueryDisabled));
+      return chunk.size();
+    }
     if (!frame.IsWhole() && LooksIntoMessages() && WantsMore(frame) == Refill::kMore) break;
     if (state_ == ClientState::kIdle) {
       size_t skipped = Defer(chunk.substr(pos), frame);
@@ -254,9 +259,7 @@ Client::Taken Client::UseAcquired(const pool::Pool::Acquired& acquired, pool::Ti
     case Kind::kQueued: {
       if (state_ != ClientState::kAttach) state_ = ClientState::kWaiting;
       if (socket_->is_paused()) socket_->WatchHangup();
-      const pool::Duration wait = LongestWait();
-      clock_ = Clock::kWait;
-      timeout_.ArmAt(worker_.timeouts(), wait, waiter_.since + wait, &Client::OnClock, this);
+      WatchWait(now);
       return Taken::kLater;
     }
     case Kind::kHopeless: return Refused(WaitReport(ErrorCode::kQueueTimeout, now));

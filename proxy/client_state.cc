@@ -115,7 +115,8 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
     const std::string_view tracked = protocol::TrackedName(name);
     const bool is_reported = !tracked.empty() && server_->settings().Reported(tracked) != nullptr;
     if (name.starts_with("transaction_") || name == "seed") return;  // of the transaction alone; a seed cannot be read
-    const bool has_own_default = statement.kind == SqlKind::kReset && startup_->Find(tracked) != nullptr;
+    const bool has_own_default =
+        statement.kind == SqlKind::kReset && (startup_->Find(tracked) != nullptr || server_->settings().AtConnect(tracked) != nullptr);
     // The letters of all values are read anew in another encoding.
     if (name == "client_encoding") touched.every_value |= settings_->HasUnreported();
     if (is_reported && !has_own_default) return;
@@ -176,13 +177,17 @@ bool Client::WithholdsReady() {
   return ready_withheld_;
 }
 
-// The client's own defaults of what was reset.
+// The client's own defaults of what was reset, else those of connect_query.
 std::vector<protocol::Setting> Client::ResetValues() const {
   std::vector<protocol::Setting> values;
-  for (const auto& setting : startup_->values()) {
+  const auto add = [&](const protocol::Setting& setting) {
     std::string name = setting.first;
     MakeLower(name);
     if (session_->resets.Has(name)) values.push_back(setting);
+  };
+  for (const auto& setting : startup_->values()) add(setting);
+  for (const auto& setting : server_->settings().at_connect()) {
+    if (startup_->Find(setting.first) == nullptr) add(setting);
   }
   // What stands for LISTEN and UNLISTEN goes with RESET ALL. Behind a ROLLBACK TO it is not known which of it stood.
   if (!session_->resets.all || session_->rolled_back_to) return values;
@@ -314,6 +319,14 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
       continue;
     }
     const std::string* has = now->Find(protocol::TrackedName(name).empty() ? std::string_view(name) : protocol::TrackedName(name));
+    if (value.empty() && was_left_empty(name) && server.AtConnect(name) != nullptr) {
+      now = now->Without(name);
+      continue;
+    }
+    if (IsAtConnect({name, value}) && (has == nullptr || touched.resets.Has(name))) {
+      if (has != nullptr) now = now->Without(name);
+      continue;
+    }
     if (has == nullptr || *has != value) now = now->With(name, value);
   }
   for (const std::string& name : finding.defaults) {
@@ -329,6 +342,9 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
     }
     if (own_default == nullptr) {
       if (now->Find(key) != nullptr) now = now->Without(key);
+      // It is there again before the next query.
+      const std::string* at_connect = tracked.empty() ? nullptr : server.AtConnect(tracked);
+      if (at_connect != nullptr && *at_connect != *server.Reported(tracked)) protocol::WriteParameterStatus(to_client, tracked, *at_connect);
       continue;
     }
     now = now->With(key, *own_default);
@@ -336,6 +352,13 @@ void Client::TakeFinding(const protocol::SessionFinding& finding, std::string& t
     if (reported != nullptr && *reported != *own_default) protocol::WriteParameterStatus(to_client, tracked, *own_default);
   }
   if (now != settings_) FollowSettings(std::move(now));
+}
+
+// What a server was found to have is what connect_query has set there, and no wish of this client.
+bool Client::IsAtConnect(const protocol::Setting& found) const {
+  const std::string_view tracked = protocol::TrackedName(found.first);
+  const std::string* value = server_->settings().AtConnect(tracked.empty() ? std::string_view(found.first) : tracked);
+  return value != nullptr && *value == found.second;
 }
 
 void Client::FollowSettings(protocol::SettingsRef settings) {
@@ -363,7 +386,7 @@ uint32_t Client::PinsOf(const protocol::SessionFinding& finding) const {
   }
   const bool settings_pin = pool_->policy(StateKind::kSettings) == StatePolicy::kPin;
   const bool keeps_some = std::any_of(finding.set.begin(), finding.set.end(), [this](const protocol::Setting& setting) {
-    return !setting.first.starts_with(kChannelSetting) && !(setting.second.empty() && session_->touched.was_reset);
+    return !setting.first.starts_with(kChannelSetting) && !IsAtConnect(setting) && !(setting.second.empty() && session_->touched.was_reset);
   });
   if (session_->has_unknown_settings || (settings_pin && keeps_some)) pins |= Session::Bit(StateKind::kSettings);
   return pins | session_->lasting;

@@ -73,7 +73,7 @@ std::string DnsClient::Configure(const std::string& resolv_conf) {
 }
 
 tl::expected<void, std::string> DnsClient::Check(const std::string& resolv_conf) {
-  EventLoop loop;
+  ControlLoop loop;
   const std::string wrong = DnsClient(loop).Configure(resolv_conf);
   if (wrong.empty()) return {};
   return tl::unexpected("resolv_conf (" + resolv_conf + "): " + wrong);

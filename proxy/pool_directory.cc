@@ -1,5 +1,7 @@
 #include "proxy/pool_directory.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "conf/hosts.h"
@@ -39,14 +41,17 @@ std::shared_ptr<BackendPool> PoolDirectory::FindOrMake(const conf::Config& confi
   const PoolKey key{database, section.user.empty() ? login_user : section.user};
   pool::MutexLock lock(mutex_);
   const auto found = pools_.find(key);
-  if (found != pools_.end()) return found->second;
-  if (pools_.size() >= kPoolsMax) return nullptr;
+  if (found != pools_.end()) {
+    found->second.unused_since.reset();  // it begins anew when this one has gone, too
+    return found->second.pool;
+  }
+  if (pools_.size() >= kPoolsMax && !MakeRoom(config)) return nullptr;
   auto made = Make(config, section, key);
   if (paused_.contains("") || paused_.contains(database)) {
     pool::Orders none;  // a new pool has nothing to close
     made->SetMode(pool::RunMode::kPaused, pool::TimePoint(), none);
   }
-  pools_.emplace(key, made);
+  pools_.emplace(key, Kept{.pool = made});
   return made;
 }
 
@@ -55,7 +60,7 @@ std::shared_ptr<BackendPool> PoolDirectory::FindOrMakeUnlisted(const conf::Confi
   const PoolKey key{database, section.user.empty() ? login_user : section.user};
   pool::MutexLock lock(mutex_);
   const auto found = pools_.find(key);
-  return found != pools_.end() ? found->second : Make(config, section, key);
+  return found != pools_.end() ? found->second.pool : Make(config, section, key);
 }
 
 std::shared_ptr<pool::Budget> PoolDirectory::DatabaseClients(const conf::Config& config, const conf::Database& section,
@@ -106,7 +111,7 @@ std::vector<std::shared_ptr<BackendPool>> PoolDirectory::All() const {
   pool::MutexLock lock(mutex_);
   std::vector<std::shared_ptr<BackendPool>> all;
   all.reserve(pools_.size());
-  for (const auto& [key, pool] : pools_) all.push_back(pool);
+  for (const auto& [key, kept] : pools_) all.push_back(kept.pool);
   return all;
 }
 
@@ -154,19 +159,84 @@ void PoolDirectory::Configure(const conf::Config& config, pool::TimePoint now,
   }
 }
 
-void PoolDirectory::Sweep(pool::TimePoint now) {
+// --- forgetting ----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+bool IsMadeByStar(const conf::Config& config, const std::string& database) {
+  return !config.databases.contains(database) && config.FindDatabase(database) != nullptr;
+}
+
+// How long it is kept although nobody uses it.
+pool::Duration PatienceWith(const conf::Config& config, const std::string& database) {
+  pool::Duration patience = pool::Duration::max();
+  const auto take = [&patience](pool::Duration timeout) {
+    if (timeout > pool::Duration(0)) patience = std::min(patience, timeout);
+  };
+  take(config.global.pool_idle_timeout);
+  if (IsMadeByStar(config, database)) take(config.global.autodb_idle_timeout);
+  return patience;
+}
+
+}  // namespace
+
+// Under the mutex nobody can come by it who does not hold it already.
+bool PoolDirectory::IsUnused(const Kept& kept, const pool::Pool::Counts& counts) {
+  return kept.pool.use_count() == 1 && kept.pool->Clients() == 0 && counts.open == 0;
+}
+
+PoolDirectory::Pools::iterator PoolDirectory::Forget(const conf::Config& config, Pools::iterator at) {
+  const std::string database = at->first.database;
+  retired_[database].Merge(at->second.pool->Totals());
+  at = pools_.erase(at);
+  const auto other = pools_.lower_bound(PoolKey{database, ""});
+  const bool is_last = other == pools_.end() || other->first.database != database;
+  if (is_last && database != "*" && IsMadeByStar(config, database)) {
+    auto totals = retired_.extract(database);
+    retired_["*"].Merge(totals.mapped());  // counters never go backwards
+  }
+  return at;
+}
+
+// For one more, where every place is taken.
+bool PoolDirectory::MakeRoom(const conf::Config& config) {
+  for (;;) {
+    auto oldest = pools_.end();
+    for (auto at = pools_.begin(); at != pools_.end(); ++at) {
+      if (!at->second.unused_since) continue;
+      if (oldest == pools_.end() || *at->second.unused_since < *oldest->second.unused_since) oldest = at;
+    }
+    if (oldest == pools_.end()) return false;
+    if (IsUnused(oldest->second, oldest->second.pool->Count(*oldest->second.unused_since))) {
+      Forget(config, oldest);
+      return true;
+    }
+    oldest->second.unused_since.reset();
+  }
+}
+
+void PoolDirectory::Sweep(const conf::Config& config, pool::TimePoint now) {
   pool::MutexLock lock(mutex_);
   for (auto at = pools_.begin(); at != pools_.end();) {
-    const auto counts = at->second->Count(now);
+    Kept& kept = at->second;
+    const auto counts = kept.pool->Count(now);
+    if (!IsUnused(kept, counts)) {
+      kept.unused_since.reset();
+      ++at;
+      continue;
+    }
+    if (!kept.unused_since) {
+      kept.unused_since = now;
+      kept.has_worked = kept.pool->Totals().server_logins > 0;
+    }
     // A failure is remembered for a while, or each new login would try the backend afresh.
     const bool remembers = counts.is_down && now - counts.down_since < kFailureKept;
-    const bool unused = at->second.use_count() == 1 && at->second->Clients() == 0 && counts.open == 0 && !remembers;
-    if (unused) {
-      retired_[at->first.database].Merge(at->second->Totals());
-      at = pools_.erase(at);
-    } else {
-      ++at;
-    }
+    const bool is_of_use = kept.has_worked && counts.mode != pool::RunMode::kRemoved;
+    const bool is_kept = remembers || (is_of_use && now - *kept.unused_since < PatienceWith(config, at->first.database));
+    at = is_kept ? std::next(at) : Forget(config, at);
+  }
+  for (BudgetsByName* budgets : {&database_servers_, &database_clients_, &user_servers_, &user_clients_, &host_servers_}) {
+    std::erase_if(*budgets, [](const auto& item) { return item.second.use_count() == 1 && item.second->used() == 0; });
   }
 }
 

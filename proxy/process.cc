@@ -224,7 +224,7 @@ void Process::Housekeeping() {
     pool->Tick(now, orders);
     shared_->CarryOut(*pool, orders, nullptr);
   }
-  shared_->pools.Sweep(now);
+  shared_->pools.Sweep(*runtime_->config, now);
   // A change of address is to be seen although nothing is opened.
   for (const std::string& name : shared_->hosts.Connected()) shared_->resolver.Refresh(name);
   const conf::Global& global = runtime_->config->global;

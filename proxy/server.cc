@@ -196,6 +196,8 @@ void Server::OwnDone() {
         settings_.OnDiscardAll();
         statements_.Clear();
         sequences_of_ = 0;
+      } else {
+        settings_.OnForeignReset();
       }
       touched_ = false;
       return ContinueCleaning();

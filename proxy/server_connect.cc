@@ -8,6 +8,7 @@ namespace proxy {
 void Server::Connect() {
   const DialRoom room{worker_->loop(), worker_->shared().resolver, worker_->shared().helpers, worker_->shared().hosts};
   DialOptions options{pool_->Target(), worker_->runtime().server_tls, worker_->keep_alive(), nullptr};
+  options.connect_query = options.target.connect_query;
   if (worker_->config().global.log_connections && WouldLog(Level::kDebug)) {
     options.connected = [this](const Socket& socket) {
       const PeerName peer = NameOf(dial_->peer().storage), local = LocalName(socket.fd());
@@ -35,6 +36,7 @@ void Server::OnDialed(DialedServer opened) {
   process_id_ = opened.process_id;
   cancel_key_ = std::move(opened.cancel_key);
   settings_.Begin(opened.parameters);
+  settings_.SetAtConnect(opened.settings);
   pool_->SetWelcome(opened.parameters);
   if (opened.derived_keys) pool_->RememberDerivedKeys(*opened.derived_keys);
   auto& counters = pool_->counters(worker_->number());

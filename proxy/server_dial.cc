@@ -19,6 +19,7 @@ namespace proxy {
 namespace {
 constexpr size_t kLoginReadBytes = 16 * 1024;
 constexpr size_t kNonceBytes = 18;
+constexpr const char* kConnectQueryLate = "connect_query has not ended in time";
 }  // namespace
 
 ServerDial::ServerDial(DialRoom room, DialOptions options, Done done)
@@ -27,11 +28,12 @@ ServerDial::ServerDial(DialRoom room, DialOptions options, Done done)
       done_(std::move(done)),
       deadline_(room.loop,
                 [this] {
-                  Fail({pool::OpenFailure::Kind::kUnreachable, Where() + ": server_connect_timeout; " + last_cause_, ""});
+                  const std::string late = state_ == State::kConnectQuery ? kConnectQueryLate : last_cause_;
+                  Fail({pool::OpenFailure::Kind::kUnreachable, Where() + ": server_connect_timeout; " + late, ""});
                 }),
       attempt_(room.loop, [this] {
         if (state_ == State::kLookup) LookupFailed("name lookup: no answer in time");
-        else AttemptFailed("no answer in time", "");
+        else AttemptFailed(state_ == State::kConnectQuery ? kConnectQueryLate : "no answer in time", "");
       }) {}
 
 void ServerDial::Start() {
@@ -120,8 +122,10 @@ void ServerDial::OnReadable() {
   const IoResult result = socket_->Read(buffer.data(), buffer.size());
   if (result.status == IoStatus::kEof) return AttemptFailed("the server closed the connection", "");
   if (result.status == IoStatus::kError) return AttemptFailed("read failed", "");
+  if (result.bytes == 0) return;
+  if (state_ == State::kConnectQuery) return OnConnectBytes({buffer.data(), result.bytes});
   input_.append(buffer.data(), result.bytes);
-  if (result.bytes > 0) OnLoginBytes();
+  OnLoginBytes();
 }
 
 void ServerDial::OnConnected() {
@@ -205,7 +209,7 @@ void ServerDial::OnLoginStep(protocol::ServerLogin::Step step) {
   using Step = protocol::ServerLogin::Step;
   switch (step) {
     case Step::kContinue: return;
-    case Step::kReady: return Succeed();
+    case Step::kReady: return options_.connect_query.empty() ? Succeed() : StartConnectQuery();
     case Step::kRefused: return AttemptFailed("", login_->server_error());
     case Step::kMalformed: return AttemptFailed("login: " + login_->why(), "");
     case Step::kNeedsKeys: return DeriveKeys();
@@ -230,6 +234,30 @@ void ServerDial::DeriveKeys() {
   if (!queued) AttemptFailed("login: too many password hashes in progress", "");
 }
 
+void ServerDial::StartConnectQuery() {
+  state_ = State::kConnectQuery;
+  answered_ = true;  // whatever comes now is not the host's fault
+  connect_query_.emplace(options_.connect_query, options_.target.credentials.user, login_->parameters());
+  std::string query;
+  connect_query_->Begin(query);
+  if (!socket_->Write(query)) AttemptFailed("write failed", "");
+}
+
+void ServerDial::OnConnectBytes(std::string_view bytes) {
+  using Step = protocol::ConnectQuery::Step;
+  std::string next;
+  const Step step = connect_query_->OnBytes(bytes, next);
+  if (!next.empty() && !socket_->Write(next)) return AttemptFailed("write failed", "");
+  switch (step) {
+    case Step::kContinue: return;
+    case Step::kReady: return Succeed();
+    case Step::kRefused: return AttemptFailed("", connect_query_->server_error());
+    case Step::kMalformed:
+      is_hopeless_ = true;
+      return AttemptFailed("connect_query failed: " + connect_query_->why(), "");
+  }
+}
+
 // --- the end -------------------------------------------------------------------------------------------------------------
 
 void ServerDial::Succeed() {
@@ -244,7 +272,8 @@ void ServerDial::Succeed() {
   server.tls_description = std::move(tls_description_);
   server.process_id = login_->process_id();
   server.cancel_key = login_->cancel_key();
-  server.parameters = login_->parameters();
+  server.parameters = connect_query_ ? connect_query_->parameters() : login_->parameters();
+  if (connect_query_) server.settings = connect_query_->settings();
   server.derived_keys = login_->derived_keys();
   server.took = Now() - started_;
   deadline_.Stop();
@@ -256,15 +285,17 @@ void ServerDial::Succeed() {
 // One address failed. A refusal by the server itself ends the try of this host unless another host may do better.
 void ServerDial::AttemptFailed(std::string cause, std::string server_error) {
   attempt_.Stop();
+  const bool is_logged_in = state_ == State::kConnectQuery;
   socket_.reset();
   login_.reset();
+  connect_query_.reset();
   input_.clear();
   tls_.reset();
   tls_description_.clear();
   if (!server_error.empty()) {
     const auto fields = protocol::ParseErrorFields(server_error);
-    cause = "login refused: " + std::string(fields.message);
-    if (options_.tls && options_.tls->mode() == conf::TlsMode::kAllow && !plain_refused_) {
+    cause = (is_logged_in ? "connect_query failed: " : "login refused: ") + std::string(fields.message);
+    if (!is_logged_in && options_.tls && options_.tls->mode() == conf::TlsMode::kAllow && !plain_refused_) {
       plain_refused_ = true;
       last_cause_ = Where() + ": " + cause;
       return TryNextAddress();
@@ -282,11 +313,13 @@ void ServerDial::AttemptFailed(std::string cause, std::string server_error) {
 
 void ServerDial::NoHostLeft() {
   using Kind = pool::OpenFailure::Kind;
-  Fail({last_error_.empty() ? Kind::kUnreachable : Kind::kRefused, last_cause_, last_error_});
+  Fail({last_error_.empty() && !is_hopeless_ ? Kind::kUnreachable : Kind::kRefused, last_cause_, last_error_});
 }
 
 void ServerDial::Fail(pool::OpenFailure failure) {
-  place_.Failed(failure.cause);  // its time was up; else there is none by now
+  // Its time was up; else there is none by now.
+  if (state_ == State::kConnectQuery) place_.Answered();
+  else place_.Failed(failure.cause);
   socket_.reset();
   deadline_.Stop();
   attempt_.Stop();

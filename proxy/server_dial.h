@@ -11,6 +11,11 @@
 //   handshake   OpenSSL                         login; failure -> the next address
 //   login       the server, or helper threads   done; a refusal or failure -> the next address
 //
+// With a connect_query, two queries follow the login (protocol/connect_query.h), and what they leave is handed over as well. What fails
+// there is a failed login of a host that has answered.
+//
+//   connect_query  the answers to both          done; an error or no answer in time -> the next address
+//
 // A host that is known to be down is passed over, with its cause (hosts.h). Each attempt gets its share of the time that is left, so that a black hole does not eat the time of the hosts behind it.
 // Threads: one loop. Ownership: its owner's; it may be deleted at any time, inside `done` too (the last thing it does): lookups
 // and hashes that come back later find nobody. Limits: a login message is at most kLoginMessageBytesMax.
@@ -18,11 +23,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
 
 #include "pool/orders.h"
+#include "protocol/connect_query.h"
 #include "protocol/server_login.h"
 #include "protocol/session_settings.h"
 #include "proxy/backend_pool.h"
@@ -49,6 +56,7 @@ struct DialOptions {
   KeepAlive keep_alive;
   // Once for each address that has taken the connection, before the login: for the log. May be empty.
   std::function<void(const Socket&)> connected;
+  std::string connect_query;  // empty: none
 };
 
 struct DialedServer {
@@ -62,6 +70,7 @@ struct DialedServer {
   uint32_t process_id = 0;
   std::string cancel_key;  // empty = the server sent none
   std::vector<protocol::Setting> parameters;
+  std::vector<protocol::Setting> settings;          // what connect_query has left
   std::optional<protocol::ScramKeys> derived_keys;  // worth caching
   pool::Duration took{};
 };
@@ -82,7 +91,7 @@ class ServerDial final : public SocketHandler {
   void OnBroken() override { AttemptFailed("write failed", ""); }
 
  private:
-  enum class State : uint8_t { kLookup, kConnecting, kTlsAnswer, kTlsHandshake, kLogin };
+  enum class State : uint8_t { kLookup, kConnecting, kTlsAnswer, kTlsHandshake, kLogin, kConnectQuery };
 
   void TryHost();
   void EndHost();
@@ -96,6 +105,8 @@ class ServerDial final : public SocketHandler {
   void OnLoginBytes();
   void OnLoginStep(protocol::ServerLogin::Step step);
   void DeriveKeys();
+  void StartConnectQuery();
+  void OnConnectBytes(std::string_view bytes);
   void Succeed();
   void AttemptFailed(std::string cause, std::string server_error);
   void NoHostLeft();
@@ -114,10 +125,12 @@ class ServerDial final : public SocketHandler {
   std::string tls_description_;
   std::string input_;                             // what is left of the login's last read
   std::shared_ptr<protocol::ServerLogin> login_;  // one per attempt; hashing threads ask whether theirs is still alive
+  std::optional<protocol::ConnectQuery> connect_query_;
   pool::TimePoint started_{}, deadline_at_{};
   std::string last_cause_, last_error_;
   Hosts::Place place_;     // at the host that is being tried
   bool answered_ = false;  // by that host, with a refusal
+  bool is_hopeless_ = false;  // connect_query does what it must not: nobody is to wait for that
   bool plain_refused_ = false;  // server_tls_sslmode = allow: in clear was refused, now with TLS
   Timer deadline_, attempt_;
   std::shared_ptr<const int> lookup_;  // the lookup at hand asks it; it is gone when nobody waits any more

@@ -47,6 +47,8 @@ TEST(Convert, TellsWhatIsDifferentAndWhatIsNotCarriedOver) {
   EXPECT_THAT(toml, HasSubstr("# query_wait_timeout: between transactions it is an error, and the client stays connected\n"
                               "query_wait_timeout = \"5s\"\n"));
   EXPECT_THAT(toml, HasSubstr("# max_waiting: PgBouncer has no such bound"));
+  EXPECT_THAT(Converted(LoadingIni(), "[databases]\nb = host=x connect_query='SET a.b = ''c'''\n" + Ini("")),
+              HasSubstr("# connect_query: an error in it is a failed login; PgBouncer logs it and goes on\nconnect_query = \"SET a.b = 'c'\"\n"));
 }
 
 TEST(Convert, EveryMappedKey) {
@@ -62,6 +64,8 @@ TEST(Convert, EveryMappedKey) {
       "server_idle_timeout = 11\nserver_connect_timeout = 12\nserver_login_retry = 13\nserver_check_delay = 14\n"
       "server_check_query = select 'a\"b\\c'\nserver_reset_query = DISCARD\tALL\nquery_wait_timeout = 16\nclient_login_timeout = 17\n"
       "client_idle_timeout = 18\nquery_timeout = 19\nidle_transaction_timeout = 20\ntransaction_timeout = 21\ncancel_wait_timeout = 22\n"
+      "query_wait_notify = 2.5\nlogin_notify_message = it's \"so\"\napplication_name_add_host = 1\ndisable_pqexec = 1\n"
+      "autodb_idle_timeout = 60\npool_idle_timeout = 61\n"
       "auth_type = scram-sha-256\nscram_iterations = 5000\nadmin_users = a,b\nstats_users = c\n"
       "ignore_startup_parameters = extra_float_digits\nclient_tls_sslmode = verify-ca\nclient_tls_key_file = /key.pem\n"
       "client_tls_cert_file = /cert.pem\nclient_tls_ca_file = /ca.pem\nclient_tls_protocols = tlsv1.3\nclient_tls_ciphers = fast\n"

@@ -52,6 +52,12 @@ TEST(IniDefaults, ArePgBouncers) {
   EXPECT_EQ(keys.server_check_query, "<empty>");
   EXPECT_EQ(keys.server_reset_query, "DISCARD ALL");
   EXPECT_EQ(keys.max_prepared_statements, 200);
+  EXPECT_EQ(global.query_wait_notify, seconds(5));
+  EXPECT_EQ(global.autodb_idle_timeout, seconds(3600));
+  EXPECT_EQ(global.pool_idle_timeout, seconds(0));
+  EXPECT_EQ(global.login_notify_message, "");
+  EXPECT_FALSE(global.application_name_add_host);
+  EXPECT_FALSE(global.disable_pqexec);
   EXPECT_EQ(keys.max_waiting, 100) << "as many as max_client_conn lets in";
   EXPECT_EQ(keys.queue_target, seconds(0)) << "PgBouncer refuses nobody for overload";
   EXPECT_EQ(global, [&] {
@@ -128,6 +134,20 @@ TEST(IniValues, UnitsAndSpellings) {
   EXPECT_EQ(config->global.keys.server_check_query, "");
   EXPECT_EQ(SourceOf(*config, "server_lifetime"), "1500ms from pgbouncer.ini:5");
   EXPECT_EQ(SourceOf(*config, "max_waiting"), "100 from pgbouncer.ini:10");
+}
+
+TEST(IniValues, WhatClientsAreTold) {
+  const auto config = Loaded(LoadingIni().Text(
+      "[databases]\na = host=b connect_query='SET search_path = ''$user'', public'\n" +
+      Ini("query_wait_notify = 0.5\nlogin_notify_message = Mind the weir; it's low\napplication_name_add_host = 1\ndisable_pqexec = 1\n"
+          "autodb_idle_timeout = 60\npool_idle_timeout = 7.5")));
+  EXPECT_EQ(config->global.query_wait_notify, milliseconds(500));
+  EXPECT_EQ(config->global.login_notify_message, "Mind the weir; it's low");
+  EXPECT_TRUE(config->global.application_name_add_host);
+  EXPECT_TRUE(config->global.disable_pqexec);
+  EXPECT_EQ(config->global.autodb_idle_timeout, seconds(60));
+  EXPECT_EQ(config->global.pool_idle_timeout, milliseconds(7500));
+  EXPECT_EQ(config->databases.at("a").connect_query, "SET search_path = '$user', public");
 }
 
 TEST(IniValues, EnvironmentAndCommandLineStillWin) {

@@ -65,6 +65,8 @@ TEST(ErrorCatalog, SqlStatesAndSeverities) {
                         {kStateRejected, "0A000", Severity::kError},
                         {kTooManyStatements, "54000", Severity::kError},
                         {kTransactionAborted, "25P02", Severity::kError},
+                        {kQueryWaitNotify, "00000", Severity::kNotice},
+                        {kSimpleQueryDisabled, "08P01", Severity::kFatal},
                         {kNotificationsLost, "01000", Severity::kNotice},
                         {kListenFailed, "57P03", Severity::kError},
                         {kReloadFailed, "F0000", Severity::kError},

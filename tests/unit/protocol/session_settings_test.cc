@@ -72,6 +72,69 @@ TEST(ServerSettingsTest, SetsWhatDiffersAndPutsBackWhatTheNextDoesNotWant) {
   EXPECT_TRUE(server.Compare(*plain).reset.empty());
 }
 
+// --- what connect_query has set ------------------------------------------------------------------------------------------
+
+ServerSettings AfterConnectQuery() {
+  ServerSettings server;
+  server.Begin({{"TimeZone", "Asia/Tokyo"}, {"application_name", ""}});
+  server.SetAtConnect({{"timezone", "Asia/Tokyo"}, {"statement_timeout", "5s"}, {"role", "lesser"}});
+  return server;
+}
+
+TEST(AtConnectTest, ItIsThereAndNeedsNoReplay) {
+  const ServerSettings server = AfterConnectQuery();
+  EXPECT_TRUE(server.Compare(*Settings::From({})).empty());
+  EXPECT_EQ(*server.AtConnect("TimeZone"), "Asia/Tokyo");
+  EXPECT_EQ(server.AtConnect("work_mem"), nullptr);
+}
+
+TEST(AtConnectTest, ItTakesThePlaceOfWhatAClientHad) {
+  ServerSettings server = AfterConnectQuery();
+  Replay(server, Settings::From({{"statement_timeout", "1s"}, {"work_mem", "1GB"}}));
+  const auto plain = Settings::From({});
+  EXPECT_EQ(server.Compare(*plain).set, (Values{{"statement_timeout", "5s"}})) << "RESET would leave the server's own";
+  EXPECT_EQ(server.Compare(*plain).reset, (std::vector<std::string>{"work_mem"}));
+  Replay(server, plain);
+  EXPECT_TRUE(server.IsSynced(plain));
+  EXPECT_TRUE(server.Compare(*plain).empty());
+}
+
+TEST(AtConnectTest, ItIsBackAfterEveryReset) {
+  const auto plain = Settings::From({});
+  const Values all = {{"role", "lesser"}, {"statement_timeout", "5s"}};
+  ServerSettings server = AfterConnectQuery();
+  Replay(server, plain);
+  server.OnDiscardAll();
+  server.OnReported("TimeZone", "UTC");
+  EXPECT_FALSE(server.IsSynced(plain));
+  EXPECT_EQ(server.Compare(*plain).set, (Values{{"TimeZone", "Asia/Tokyo"}, all[0], all[1]}));
+  EXPECT_TRUE(server.Compare(*plain).MustBeAwaited()) << "the role decides what the session may do";
+  Replay(server, plain);
+  EXPECT_TRUE(server.Compare(*plain).empty());
+  server.OnFoundDefault("statement_timeout");
+  EXPECT_EQ(server.Compare(*plain).set, (Values{all[1]}));
+  Replay(server, plain);
+  server.OnForeignReset();
+  EXPECT_FALSE(server.IsSynced(plain));
+  EXPECT_EQ(server.Compare(*plain).set, all);
+}
+
+TEST(AtConnectTest, TheRoleComesBackWithTheSessionAuthorization) {
+  ServerSettings server = AfterConnectQuery();
+  Replay(server, Settings::From({{"session_authorization", "other"}}));
+  const auto difference = server.Compare(*Settings::From({}));
+  EXPECT_EQ(difference.reset, (std::vector<std::string>{"session_authorization"}));
+  EXPECT_EQ(difference.set, (Values{{"role", "lesser"}}));
+}
+
+TEST(AtConnectTest, AForeignResetChangesNothingWhereNothingWasSet) {
+  ServerSettings server = AtLogin();
+  const auto wide = Settings::From({{"work_mem", "1GB"}});
+  Replay(server, wide);
+  server.OnForeignReset();
+  EXPECT_TRUE(server.IsSynced(wide));
+}
+
 TEST(ServerSettingsTest, UnreportedOnesAreSetOnceAndReset) {
   ServerSettings server = AtLogin();
   const auto wide = Settings::From({{"work_mem", "1GB"}, {"app.x", ""}});

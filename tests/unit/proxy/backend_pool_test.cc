@@ -151,7 +151,8 @@ TEST_F(BackendPoolTest, ConfigureTellsWhenServersMustBeRenewed) {
   EXPECT_FALSE(Configure(*pool, Config("", users + "\"other\" \"y\"\n"))) << "somebody else's secret";
   for (const std::string changed :
        {"port = 5433\n", "dbname = \"b\"\n", "client_encoding = \"LATIN1\"\n", "datestyle = \"German\"\n",
-        "timezone = \"UTC\"\n", "application_name = \"weir\"\n"}) {
+        "timezone = \"UTC\"\n", "application_name = \"weir\"\n",
+        "connect_query = \"SELECT 1\"\n"}) {
     EXPECT_TRUE(Configure(*pool, Config(changed, users))) << changed;
     EXPECT_FALSE(Configure(*pool, Config(changed, users))) << "the second time it is no change: " << changed;
     EXPECT_TRUE(Configure(*pool, Config("", users))) << "and back: " << changed;

@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "tests/support/deadline.h"
 #include "tests/unit/proxy/config_fixture.h"
 
 namespace proxy {
@@ -225,7 +230,7 @@ TEST_F(PoolDirectoryTest, SweepKeepsWhatIsUsed) {
   Pool("b")->counters(0).clients.Add(1);
   const auto slot = Open(*Pool("c"));
   Pool("d");
-  directory_.Sweep(now_);
+  directory_.Sweep(*config_, now_);
   std::vector<std::string> left;
   for (const auto& pool : directory_.All()) left.push_back(pool->key().database);
   EXPECT_EQ(left, (std::vector<std::string>{"a", "b", "c"})) << "held by somebody, a client, a server";
@@ -235,21 +240,177 @@ TEST_F(PoolDirectoryTest, SweepKeepsTheTotalsOfItsDatabase) {
   Use(Section("shop"));
   Pool("shop", "app")->counters(0).queries.Add(2);
   Pool("shop", "other")->counters(1).queries.Add(3);
-  directory_.Sweep(now_);
+  directory_.Sweep(*config_, now_);
   EXPECT_TRUE(directory_.All().empty());
   EXPECT_EQ(directory_.Retired().at("shop").queries, 5u);
   Pool("shop")->counters(0).queries.Add(10);
-  directory_.Sweep(now_);
+  directory_.Sweep(*config_, now_);
   EXPECT_EQ(directory_.Retired().at("shop").queries, 15u) << "counters never go backwards";
 }
 
 TEST_F(PoolDirectoryTest, SweepRemembersAFailureForAWhile) {
   Use(Section("shop"));
   FailOpening(*Pool("shop"));
-  directory_.Sweep(now_ + kFailureKept - pool::Duration(1));
+  directory_.Sweep(*config_, now_ + kFailureKept - pool::Duration(1));
   EXPECT_EQ(directory_.All().size(), 1u) << "each new login would try the backend afresh";
-  directory_.Sweep(now_ + kFailureKept);
+  directory_.Sweep(*config_, now_ + kFailureKept);
   EXPECT_TRUE(directory_.All().empty());
+}
+
+// --- how long what nobody uses is kept -----------------------------------------------------------------------------------
+
+class ForgottenPoolsTest : public PoolDirectoryTest {
+ protected:
+  using Names = std::vector<std::string>;
+  // A pool that has had a server.
+  void Work(const std::string& database, uint64_t queries = 1) {
+    const auto pool = Pool(database);
+    pool->counters(0).server_logins.Add(1);
+    pool->counters(0).queries.Add(queries);
+  }
+  Names Left() const {
+    Names names;
+    for (const auto& pool : directory_.All()) names.push_back(pool->key().database);
+    return names;
+  }
+  Names LeftAfter(int seconds) {
+    now_ += std::chrono::seconds(seconds);
+    directory_.Sweep(*config_, now_);
+    return Left();
+  }
+};
+
+TEST_F(ForgottenPoolsTest, EachByItsTime) {
+  Use(Section("shop") + Section("*"), "pool_idle_timeout = 100\nautodb_idle_timeout = 10\n");
+  Work("shop");
+  Work("made");
+  EXPECT_EQ(LeftAfter(0), (Names{"made", "shop"}));
+  EXPECT_EQ(LeftAfter(9), (Names{"made", "shop"}));
+  EXPECT_EQ(LeftAfter(1), (Names{"shop"}));
+  EXPECT_EQ(LeftAfter(89), (Names{"shop"}));
+  EXPECT_EQ(LeftAfter(1), (Names{}));
+}
+
+TEST_F(ForgottenPoolsTest, ZeroKeepsThem) {
+  Use(Section("shop") + Section("*"), "pool_idle_timeout = 0\nautodb_idle_timeout = 0\n");
+  Work("shop");
+  Work("made");
+  LeftAfter(0);
+  EXPECT_EQ(LeftAfter(1'000'000), (Names{"made", "shop"}));
+}
+
+TEST_F(ForgottenPoolsTest, WhoeverUsesOneBeginsItsTimeAnew) {
+  Use(Section("shop"), "pool_idle_timeout = 10\n");
+  Work("shop");
+  LeftAfter(0);
+  LeftAfter(9);
+  Pool("shop");  // came and went between two looks
+  EXPECT_EQ(LeftAfter(1), (Names{"shop"}));
+  EXPECT_EQ(LeftAfter(9), (Names{"shop"}));
+  auto held = Pool("shop");
+  EXPECT_EQ(LeftAfter(100), (Names{"shop"})) << "somebody has it who has not logged in yet";
+  held.reset();
+  EXPECT_EQ(LeftAfter(100), (Names{"shop"}));
+  EXPECT_EQ(LeftAfter(10), (Names{}));
+}
+
+TEST_F(ForgottenPoolsTest, WhatNeverHadAServerOrIsRemovedGoesAtOnce) {
+  Use(Section("shop") + Section("*"), "pool_idle_timeout = 100\n");
+  Pool("invented");
+  Work("shop");
+  EXPECT_EQ(LeftAfter(0), (Names{"shop"}));
+  Use(Section("other"), "pool_idle_timeout = 100\n");
+  Configure();
+  EXPECT_EQ(LeftAfter(0), (Names{}));
+}
+
+TEST_F(ForgottenPoolsTest, TotalsOfAMadeDatabaseStayWithTheFallback) {
+  Use(Section("shop") + Section("*"), "pool_idle_timeout = 1\n");
+  Work("made", 5);
+  Work("shop", 7);
+  Pool("made", "other")->counters(0).clients.Add(1);
+  LeftAfter(0);
+  LeftAfter(1);
+  EXPECT_EQ(directory_.Retired().at("made").queries, 5u) << "another user of it is still there";
+  EXPECT_EQ(directory_.Retired().at("shop").queries, 7u);
+  Pool("made", "other")->counters(0).clients.Subtract(1);
+  LeftAfter(0);
+  LeftAfter(1);
+  EXPECT_FALSE(directory_.Retired().contains("made"));
+  EXPECT_EQ(directory_.Retired().at("*").queries, 5u);
+  EXPECT_EQ(directory_.Retired().at("shop").queries, 7u);
+}
+
+TEST_F(ForgottenPoolsTest, NothingIsKeptByInventedNames) {
+  Use(Section("*"), "max_db_connections = 5\nmax_user_connections = 5\n");
+  for (const char* name : {"a", "b"}) {
+    const auto clients = directory_.DatabaseClients(*config_, *config_->FindDatabase(name), name);
+    const auto users = directory_.UserClients(*config_, name);
+    EXPECT_TRUE(clients->TryTake());
+    EXPECT_TRUE(users->TryTake());
+    const auto pool = Pool(name, name);
+    directory_.Sweep(*config_, now_);
+    EXPECT_EQ(directory_.DatabaseClientsNow(name).used, 1) << "it is in use";
+    EXPECT_EQ(directory_.DatabaseServers(name).limit, 5);
+    clients->Give();
+    users->Give();
+  }
+  directory_.Sweep(*config_, now_);
+  EXPECT_TRUE(directory_.All().empty());
+  EXPECT_TRUE(directory_.Users().empty());
+  EXPECT_EQ(directory_.DatabaseServers("a").limit, 0) << "the cap has gone, too";
+  EXPECT_EQ(directory_.Retired().size(), 1u);
+}
+
+// Who has been given a pool has the one that the others are given, too, as long as it keeps it, and what it counts is not lost.
+TEST_F(ForgottenPoolsTest, WhoeverComesWhileItIsForgottenKeepsItsPool) {
+  Use(Section("shop"));
+  std::atomic<bool> is_done{false};
+  std::atomic<uint64_t> strays{0}, counted{0};
+  std::vector<std::thread> clients;
+  for (pool::WorkerId worker = 0; worker < 2; ++worker) {
+    clients.emplace_back([&, worker] {
+      while (!is_done) {
+        {
+          const auto pool = Pool("shop");
+          if (Pool("shop") != pool) ++strays;
+          pool->counters(worker).queries.Add(1);
+          ++counted;
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(20));
+      }
+    });
+  }
+  int forgotten = 0;
+  uint64_t before = 0;
+  const test_support::Deadline deadline;
+  while (forgotten < 50 && !deadline.passed()) {
+    directory_.Sweep(*config_, now_);
+    const auto retired = directory_.Retired();
+    const uint64_t now = retired.contains("shop") ? retired.at("shop").queries : 0;
+    forgotten += now > before ? 1 : 0;
+    before = now;
+  }
+  is_done = true;
+  for (std::thread& client : clients) client.join();
+  directory_.Sweep(*config_, now_);
+  EXPECT_GE(forgotten, 50);
+  EXPECT_EQ(strays, 0u);
+  EXPECT_EQ(directory_.Retired().at("shop").queries, counted);
+}
+
+TEST_F(ForgottenPoolsTest, TheOneUnusedForLongestMakesRoom) {
+  Use(Section("*"), "pool_idle_timeout = 0\nautodb_idle_timeout = 0\n");
+  for (size_t i = 0; i < kPoolsMax; ++i) Work("d" + std::to_string(i));
+  const auto held = Pool("d0");
+  LeftAfter(0);
+  Pool("d1");  // used since
+  LeftAfter(1);
+  EXPECT_EQ(Left().size(), kPoolsMax);
+  EXPECT_NE(Pool("one more"), nullptr);
+  const Names left = Left();
+  EXPECT_EQ(left.size(), kPoolsMax);
+  for (const char* name : {"d0", "d1", "one more"}) EXPECT_EQ(std::count(left.begin(), left.end(), name), 1) << name;
 }
 
 TEST_F(PoolDirectoryTest, AnIdleServerOfAnotherPoolUnderTheSameBudgetIsGivenUp) {
@@ -303,7 +464,7 @@ TEST_F(PoolDirectoryTest, TheNumberOfPoolsIsBounded) {
   for (size_t i = 0; i < kPoolsMax; ++i) ASSERT_NE(Pool("d" + std::to_string(i)), nullptr);
   EXPECT_EQ(Pool("one more"), nullptr);
   EXPECT_NE(Pool("d0"), nullptr) << "what exists is still found";
-  directory_.Sweep(now_);
+  directory_.Sweep(*config_, now_);
   EXPECT_NE(Pool("one more"), nullptr);
 }
 

@@ -4,6 +4,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "tests/support/fake_dns.h"
@@ -157,6 +158,76 @@ TEST_F(ServerDialTest, TheNextHostIsTriedWhenTheNameServiceIsSilent) {
   ASSERT_TRUE(Until([&] { return answers_ == 2; }));
   ASSERT_FALSE(answer_->has_value());
   EXPECT_NE(answer_->error().cause.find("name lookup"), std::string::npos) << answer_->error().cause;
+}
+
+// --- connect_query -------------------------------------------------------------------------------------------------------
+
+// Answers the connect_query with `answer`, and the question behind it with one setting.
+FakeServer::Script AnswersConnectQuery(const std::string& answer) {
+  return [answer](FakeConnection& connection) {
+    if (!connection.Receive()) return;
+    connection.Send(answer);
+    if (!connection.Receive()) return;
+    connection.Send(test_support::DataRow({"set", "work_mem", "9MB", "session"}) + test_support::CommandComplete("SELECT 1") +
+                    test_support::ReadyForQuery('I'));
+    connection.Receive();
+  };
+}
+
+TEST_F(ServerDialTest, AConnectQueryIsRunBeforeTheServerIsHandedOver) {
+  FakeServer server(AnswersConnectQuery(test_support::ParameterStatus("TimeZone", "Asia/Tokyo") + test_support::CommandComplete("SET") +
+                                        test_support::ReadyForQuery('I')));
+  DialOptions options = To({At(server)});
+  options.connect_query = "SET TimeZone = 'Asia/Tokyo'; SET work_mem = '9MB'";
+  Start(std::move(options));
+  ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+  ASSERT_TRUE(answer_->has_value()) << answer_->error().cause;
+  const DialedServer& opened = **answer_;
+  EXPECT_EQ(opened.settings, (std::vector<protocol::Setting>{{"work_mem", "9MB"}}));
+  const auto is_zone = [](const protocol::Setting& setting) { return setting == protocol::Setting{"TimeZone", "Asia/Tokyo"}; };
+  EXPECT_EQ(std::count_if(opened.parameters.begin(), opened.parameters.end(), is_zone), 1);
+  EXPECT_EQ(opened.process_id, 1000u);
+}
+
+TEST_F(ServerDialTest, AConnectQueryThatFailsIsARefusedLoginAndTheHostLives) {
+  FakeServer server(AnswersConnectQuery(test_support::ErrorResponse("ERROR", "42P01", "no such table") + test_support::ReadyForQuery('I')));
+  DialOptions options = To({At(server)});
+  options.connect_query = "SELECT 1 FROM nowhere";
+  Start(options);
+  ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+  ASSERT_FALSE(answer_->has_value());
+  EXPECT_EQ(answer_->error().kind, pool::OpenFailure::Kind::kRefused);
+  EXPECT_NE(answer_->error().cause.find("connect_query failed: no such table"), std::string::npos) << answer_->error().cause;
+  EXPECT_FALSE(answer_->error().server_error.empty());
+  ASSERT_EQ(hosts_.Rows().size(), 1u);
+  EXPECT_EQ(hosts_.Rows()[0].failures, 0u);
+}
+
+TEST_F(ServerDialTest, AConnectQueryThatDoesWhatItMustNotIsTold) {
+  FakeServer server(AnswersConnectQuery(test_support::CommandComplete("BEGIN") + test_support::ReadyForQuery('T')));
+  DialOptions options = To({At(server)});
+  options.connect_query = "BEGIN";
+  Start(options);
+  ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+  ASSERT_FALSE(answer_->has_value());
+  EXPECT_EQ(answer_->error().kind, pool::OpenFailure::Kind::kRefused) << "waiting would not help";
+  EXPECT_NE(answer_->error().cause.find("connect_query failed: it left a transaction open"), std::string::npos) << answer_->error().cause;
+}
+
+TEST_F(ServerDialTest, AConnectQueryThatDoesNotEndIsBoundedAndTheHostLives) {
+  FakeServer server([](FakeConnection& connection) {
+    while (connection.Receive()) {
+    }
+  });
+  DialOptions options = To({At(server)});
+  options.target.connect_timeout = pool::Duration(50'000);
+  options.connect_query = "SELECT pg_sleep(3600)";
+  Start(options);
+  ASSERT_TRUE(Until([&] { return answer_.has_value(); }));
+  ASSERT_FALSE(answer_->has_value());
+  EXPECT_NE(answer_->error().cause.find("connect_query has not ended in time"), std::string::npos) << answer_->error().cause;
+  ASSERT_EQ(hosts_.Rows().size(), 1u);
+  EXPECT_EQ(hosts_.Rows()[0].failures, 0u);
 }
 
 TEST_F(ServerDialTest, ADialMayEndWhileItsLookupOrItsServerIsAwaited) {
