@@ -21,27 +21,20 @@
 #include "proxy/backend_pool.h"
 #include "proxy/cancel_registry.h"
 #include "proxy/client_address.h"
+#include "proxy/client_limits.h"
 #include "proxy/client_session.h"
 #include "proxy/client_states.h"
 #include "proxy/control.h"
 #include "proxy/edit.h"
 #include "proxy/parts.h"
 #include "proxy/pending_login.h"
+#include "proxy/replication.h"
 #include "proxy/server.h"
 #include "proxy/shared.h"
 #include "proxy/socket.h"
 #include "proxy/timeout_queue.h"
 
 namespace proxy {
-
-inline constexpr size_t kPendingBytesMax = 64 * 1024;
-// A text is read whole up to here. What is longer goes on unread: the client keeps its server from then on (pin `settings`).
-inline constexpr size_t kSniffBytes = 4 * 1024 * 1024;
-inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
-inline constexpr std::string_view kQueueTimeout = "pgweir.queue_timeout";  // a setting of the session
-inline constexpr uint64_t kRetryAfterLeastMs = 100, kRetryAfterMostMs = 10'000;  // told in HINT when the pool is full
-
-enum class PeerKind : uint8_t { kTcp, kUnix };
 
 class Client final : public SocketHandler {
  public:
@@ -89,6 +82,12 @@ class Client final : public SocketHandler {
   // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
   const protocol::ErrorReport* timeout_report() const { return timeout_report_.get(); }
 
+  // Replication: what its server's login asks for beside the target; that it is there; what PostgreSQL has sent has been passed on.
+  void AddReplicationStartup(ServerTarget& target) const;
+  void BeginReplication(Server& server, const std::vector<protocol::Setting>& parameters, pool::TimePoint now);
+  ReplicationSession* replication() { return replication_.get(); }
+  void OnReplicationPassed();
+
   // From the notification hub: a whole NotificationResponse; or that some may be missing.
   void OnNotification(const std::shared_ptr<const std::string>& message);
   void OnNotificationGap(const std::vector<std::string>& channels);
@@ -110,11 +109,7 @@ class Client final : public SocketHandler {
   const std::string& database() const { return database_; }
   bool is_draining() const { return drain_; }
   bool is_console() const { return state_ == ClientState::kConsole; }
-  void OnReadable() override;
-  void OnWritable() override;
-  void OnDrained() override;
-  void OnBroken() override;
-  void OnHangup() override;
+  void OnReadable() override, OnWritable() override, OnDrained() override, OnBroken() override, OnHangup() override;
 
  private:
   enum class Between : uint8_t { kNo, kStatements };  // idle in transaction
@@ -146,6 +141,7 @@ class Client final : public SocketHandler {
   void EnterConsole(ConsoleAccess access);
   void Attach();
   void SendWelcome();
+  void EndLogin(std::string& welcome);  // which lacks the cancel key and ReadyForQuery
   protocol::SettingsRef VerifiedSettings() const;
   bool IsConsoleDatabase() const;
 
@@ -266,6 +262,11 @@ class Client final : public SocketHandler {
   void SendDeferredBegin(Parts& parts);
   char unlinked_status() const { return deferred_ == Deferred::kNo ? 'I' : deferred_ == Deferred::kOpen ? 'T' : 'E'; }
 
+  // client_replication.cc
+  void AttachReplication(), LeaveReplication();
+  size_t PassOn(std::string_view chunk);
+  void PassToServer(std::string_view bytes), OnReplicationLost(std::string_view cause);
+
   // client_state.cc: what a transaction leaves in the session of its server
   std::optional<Edit> NoteState(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view bind_body,
                                 const protocol::Frame& frame, Parts& parts);
@@ -345,6 +346,7 @@ class Client final : public SocketHandler {
   std::unique_ptr<protocol::ErrorReport> timeout_report_;  // our clock asked for the cancel that is under way
   std::unique_ptr<protocol::ErrorReport> refusal_;         // for the first message in input_
 
+  std::unique_ptr<ReplicationSession> replication_;  // for those that asked for it at their startup
   std::unique_ptr<PendingLogin> login_;  // only until the client is logged in
   ConsoleAccess console_access_ = ConsoleAccess::kNone;
   bool console_busy_ = false;

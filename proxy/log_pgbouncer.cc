@@ -104,8 +104,9 @@ std::string ReasonOf(const Event& event) {
 }
 
 void OnLoginAttempt(const Event& event, Lines& lines) {
+  const std::string_view kind = event["replication"];
   lines.Add(Level::kInfo, {About(event, 'C'), "login attempt: db=", event["database"], " user=", event["user"], " tls=", event["tls"],
-                           " replication=no"});
+                           " replication=", kind == "logical" ? "database" : kind == "physical" ? "yes" : "no"});
 }
 
 void OnLoginFailed(const Event& event, Lines& lines) {
