@@ -5,6 +5,7 @@
 #include <atomic>
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <thread>
@@ -49,6 +50,7 @@ std::string AnswerTo(const Message& message) {
   for (const Turn& turn : Conversation()) {
     if (turn.client == message.bytes()) return turn.server;
   }
+  if (message.type == 'Q') return CommandComplete("DISCARD ALL") + ReadyForQuery('I');  // pgweir's own, between clients
   return "";
 }
 
@@ -229,18 +231,21 @@ TEST_F(ReplicationTest, WithTheServerCutAtEveryByte) {
       if (!got) break;
       heard += *got;
     }
-    const auto tail = client.ReadBytes(at - heard.size());
+    // Less than a head, or than a ReadyForQuery, is not passed on: something can still be said.
+    const size_t begun = *std::prev(std::upper_bound(boundaries.begin(), boundaries.end(), at));
+    const bool is_boundary = at - begun < (all[begun] == 'Z' ? 6 : 5);
+    const size_t passed = is_boundary ? begun : at;
+    const auto tail = client.ReadBytes(passed - heard.size());
     ASSERT_TRUE(tail.has_value()) << "cut at " << at;
     heard += *tail;
-    ASSERT_EQ(heard, all.substr(0, at));
-    const bool is_boundary = std::find(boundaries.begin(), boundaries.end(), at) != boundaries.end();
+    ASSERT_EQ(heard, all.substr(0, passed));
     if (!is_boundary) {
       ASSERT_TRUE(client.AtEnd()) << "cut at " << at << ", inside of a message: nothing can be said";
       continue;
     }
     char before = 'Z';
     for (const size_t begin : boundaries) {
-      if (begin < at) before = all[begin];
+      if (begin < begun) before = all[begin];
     }
     if (before == 'E' || before == 'C') {
       ASSERT_TRUE(client.AtEnd()) << "cut at " << at << ", PostgreSQL has said its last word";
@@ -371,10 +376,8 @@ TEST_F(ReplicationTest, NobodyElseUsesItsServer) {
   ASSERT_TRUE(first.Login(kApp));
   WireClient replicator = Replicator();
   ASSERT_TRUE(second.Login(kApp));
-  first.Send(Query("ORDINARY"));
-  first.ReadUntil('Z');
-  second.Send(Query("ORDINARY"));
-  second.ReadUntil('Z');
+  EXPECT_EQ(first.Value("ORDINARY"), "ordinary");
+  EXPECT_EQ(second.Value("ORDINARY"), "ordinary");
   EXPECT_EQ(walsender_.server().accepted(), 2) << "both go over the one that they share";
   EXPECT_TRUE(Run(replicator));
   replicator.Close();
@@ -388,13 +391,13 @@ TEST_F(ReplicationTest, AnIdleServerGoesForItWhereThePoolIsFull) {
   Start();
   WireClient ordinary(pgweir_->port());
   ASSERT_TRUE(ordinary.Login(kApp));
-  ordinary.Ask(Query("ORDINARY"));
+  EXPECT_EQ(ordinary.Value("ORDINARY"), "ordinary");
   WireClient replicator = Replicator();
   EXPECT_TRUE(Run(replicator));
   EXPECT_EQ(walsender_.server().open_connections(), 1);
   ordinary.Send(Query("ORDINARY"));
   replicator.Close();
-  EXPECT_EQ(ordinary.ReadUntil('Z').size(), 4u);
+  EXPECT_EQ(ordinary.ReadUntil('Z').size(), 4u) << "its own answer";
 }
 
 TEST_F(ReplicationTest, WhoFindsThePoolFullWaitsAndIsTold) {
