@@ -2,6 +2,8 @@
 //
 // From its login on no clock counts here but client_idle_timeout and idle_transaction_timeout, and these only while nothing runs:
 // query_timeout and transaction_timeout would end base backups and streams (replication.h).
+#include <algorithm>
+
 #include "protocol/frame.h"
 #include "protocol/message_writer.h"
 #include "proxy/client.h"
@@ -17,6 +19,7 @@ using protocol::ErrorCode;
 void Client::AttachReplication() {
   state_ = ClientState::kAttach;
   settings_ = protocol::Settings::From(login_->wanted);
+  TakeQueueTimeout();
   const pool::TimePoint now = Now();
   pool::Orders orders;
   const auto acquired = pool_->AcquireDedicated(waiter_, now, orders);

@@ -1,4 +1,6 @@
 // Server, of one replication client from its login to its end: what it says goes to that client as it is.
+#include <algorithm>
+
 #include "protocol/frame.h"
 #include "proxy/client.h"
 #include "proxy/server.h"
@@ -40,9 +42,10 @@ void Server::EndReplication(Left left) {
   const ReplicationSession& session = *client_->replication();
   const bool runs = session.is_busy();
   const bool may_say = left == Left::kBetweenMessages && !(runs && session.takes_copy());
+  const std::string_view reason = session.is_asked() ? "replication client left a command or a stream" : "replication client left";
   client_ = nullptr;
   if (runs) SendCancelRequest([] {});
-  Close("replication client left", may_say ? Farewell::kTerminate : Farewell::kNone);
+  Close(reason, may_say ? Farewell::kTerminate : Farewell::kNone);
 }
 
 }  // namespace proxy

@@ -251,6 +251,7 @@ TEST_F(ReplicationTest, TheConsoleShowsAndEndsIt) {
   const Result clients = admin.Query("SELECT id FROM clients WHERE replication = 'physical'");
   ASSERT_TRUE(admin.Query("KILL_CLIENT " + clients.Value()).ok());
   EXPECT_TRUE(physical.WaitClosed());
+  EXPECT_TRUE(pgweir_->WaitForLog("LOG S-0x.*app/replicator.*closing because: replication client was closed"));
   EXPECT_TRUE(WaitForSenders(1));
   EXPECT_EQ(logical.Value("SELECT 1"), "1");
   ASSERT_TRUE(admin.Query("KILL app").ok());
