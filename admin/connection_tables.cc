@@ -48,7 +48,7 @@ struct Times {
 
 // The columns that PgBouncer has, of either side.
 Row CommonRow(const proxy::ClientRow& client, Times& times) {
-  return MakeRow("C", Printable(client.user), Printable(client.database), "none", std::string(client.state), client.addr,
+  return MakeRow("C", Printable(client.user), Printable(client.database), std::string(Name(client.replication)), std::string(client.state), client.addr,
                  std::to_string(client.port), client.local_addr, std::to_string(client.local_port),
                  times.connects.Of(client.connect_time), times.requests.Of(client.request_time),
                  std::to_string(client.wait_us / 1'000'000), std::to_string(client.wait_us % 1'000'000), "0", Hex(client.id),
@@ -57,7 +57,7 @@ Row CommonRow(const proxy::ClientRow& client, Times& times) {
 }
 
 Row CommonRow(const proxy::ServerRow& server, Times& times) {
-  return MakeRow("S", Printable(server.user), Printable(server.database), "none", std::string(server.state), server.addr,
+  return MakeRow("S", Printable(server.user), Printable(server.database), std::string(Name(server.replication)), std::string(server.state), server.addr,
                  std::to_string(server.port), server.local_addr, std::to_string(server.local_port),
                  times.connects.Of(server.connect_time), times.requests.Of(server.request_time), "0", "0",
                  server.close_needed.empty() ? "0" : "1", Hex(server.id), LinkText(server.link_id),

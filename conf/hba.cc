@@ -21,6 +21,7 @@ bool HbaRule::Fits(const HbaLogin& login) const {
   }
   if (address && !address->Contains(login.address, login.is_v6)) return false;
   if (!users.has_all && !users.names.contains(login.user)) return false;
+  if (login.is_physical_replication) return databases.has_replication;
   return databases.has_all || (databases.has_same_user && login.database == login.user) ||
          databases.names.contains(login.database);
 }

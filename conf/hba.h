@@ -7,7 +7,8 @@
 // METHOD: trust, reject, password, md5, scram-sha-256, cert, peer, pam, ldap; map= belongs to cert and peer, pamservice= to pam,
 // the options of ldap stand in ldap_options.h. "all" in quotes is a name.
 //
-// The first line that fits decides; no line, no login. pgweir refuses replication, so a line for it fits nobody.
+// The first line that fits decides; no line, no login. Physical replication names no database: as in PostgreSQL, only a line with
+// the keyword replication fits it (all does not), and that word fits nobody else. Logical replication is of its database.
 // Every line that is malformed, or that asks for what pgweir cannot do, is a mistake: one that is skipped may be a `reject`.
 // Stricter than PostgreSQL, where an operator could mean two things: an address must have no bits beyond its prefix.
 // Threads: HbaRules is immutable and Find pure. ParseHba reads files: the caller of Load.
@@ -37,7 +38,7 @@ inline constexpr int kHbaIncludeDepthMax = 10;
 // One column.
 struct HbaNames {
   bool has_all = false;
-  bool has_same_user = false;  // of databases only
+  bool has_same_user = false, has_replication = false;  // of databases only
   std::set<std::string, std::less<>> names;
   friend bool operator==(const HbaNames&, const HbaNames&) = default;
 };
@@ -47,6 +48,7 @@ struct HbaLogin {
   bool is_local = false;    // by a Unix socket
   bool is_encrypted = false;
   bool is_v6 = false;
+  bool is_physical_replication = false;
   uint8_t address[16] = {};  // in network byte order; IPv4 in the first 4 bytes
   std::string_view user, database;
 };

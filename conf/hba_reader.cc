@@ -107,6 +107,8 @@ class HbaReader {
       names.has_all = true;
     } else if (is_database && word.text == "sameuser") {
       names.has_same_user = true;
+    } else if (is_database && word.text == "replication") {
+      names.has_replication = true;
     } else if (is_database && (word.text == "samerole" || word.text == "samegroup")) {
       Add(Quoted(word.text) + " is not supported: pgweir does not know who is a member of which role; list the databases");
     } else if (!is_database && word.text.starts_with('+')) {
@@ -114,7 +116,7 @@ class HbaReader {
     } else if (word.text.starts_with('/')) {
       Add(Quoted(word.text) + " is not supported: pgweir takes no regular expressions; list the names, or quote a name that begins so");
     } else {
-      return is_database && word.text == "replication";  // fits nobody: replication is refused before
+      return false;
     }
     return true;
   }

@@ -28,7 +28,9 @@ void Pool::SetState(Slot& slot, SlotState state) {
   slot.state = state;
 }
 
-int Pool::Usable() const { return CountOf(SlotState::kIdle) + CountOf(SlotState::kActive) + CountOf(SlotState::kMoving); }
+int Pool::Usable() const {
+  return CountOf(SlotState::kIdle) + CountOf(SlotState::kActive) + CountOf(SlotState::kMoving) - DedicatedIn(SlotState::kActive);
+}
 
 double Pool::UnitRandom() { return pool::UnitRandom(random_); }
 
@@ -100,13 +102,14 @@ bool Pool::IsWaiting(const Waiter& waiter) const {
 
 bool Pool::Cancel(Waiter& waiter, Leaves why, TimePoint now) {
   MutexLock lock(mutex_);
-  if (waiter.state == WaiterState::kQueued && why == Leaves::kByItself) patience_.OnLeft(now - waiter.since, now);
+  if (waiter.state == WaiterState::kQueued && why == Leaves::kByItself && !waiter.dedicated) patience_.OnLeft(now - waiter.since, now);
   switch (waiter.state) {
     case WaiterState::kNone:
       return false;
     case WaiterState::kQueued:
-      queue_.Remove(waiter);
-      if (queue_.size() == 0 && held_back_by_) WantNothing();
+      if (waiter.dedicated) DropDedicated(waiter);
+      else queue_.Remove(waiter);
+      if (queue_.size() == 0 && dedicated_.empty() && held_back_by_) WantNothing();
       return true;
     case WaiterState::kGranted:
       waiter.grant->grant = nullptr;
@@ -180,31 +183,36 @@ void Pool::Open(const Waiter* waiter, Orders& orders) {
 void Pool::Grow(TimePoint now, Orders& orders) {
   if (mode_ != RunMode::kRunning) return WantNothing();
   const Waiter* waiter = queue_.Oldest();
+  const Waiter* oldest = waiter;
+  if (const Waiter* first = dedicated_.front(); first != nullptr && (oldest == nullptr || first->since < oldest->since)) oldest = first;
   int most = limits_.size;
-  if (waiter != nullptr && limits_.reserve_size > 0) {
-    const TimePoint reserve_at = waiter->since + limits_.reserve_timeout;
+  if (oldest != nullptr && limits_.reserve_size > 0) {
+    const TimePoint reserve_at = oldest->since + limits_.reserve_timeout;
     if (now >= reserve_at) {
       most += limits_.reserve_size;
     } else {
       orders.wake_at = std::min(orders.wake_at, reserve_at);
     }
   }
-  const int in_login = CountOf(SlotState::kLogin);
-  const int room = std::min(most - OpenCount(), (health_.proven() ? limits_.max_parallel_connects : 1) - in_login);
+  if (!dedicated_.empty()) GrowDedicated(most, now, orders);
+  const int logins = CountOf(SlotState::kLogin);
+  const int in_login = logins - DedicatedIn(SlotState::kLogin);
+  const int room = std::min(most - OpenCount(), health_.proven() ? limits_.max_parallel_connects - logins : 1 - in_login);
   const int waiting = static_cast<int>(queue_.size()) - in_login;
   const int for_waiters = std::min(waiting, room);
-  const int for_warmth = std::min(limits_.min_size - Staying(), room);
-  if (for_waiters <= 0) WantNothing();
+  const int for_warmth = std::min(limits_.min_size - Shared(), room);
+  if (for_waiters <= 0 && dedicated_.empty()) WantNothing();
   if (std::max(for_waiters, for_warmth) <= 0) return;
   if (!health_.MayTry(now)) {
     orders.wake_at = std::min(orders.wake_at, health_.retry_at());
-    return WantNothing();
+    if (dedicated_.empty()) WantNothing();
+    return;
   }
   for (int left = for_waiters; left > 0 && TakePlace(left, now, orders); --left) {
     Open(waiter, orders);
     if (waiter != nullptr) waiter = waiter->links.next;
   }
-  while (CountOf(SlotState::kLogin) - in_login < for_warmth && TakeSparePlace(orders)) Open(nullptr, orders);
+  while (CountOf(SlotState::kLogin) - logins < for_warmth && TakeSparePlace(orders)) Open(nullptr, orders);
 }
 
 // Before the lifetime of one that is in use ends, so that nobody has to wait for a login in its place. Where there is no room,
@@ -227,6 +235,11 @@ void Pool::OpenSuccessors(TimePoint now, Orders& orders) {
 void Pool::OpenFailed(Slot& slot, OpenFailure failure, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   PGWEIR_CHECK(slot.state == SlotState::kLogin);
+  if (slot.dedicated_to != 0) {
+    DedicatedFailed(slot, std::move(failure), orders);
+    Remove(slot, orders);
+    return Grow(now, orders);
+  }
   auto shared = std::make_shared<OpenFailure>(failure);
   health_.OnFailed(std::move(failure), now, limits_.login_retry, UnitRandom());
   SetState(slot, SlotState::kClosing);
@@ -254,6 +267,10 @@ void Pool::FailWaiters(std::shared_ptr<OpenFailure> failure, Orders& orders) {
     queue_.Remove(*waiter);
     orders.failed.push_back({waiter->worker, waiter->owner_id});
   }
+  while (Waiter* waiter = dedicated_.front()) {
+    DropDedicated(*waiter);
+    orders.failed.push_back({waiter->worker, waiter->owner_id});
+  }
   orders.failure = std::move(failure);
 }
 
@@ -261,7 +278,7 @@ void Pool::BeginClose(Slot& slot, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   if (slot.state == SlotState::kClosing || slot.state == SlotState::kClosed) return;
   if (slot.state == SlotState::kIdle) idle_[slot.worker].Remove(slot);
-  if (slot.state == SlotState::kActive) queue_.Charge(slot.loan, now);
+  if (slot.state == SlotState::kActive && slot.dedicated_to == 0) queue_.Charge(slot.loan, now);
   if (Waiter* waiter = slot.grant) {
     slot.grant = nullptr;
     waiter->grant = nullptr;
@@ -282,6 +299,7 @@ void Pool::Closed(Slot& slot, TimePoint now, Orders& orders) {
 void Pool::Remove(Slot& slot, Orders& orders) {
   --by_state_[static_cast<size_t>(slot.state)];
   slot.state = SlotState::kClosed;
+  if (slot.dedicated_to != 0) --dedicated_open_;
   std::shared_ptr<Slot> keep = std::move(slots_[slot.index]);
   if (slot.index + 1 != slots_.size()) {
     slots_[slot.index] = std::move(slots_.back());
@@ -315,7 +333,7 @@ void Pool::Trim(TimePoint now, Orders& orders) {
       if (expired && expired_left > 0) {
         --expired_left;
         RetireIdle(*slot, orders);
-      } else if ((idle_too_long && staying > limits_.min_size) || staying > limits_.size + limits_.reserve_size) {
+      } else if ((idle_too_long && Shared() > limits_.min_size) || staying > limits_.size + limits_.reserve_size) {
         RetireIdle(*slot, orders);
       }
       slot = before;
@@ -335,11 +353,7 @@ void Pool::Tick(TimePoint now, Orders& orders) {
 
 bool Pool::EvictIdle(TimePoint, Orders& orders) {
   MutexLock lock(mutex_);
-  Slot* oldest = nullptr;
-  for (auto& list : idle_) {
-    Slot* slot = list.back();
-    if (slot != nullptr && (oldest == nullptr || slot->idle_since < oldest->idle_since)) oldest = slot;
-  }
+  Slot* const oldest = LongestIdle();
   if (oldest == nullptr || Staying() <= limits_.guaranteed) return false;
   RetireIdle(*oldest, orders);
   return true;
@@ -432,6 +446,8 @@ Pool::Counts Pool::Count(TimePoint now) const {
   counts.open = OpenCount();
   counts.waiting = queue_.size();
   if (const Waiter* oldest = queue_.Oldest()) counts.oldest_wait = now - oldest->since;
+  counts.waiting += DedicatedWaiting();
+  if (const Waiter* first = dedicated_.front()) counts.oldest_wait = std::max(counts.oldest_wait, now - first->since);
   counts.is_shedding = queue_.IsShedding();
   counts.queue_target = TargetNow(now);
   counts.is_down = health_.is_down();

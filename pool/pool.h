@@ -16,6 +16,9 @@
 //     A waiter that says how long it would wait (patience) is not queued when those before it need longer at the present pace.
 //  6. Whoever waits in an overloaded queue is shed when a server is handed out, never otherwise (overload.h). Nothing is judged
 //     after a silence (no completion for longer than the target while somebody waits) for as long as that lasted.
+//  7. A dedicated server is opened for one waiter, on its worker, and closes when that client ends: it is never idle, lent on or
+//     moved. It has a place as any other (law 1). Where there is none left, an idle server of this pool goes, or the next that is
+//     released when its turn has come (the ticket). Its login says nothing about the pool's health, nor does that hold it back.
 //
 // Threads: any worker; one short mutex inside. Units: microseconds. Limits: PoolLimits; kWorkersMax workers.
 #pragma once
@@ -75,6 +78,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Acquired Acquire(Waiter& waiter, TimePoint now, Orders& orders);
   // The leased server turned out to be dead before it was used: the waiter goes back to where it stood.
   Acquired AcquireAgain(Waiter& waiter, TimePoint now, Orders& orders);
+  // A server for this waiter alone; it is never leased at once. Opened says kServe, or the waiter is among Orders::failed.
+  Acquired AcquireDedicated(Waiter& waiter, TimePoint now, Orders& orders);
   // The waiter leaves (gone, timed out, cancelled). False when it was not waiting any more.
   bool Cancel(Waiter& waiter, Leaves why, TimePoint now);
   // Its state belongs to this mutex: another worker may be granting it a server right now.
@@ -155,6 +160,15 @@ class Pool : public std::enable_shared_from_this<Pool> {
   bool MustGive(const Slot& slot, Budget::Offer offer, TimePoint now) PGWEIR_REQUIRES(mutex_);
   bool IsExpired(const Slot& slot, TimePoint now) const PGWEIR_REQUIRES(mutex_);
   void Grow(TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  // pool_dedicated.cc
+  void GrowDedicated(int most, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  bool DedicatedComesFirst() const PGWEIR_REQUIRES(mutex_);
+  Next OpenedDedicated(Slot& slot, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  void DedicatedFailed(Slot& slot, OpenFailure failure, Orders& orders) PGWEIR_REQUIRES(mutex_);
+  int DedicatedIn(SlotState state) const PGWEIR_REQUIRES(mutex_);
+  size_t DedicatedWaiting() const PGWEIR_REQUIRES(mutex_);
+  void DropDedicated(Waiter& waiter) PGWEIR_REQUIRES(mutex_);
+  Slot* LongestIdle() const PGWEIR_REQUIRES(mutex_);
   void OpenSuccessors(TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
   void Open(const Waiter* waiter, Orders& orders) PGWEIR_REQUIRES(mutex_);  // a place has been taken
   bool TakePlace(int wanted, TimePoint now, Orders& orders) PGWEIR_REQUIRES(mutex_);
@@ -169,6 +183,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   int CountOf(SlotState state) const PGWEIR_REQUIRES(mutex_) { return by_state_[static_cast<size_t>(state)]; }
   int OpenCount() const PGWEIR_REQUIRES(mutex_) { return static_cast<int>(slots_.size()); }
   int Staying() const PGWEIR_REQUIRES(mutex_) { return OpenCount() - CountOf(SlotState::kClosing); }
+  // Those that are, or will be, for whoever comes.
+  int Shared() const PGWEIR_REQUIRES(mutex_) { return Staying() - DedicatedIn(SlotState::kLogin) - DedicatedIn(SlotState::kActive); }
   Holding HoldingNow() const PGWEIR_REQUIRES(mutex_) { return {Staying(), limits_.guaranteed}; }
   int Usable() const PGWEIR_REQUIRES(mutex_);
   double UnitRandom() PGWEIR_REQUIRES(mutex_);
@@ -184,6 +200,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   PoolLimits limits_ PGWEIR_GUARDED_BY(mutex_);
   RunMode mode_ PGWEIR_GUARDED_BY(mutex_) = RunMode::kRunning;
   WaitQueue queue_ PGWEIR_GUARDED_BY(mutex_);
+  IntrusiveList<Waiter, &Waiter::links> dedicated_ PGWEIR_GUARDED_BY(mutex_);  // who waits for a place to have one opened
+  int dedicated_open_ PGWEIR_GUARDED_BY(mutex_) = 0;                           // of slots_
   std::vector<IdleList> idle_ PGWEIR_GUARDED_BY(mutex_);  // per worker, most recently used first
   std::vector<std::shared_ptr<Slot>> slots_ PGWEIR_GUARDED_BY(mutex_);
   std::array<int, kSlotStates> by_state_ PGWEIR_GUARDED_BY(mutex_){};

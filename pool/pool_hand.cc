@@ -21,6 +21,7 @@ Pool::Next Pool::Release(Slot& slot, TimePoint now, Orders& orders) {
 Pool::Next Pool::Opened(Slot& slot, TimePoint now, Orders& orders) {
   MutexLock lock(mutex_);
   PGWEIR_CHECK(slot.state == SlotState::kLogin);
+  if (slot.dedicated_to != 0) return OpenedDedicated(slot, now, orders);
   health_.OnOpened();
   SetState(slot, SlotState::kActive);
   slot.opened_at = now;
@@ -126,6 +127,10 @@ Pool::Next Pool::Hand(Slot& slot, TimePoint now, Orders& orders) {
     SetState(slot, SlotState::kClosing);
     return {Next::Kind::kClose};
   }
+  if (!dedicated_.empty() && DedicatedComesFirst()) [[unlikely]] {
+    SetState(slot, SlotState::kClosing);
+    return {Next::Kind::kClose};
+  }
   const bool is_wanted = queue_.size() > 0;
   if (MustGive(slot, is_wanted ? Budget::Offer::kInDemand : Budget::Offer::kIdle, now)) {
     SetState(slot, SlotState::kClosing);
@@ -147,7 +152,7 @@ Pool::Next Pool::Hand(Slot& slot, TimePoint now, Orders& orders) {
     slot.idle_since = now;  // it was in use until now: no check
     return {Next::Kind::kMove, nullptr, waiter->worker};
   }
-  if (held_back_by_) WantNothing();
+  if (held_back_by_ && dedicated_.empty()) WantNothing();
   SetState(slot, SlotState::kIdle);
   slot.idle_since = now;
   idle_[slot.worker].PushFront(slot);

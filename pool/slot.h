@@ -29,11 +29,12 @@ struct Slot : std::enable_shared_from_this<Slot> {
   SlotState state = SlotState::kLogin;
   WorkerId worker = 0;
   bool close_needed = false;  // RECONNECT, changed configuration: close at release
+  uint64_t dedicated_to = 0;   // opened for one client alone, which has this owner_id (Pool, law 7); 0 = for whoever comes
   bool has_successor = false;  // its lifetime is almost over, and another one was opened for that
   size_t index = 0;           // in Pool::slots_
   TimePoint opened_at{}, idle_since{}, expires_at = kNever;
   Budgets places;           // the caps that it counts against
-  Waiter* grant = nullptr;  // moving: for whom
+  Waiter* grant = nullptr;  // moving, or a dedicated one in login: for whom
   Loan loan;                // active, or moving for somebody: since when, and for which flow
   void* server = nullptr;   // the proxy's Server
   ListLinks<Slot> idle_links;

@@ -19,7 +19,7 @@ struct Slot;
 enum class WaiterState : uint8_t {
   kNone,     // not waiting
   kQueued,   // in the queue
-  kGranted,  // a server is on its way from another worker
+  kGranted,  // a server is on its way from another worker, or in login for this waiter alone
 };
 
 struct Waiter {
@@ -35,7 +35,8 @@ struct Waiter {
   uint64_t ticket = 0;
   TimePoint since{};
   Slot* grant = nullptr;
-  ListLinks<Waiter> links;       // in the queue
+  bool dedicated = false;        // waits for a server of its own (Pool::AcquireDedicated)
+  ListLinks<Waiter> links;       // in the queue, or among the dedicated
   ListLinks<Waiter> flow_links;  // in its flow, while there is more than one
 };
 

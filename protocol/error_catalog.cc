@@ -80,8 +80,9 @@ constexpr std::array<ErrorRow, static_cast<size_t>(kCount_)> kRows = {{
      "Leave it out, or list it in ignore_startup_parameters or track_extra_parameters."},
     {kUnsupportedStartupOption, "unsupported_startup_option", "22023", kFatal,
      "unsupported switch in startup parameter \"options\": {}", "Only \"-c name=value\" and \"--name=value\" are allowed."},
-    {kReplicationUnsupported, "replication_unsupported", "0A000", kFatal, "replication connections are not supported",
-     "Connect directly to the PostgreSQL server for replication."},
+    // PostgreSQL's own words.
+    {kReplicationValue, "replication_value", "22023", kFatal, "invalid value for parameter \"replication\": \"{}\"",
+     "Valid values are: \"false\", 0, \"true\", 1, \"database\"."},
     {kDatabaseDisabled, "database_disabled", "57P03", kFatal, "database \"{}\" is disabled",
      "Retry later, or have an administrator run ENABLE."},
     {kUserNameTooLong, "user_name_too_long", "28000", kFatal, "the user name is too long ({} bytes)",

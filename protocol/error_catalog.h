@@ -25,7 +25,7 @@ enum class ErrorCode : uint8_t {
   kBackendDown, kPaused, kServerLost, kServerLostFatal, kServerProtocol, kServerLogin,
   // login
   kUnknownDatabase, kPasswordFailed, kRejected, kLoginTimeout, kTlsRequired, kClearAfterTls, kNoUserName, kStartupLayout,
-  kUnsupportedProtocol, kUnsupportedStartupParameter, kUnsupportedStartupOption, kReplicationUnsupported, kDatabaseDisabled,
+  kUnsupportedProtocol, kUnsupportedStartupParameter, kUnsupportedStartupOption, kReplicationValue, kDatabaseDisabled,
   kUserNameTooLong, kLookupDown, kLookupFailed, kNoHbaEntry, kHbaRejected, kCertificateFailed, kPeerFailed, kPamFailed, kLdapFailed,
   kProxyHeader,
   // timeouts

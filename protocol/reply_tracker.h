@@ -29,7 +29,7 @@
 // are ignored in copy-in mode), unless CopyDone was sent ahead of it. Anything else sent ahead makes the server abort the
 // copy in a way that cannot be followed: IsDoubtful, and the server is closed at its release.
 // Notices, ParameterStatus and notifications are not answers and do not come here. CopyBothResponse is never lawful: who could
-// ask for it, a replication connection, is refused at its startup.
+// ask for it, a replication connection, has a server of its own that is not tracked (proxy/server_replication.cc).
 //
 // Threads: a value, on the worker that owns the server. Limits: kOwedMax messages; the relay stops reading the client there.
 // Source: PostgreSQL documentation, "Message Flow": Extended Query, Pipelining, COPY Operations, Function Call.

@@ -38,12 +38,17 @@ std::optional<std::string_view> TakeText(std::string_view& rest) {
   return text;
 }
 
-// PostgreSQL reads `replication` as "database" or as a boolean, of which any unambiguous beginning will do.
-bool SaysNoReplication(std::string_view value) {
+// As PostgreSQL reads it: "database", in lower case, or a boolean, of which any unambiguous beginning will do.
+std::optional<Replication> ReadReplication(std::string_view value) {
+  if (value == "database") return Replication::kLogical;
   const std::string lowered = Lowered(value);
-  if (lowered.empty() || lowered == "0") return true;
+  if (lowered.empty() || lowered == "0") return Replication::kNone;
+  if (lowered == "1") return Replication::kPhysical;
   const auto begins = [&](std::string_view word) { return word.substr(0, lowered.size()) == lowered; };
-  return begins("false") || begins("no") || (lowered.size() >= 2 && begins("off"));
+  const bool is_long_enough = lowered.size() >= 2;  // "o" may be either
+  if (begins("false") || begins("no") || (is_long_enough && begins("off"))) return Replication::kNone;
+  if (begins("true") || begins("yes") || (is_long_enough && begins("on"))) return Replication::kPhysical;
+  return std::nullopt;
 }
 
 // PostgreSQL's isspace in the C locale.
@@ -81,7 +86,7 @@ bool AddSetting(std::string_view assignment, std::vector<std::pair<std::string, 
 // What the parameters of the packet say, before "options" is taken apart.
 struct Parameters {
   StartupMessage message;
-  std::string options;
+  std::string options, replication;
   size_t count = 0;
 };
 
@@ -93,7 +98,7 @@ void AddParameter(Parameters& parameters, std::string_view name, std::string_vie
   } else if (name == "database") {
     message.database = value;
   } else if (name == "replication") {
-    message.replication = SaysNoReplication(value) ? std::string_view() : value;
+    parameters.replication = value;
   } else if (name == "options") {
     parameters.options = value;
   } else if (name.substr(0, 5) == "_pq_.") {
@@ -117,9 +122,15 @@ StartupResult Finish(Parameters parameters) {
   }
   if (message.database.empty()) message.database = message.user;
 
+  const auto replication = ReadReplication(parameters.replication);
+  if (!replication) return Malformed(ErrorCode::kReplicationValue, parameters.replication);
+  message.replication = *replication;
+
   std::vector<std::pair<std::string, std::string>> settings;
   std::string bad_option;
-  if (!ParseOptions(parameters.options, settings, bad_option)) {
+  if (*replication != Replication::kNone) {
+    message.options = std::move(parameters.options);
+  } else if (!ParseOptions(parameters.options, settings, bad_option)) {
     return Malformed(ErrorCode::kUnsupportedStartupOption, bad_option);
   }
   if (settings.size() + message.settings.size() > kStartupParametersMax) return TooManyParameters();
@@ -186,6 +197,24 @@ StartupResult ParseWhole(std::string_view packet) {
 }
 
 }  // namespace
+
+std::string_view Name(Replication replication) {
+  switch (replication) {
+    case Replication::kNone: return "none";
+    case Replication::kPhysical: return "physical";
+    case Replication::kLogical: return "logical";
+  }
+  return "?";
+}
+
+std::string_view StartupValue(Replication replication) {
+  switch (replication) {
+    case Replication::kNone: return "";
+    case Replication::kPhysical: return "true";
+    case Replication::kLogical: return "database";
+  }
+  return "";
+}
 
 StartupResult ParseStartup(std::string_view bytes) {
   StartupResult result;

@@ -37,12 +37,19 @@ enum class StartupKind : uint8_t {
   kMalformed,   // error says why; the connection ends
 };
 
+// A physical one streams the whole server's WAL and names no database; a logical one belongs to its database and takes SQL too.
+enum class Replication : uint8_t { kNone, kPhysical, kLogical };
+std::string_view Name(Replication);          // the words of SHOW CLIENTS: none, physical, logical
+std::string_view StartupValue(Replication);  // of the startup parameter `replication`; empty for none
+
 struct StartupMessage {
   uint32_t version = 0;  // as asked by the client
   std::string user, database;     // database = user when absent
   std::string application_name;   // also stays in settings
-  std::string replication;        // empty = none
-  // every other parameter except _pq_.*, in order, later ones win at the server; "options" already taken apart into them.
+  Replication replication = Replication::kNone;
+  std::string options;  // of a replication connection, as it came: it goes on to a server of its own, which will judge it
+  // every other parameter except _pq_.*, in order, later ones win at the server; "options" already taken apart into them,
+  // but for replication.
   std::vector<std::pair<std::string, std::string>> settings;
   std::vector<std::string> unknown_protocol_options;  // names that start with _pq_.
 };

@@ -21,6 +21,7 @@ std::string_view Name(ClientState state) {
     case ClientState::kLinking:
     case ClientState::kActive:
     case ClientState::kSettling:
+    case ClientState::kReplication:
     case ClientState::kConsole: return "active";
     case ClientState::kCancel: return "waiting_cancel_req";
     case ClientState::kClosing: return "closing";
@@ -196,7 +197,8 @@ void Client::Drain() {
   drain_ = true;
   if (state_ == ClientState::kConsole || state_ == ClientState::kClosing) return;
   const bool session_idle = state_ == ClientState::kActive && !in_transaction_ && server_->tracker().owes_nothing();
-  const bool runs = state_ == ClientState::kActive || state_ == ClientState::kSettling || state_ == ClientState::kWaiting || state_ == ClientState::kLinking;
+  const bool replicates = state_ == ClientState::kReplication && replication_->is_busy();
+  const bool runs = replicates || state_ == ClientState::kActive || state_ == ClientState::kSettling || state_ == ClientState::kWaiting || state_ == ClientState::kLinking;
   if (!runs || session_idle) End(protocol::ErrorCode::kShuttingDown);
 }
 
@@ -245,7 +247,7 @@ void Client::LetGo(const LastWords& words) {
   // With a report it was us who had enough.
   if (pool_) pool_->Cancel(waiter_, words.report == nullptr ? pool::Leaves::kByItself : pool::Leaves::kSentAway, Now());
   if (Server* server = std::exchange(server_, nullptr)) {
-    EndHold(Now(), words.reason);
+    if (!replication_) EndHold(Now(), words.reason);  // how long it lasts says nothing about a pool's load
     CountIdle(Between::kNo);
     const bool inside = stream_left_ > 0 && !stream_drop_;
     const bool is_clean = state_ == ClientState::kActive && !inside && server->IsAtRest();
@@ -290,6 +292,7 @@ ClientRow Client::Row() const {
   row.id = id_;
   row.user = user_;
   row.database = database_;
+  if (replication_) row.replication = replication_->kind();
   row.state = Name(state_);
   const PeerName remote = address_.Name(), local = LocalName(socket_->fd());
   row.addr = remote.address;

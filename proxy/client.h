@@ -21,6 +21,7 @@
 #include "proxy/backend_pool.h"
 #include "proxy/cancel_registry.h"
 #include "proxy/client_address.h"
+#include "proxy/client_limits.h"
 #include "proxy/client_session.h"
 #include "proxy/client_states.h"
 #include "proxy/console_talk.h"
@@ -28,21 +29,13 @@
 #include "proxy/edit.h"
 #include "proxy/parts.h"
 #include "proxy/pending_login.h"
+#include "proxy/replication.h"
 #include "proxy/server.h"
 #include "proxy/shared.h"
 #include "proxy/socket.h"
 #include "proxy/timeout_queue.h"
 
 namespace proxy {
-
-inline constexpr size_t kPendingBytesMax = 64 * 1024;
-// A text is read whole up to here. What is longer goes on unread: the client keeps its server from then on (pin `settings`).
-inline constexpr size_t kSniffBytes = 4 * 1024 * 1024;
-inline constexpr pool::Duration kLingerAfterFatal{1'000'000};
-inline constexpr std::string_view kQueueTimeout = "pgweir.queue_timeout";  // a setting of the session
-inline constexpr uint64_t kRetryAfterLeastMs = 100, kRetryAfterMostMs = 10'000;  // told in HINT when the pool is full
-
-enum class PeerKind : uint8_t { kTcp, kUnix };
 
 class Client final : public SocketHandler {
  public:
@@ -90,6 +83,12 @@ class Client final : public SocketHandler {
   // The text that replaces the server's own "canceling statement" when our clock asked for the cancel.
   const protocol::ErrorReport* timeout_report() const { return timeout_report_.get(); }
 
+  // Replication: what its server's login asks for beside the target; that it is there; what PostgreSQL has sent has been passed on.
+  void AddReplicationStartup(ServerTarget& target) const;
+  void BeginReplication(Server& server, const std::vector<protocol::Setting>& parameters, pool::TimePoint now);
+  ReplicationSession* replication() { return replication_.get(); }
+  void OnReplicationPassed();
+
   // From the notification hub: a whole NotificationResponse; or that some may be missing.
   void OnNotification(const std::shared_ptr<const std::string>& message);
   void OnNotificationGap(const std::vector<std::string>& channels);
@@ -112,11 +111,7 @@ class Client final : public SocketHandler {
   const std::string& database() const { return database_; }
   bool is_draining() const { return drain_; }
   bool is_console() const { return state_ == ClientState::kConsole; }
-  void OnReadable() override;
-  void OnWritable() override;
-  void OnDrained() override;
-  void OnBroken() override;
-  void OnHangup() override;
+  void OnReadable() override, OnWritable() override, OnDrained() override, OnBroken() override, OnHangup() override;
 
  private:
   enum class Between : uint8_t { kNo, kStatements };  // idle in transaction
@@ -131,23 +126,21 @@ class Client final : public SocketHandler {
   // client_login.cc
   size_t StartupInput(std::string_view chunk);
   void OnSslRequest(std::string_view rest);
-  void StartTls(bool direct);
-  void ContinueTls();
+  void StartTls(bool direct), ContinueTls();
   void OnStartup(protocol::StartupMessage startup);
   void OnCancelMessage(const CancelKey& key);
   void ForwardCancel(const CancelKey& key);  // to the peer that gave it out
   void WriteCancelKey(std::string& bytes);
-  void StartLogin();
+  void StartLogin(), OnSecretKnown();
   void LookUp();  // by auth_query
-  void OnSecretKnown();
   void TooBusy(std::string cause);  // a limit of pgweir's own, not of its configuration
   void BeginExchange(std::optional<protocol::ScramVerifier> derived);
   size_t LoginInput(std::string_view chunk);
   void OnLoginStep(protocol::ClientLogin::Step step, const std::string& out), AskOutside();
   void OnAuthenticated();
   void EnterConsole(ConsoleAccess access);
-  void Attach();
-  void SendWelcome();
+  void Attach(), SendWelcome();
+  void FinishWelcome(std::string& welcome);  // which lacks the cancel key and ReadyForQuery
   protocol::SettingsRef VerifiedSettings() const;
   bool IsConsoleDatabase() const;
 
@@ -180,15 +173,13 @@ class Client final : public SocketHandler {
   enum class Refill : uint8_t { kEnough, kMore };
   Refill WantsMore(const protocol::Frame& frame);
   void FlushToServer(Parts& parts);
-  void AnswerFlush();
-  void Resettle();
+  void AnswerFlush(), Resettle();
   size_t AnswerUnlinked(const protocol::Frame& frame);
   size_t AnswerRefused(const protocol::Frame& frame);
   void StartUnit(pool::TimePoint now);
   void CountIdle(Between now);
   void ReleaseServer(pool::TimePoint now);
-  void Leave();
-  void BecomeIdle();
+  void Leave(), BecomeIdle();
   pool::Duration LongestWait() const;
   protocol::ErrorReport WaitReport(protocol::ErrorCode code, pool::TimePoint now) const;
   uint64_t RetryAfterMs(size_t waiting) const;
@@ -243,8 +234,7 @@ class Client final : public SocketHandler {
   void OnSqlName(std::string_view tag);
   void WriteSqlPrepare(const protocol::StatementRef& statement, protocol::ReplyTracker::Action action, Parts& parts);
   enum class Puts : uint8_t { kByClient, kByUs };
-  void PutUnnamed(Puts puts);
-  void DropUnnamed();
+  void PutUnnamed(Puts puts), DropUnnamed();
   void MakeRoom(Parts& parts);
   protocol::StatementRef MakeStatement(const protocol::ParseHead& head, StatementRegistry::Sharing wanted);
   Edit Wait(Parts& parts);
@@ -269,6 +259,11 @@ class Client final : public SocketHandler {
   void BeginDeferred(std::string_view sql);
   void SendDeferredBegin(Parts& parts);
   char unlinked_status() const { return deferred_ == Deferred::kNo ? 'I' : deferred_ == Deferred::kOpen ? 'T' : 'E'; }
+
+  // client_replication.cc
+  void AttachReplication(), LeaveReplication();
+  size_t PassOn(std::string_view chunk);
+  void PassToServer(std::string_view bytes), OnReplicationLost(std::string_view cause);
 
   // client_state.cc: what a transaction leaves in the session of its server
   std::optional<Edit> NoteState(protocol::SqlFlags flags, const std::vector<protocol::SqlStatement>& details, std::string_view bind_body,
@@ -355,6 +350,7 @@ class Client final : public SocketHandler {
   std::unique_ptr<protocol::ErrorReport> timeout_report_;  // our clock asked for the cancel that is under way
   std::unique_ptr<protocol::ErrorReport> refusal_;         // for the first message in input_
 
+  std::unique_ptr<ReplicationSession> replication_;  // for those that asked for it at their startup
   std::unique_ptr<PendingLogin> login_;  // only until the client is logged in
   std::unique_ptr<ConsoleTalk> console_;  // made when it enters the console
   std::string close_reason_;

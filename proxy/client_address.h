@@ -5,6 +5,7 @@
 // Threads: the worker of the client. Ownership: a member of it; the place is given back when the socket has been closed.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@
 #include "proxy/socket.h"
 
 namespace proxy {
+
+enum class PeerKind : uint8_t { kTcp, kUnix };
 
 class ClientAddress {
  public:

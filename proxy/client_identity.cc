@@ -15,8 +15,8 @@ namespace {
 
 // PostgreSQL's words for a login that its pg_hba.conf does not let in.
 std::string Describe(const conf::HbaLogin& login, const std::string& address) {
-  return "host \"" + (login.is_local ? "[local]" : address) + "\", user \"" + std::string(login.user) + "\", database \"" +
-         std::string(login.database) + "\", " + (login.is_encrypted ? "SSL encryption" : "no encryption");
+  const std::string database = login.is_physical_replication ? "" : "database \"" + std::string(login.database) + "\", ";
+  return "host \"" + (login.is_local ? "[local]" : address) + "\", user \"" + std::string(login.user) + "\", " + database + (login.is_encrypted ? "SSL encryption" : "no encryption");
 }
 
 // For the log; a certificate may hold hundreds.
@@ -55,6 +55,7 @@ bool Client::ChooseMethod() {
   login_->ldap = &config.global.auth_ldap_options;
   if (login_->method != conf::AuthType::kHba) return true;
   conf::HbaLogin login{.is_local = peer_ == PeerKind::kUnix, .is_encrypted = socket_->tls() != nullptr, .user = user_, .database = database_};
+  login.is_physical_replication = replication_ && replication_->kind() == protocol::Replication::kPhysical;
   const conf::HbaRule* rule = nullptr;
   if (const auto& address = address_.ip(); address && !login.is_local) {
     login.is_v6 = address->is_v6;
@@ -72,8 +73,12 @@ bool Client::ChooseMethod() {
   }
   const std::string cause = rule == nullptr ? "no line of auth_hba_file fits" : "rejected by " + rule->file + ":" + std::to_string(rule->line);
   LogRefusedLogin(cause);
-  const auto code = rule == nullptr ? protocol::ErrorCode::kNoHbaEntry : protocol::ErrorCode::kHbaRejected;
-  Fatal(protocol::MakeError(code, Describe(login, address_.Name().address)));
+  const std::string who = Describe(login, address_.Name().address);
+  auto report = protocol::MakeError(rule == nullptr ? protocol::ErrorCode::kNoHbaEntry : protocol::ErrorCode::kHbaRejected, who);
+  if (login.is_physical_replication) {  // PostgreSQL has words of its own for it
+    report.message = (rule == nullptr ? "no pg_hba.conf entry for replication connection from " : "pg_hba.conf rejects replication connection for ") + who;
+  }
+  Fatal(report);
   return false;
 }
 

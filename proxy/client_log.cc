@@ -19,14 +19,16 @@ void Client::LogLoginAttempt() const {
   const PeerName peer = LogPeer();
   const std::string tls = socket_->tls() != nullptr ? socket_->tls()->Description() : "no";
   Log(Level::kDebug, "login_attempt",
-      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port}, {"tls", tls}});
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port}, {"tls", tls},
+       {"replication", protocol::Name(replication_ ? replication_->kind() : protocol::Replication::kNone)}});
 }
 
 void Client::LogLogin() const {
   if (!worker_.config().global.log_connections) return;
   const PeerName peer = LogPeer();
   Log(Level::kInfo, "client_login",
-      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port}, {"login_us", login_us_}});
+      {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port}, {"login_us", login_us_},
+       {"replication", LogValue::UnlessEmpty(replication_ ? protocol::Name(replication_->kind()) : std::string_view())}});
 }
 
 void Client::LogRefusedLogin(std::string_view cause) const {
@@ -72,7 +74,7 @@ std::string Seconds(pool::Duration time) {
 
 void Client::CheckHold(pool::TimePoint now) {
   const pool::Duration threshold = pool_ ? pool_->leak_threshold() : pool::Duration(0);
-  if (leak_told_ || server_ == nullptr || threshold.count() == 0 || now - linked_at_ < threshold) return;
+  if (leak_told_ || replication_ || server_ == nullptr || threshold.count() == 0 || now - linked_at_ < threshold) return;
   leak_told_ = true;
   pool_->counters(worker_.number()).leaks.Add(1);
   const ClientRow row = Row();

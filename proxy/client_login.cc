@@ -11,6 +11,9 @@ namespace proxy {
 namespace {
 
 constexpr size_t kWelcomeBytes = 1024;  // most fit into it
+constexpr const char* kPhysicalNeedsName =
+    "A physical replication client names no database to PostgreSQL, but the server to pgweir; PostgreSQL's own programs say \"replication\": "
+    "give [databases] an entry of that name.";
 
 protocol::LoginMethod MethodOf(conf::AuthType type) {
   switch (type) {
@@ -137,7 +140,10 @@ void Client::OnStartup(protocol::StartupMessage startup) {
   if (Contains(global.reject_users, user_) || address_.IsIn(global.reject_addresses)) {
     return Fatal(protocol::MakeError(ErrorCode::kRejected, user_));
   }
-  if (!startup.replication.empty()) return Fatal(protocol::MakeError(ErrorCode::kReplicationUnsupported));
+  if (startup.replication != protocol::Replication::kNone) {
+    if (IsConsoleDatabase()) return Fatal(protocol::MakeError(ErrorCode::kConsoleUnsupported, "the console has nothing to replicate"));
+    replication_ = std::make_unique<ReplicationSession>(startup.replication);
+  }
   if (!IsConsoleDatabase()) {
     counted_ = true;
     const int clients = worker_.shared().clients.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -283,7 +289,10 @@ void Client::OnAuthenticated() {
   login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
   login_->section = login_->runtime->config->FindDatabase(database_);
   const conf::Config& config = *login_->runtime->config;
-  if (login_->section == nullptr) return Fatal(protocol::MakeError(ErrorCode::kUnknownDatabase, database_));
+  if (login_->section == nullptr) {
+    const bool is_physical = replication_ && replication_->kind() == protocol::Replication::kPhysical;
+    return Fatal(protocol::MakeError(ErrorCode::kUnknownDatabase, database_, is_physical ? kPhysicalNeedsName : ""));
+  }
   if (login_->method == conf::AuthType::kAny) {
     // Nobody has proven the name: the client is the forced user, or, if a reload has taken that away, nobody.
     if (login_->section->user.empty()) return Fatal(protocol::MakeError(ErrorCode::kPasswordFailed, user_));
@@ -310,6 +319,7 @@ void Client::OnAuthenticated() {
   refuses_pqexec_ = config.global.disable_pqexec;
   if (const conf::User* section = config.FindUser(user_)) waiter_.weight = static_cast<uint16_t>(section->weight.value_or(1));
   client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;
+  if (replication_) return AttachReplication();
   Attach();
 }
 
@@ -381,9 +391,19 @@ void Client::SendWelcome() {
     const std::string* own = tracked.empty() ? nullptr : settings_->Find(tracked);
     protocol::WriteParameterStatus(bytes, name, own != nullptr ? *own : value);
   }
-  WriteCancelKey(bytes);
-  if (const std::string& notice = worker_.config().global.login_notify_message; !notice.empty()) protocol::WriteNotice(bytes, "00000", notice);
-  protocol::WriteReadyForQuery(bytes, 'I');
+  FinishWelcome(bytes);
+  settings_ = pool_->Share(std::move(settings_));
+  startup_ = settings_;
+  TakeQueueTimeout();
+  if (!SendBytes(bytes)) return;
+  BecomeIdle();
+  if (drain_) End(protocol::ErrorCode::kShuttingDown);
+}
+
+void Client::FinishWelcome(std::string& welcome) {
+  WriteCancelKey(welcome);
+  if (const std::string& notice = worker_.config().global.login_notify_message; !notice.empty()) protocol::WriteNotice(welcome, "00000", notice);
+  protocol::WriteReadyForQuery(welcome, 'I');
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - connect_time_);
   login_us_ = static_cast<uint64_t>(took.count());
   LogLogin();
@@ -391,12 +411,6 @@ void Client::SendWelcome() {
   counters.client_logins.Add(1);
   counters.clients.Add(1);
   EndLogin();
-  settings_ = pool_->Share(std::move(settings_));
-  startup_ = settings_;
-  TakeQueueTimeout();
-  if (!SendBytes(bytes)) return;
-  BecomeIdle();
-  if (drain_) End(protocol::ErrorCode::kShuttingDown);
 }
 
 }  // namespace proxy

@@ -28,6 +28,7 @@ size_t Client::Input(std::string_view chunk) {
         if (is_restoring()) return used;
         step = Relay(rest);
         break;
+      case ClientState::kReplication: step = PassOn(rest); break;
       case ClientState::kConsole: step = ConsoleInput(rest); break;
       case ClientState::kCancel:
       case ClientState::kClosing: return chunk.size();
@@ -533,6 +534,7 @@ void Client::OnReportedSetting(std::string_view name, std::string_view value) {
 }
 
 void Client::OnServerLost(std::string_view cause, const std::string& fatal_body) {
+  if (replication_) return OnReplicationLost(cause);
   Server* server = std::exchange(server_, nullptr);
   lease_.Forget();
   if (leaving_) return Close("client close request");
@@ -588,6 +590,7 @@ void Client::OnCancelRequest(std::function<void()> done) {
     return done();
   }
   if (state_ == ClientState::kActive && !server_->tracker().owes_nothing()) return server_->Cancel(std::move(done));
+  if (state_ == ClientState::kReplication && replication_->is_asked()) return server_->Cancel(std::move(done));
   done();  // nothing of this client runs: a cancel that came too late hits nobody
 }
 

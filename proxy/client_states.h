@@ -12,6 +12,7 @@
 //   linking    has a server that is checked or gets its settings       active, waiting again, idle
 //   active     linked: messages go through                             idle (released), settling, closing
 //   settling   its server is asked what its transaction has left       idle (released), active (pinned)
+//   replication  has a server of its own; all goes through unread      closing
 //   console    talks to the admin console                              closing
 //   cancel     asked for a cancel; waits for it to have been sent      closing
 //   closing    last words sent; waits for the peer's end               closed
@@ -25,7 +26,7 @@
 namespace proxy {
 
 enum class ClientState : uint8_t {
-  kProxyHeader, kStartup, kTls, kLogin, kAttach, kIdle, kWaiting, kLinking, kActive, kSettling, kConsole, kCancel, kClosing
+  kProxyHeader, kStartup, kTls, kLogin, kAttach, kIdle, kWaiting, kLinking, kActive, kSettling, kReplication, kConsole, kCancel, kClosing
 };
 std::string_view Name(ClientState);  // the words of SHOW CLIENTS
 

@@ -22,6 +22,7 @@
 #include "conf/loader.h"
 #include "conf/worst_case.h"
 #include "protocol/error_catalog.h"
+#include "protocol/startup.h"
 #include "proxy/counters.h"
 
 struct event_base;
@@ -33,6 +34,7 @@ using WallTime = std::chrono::system_clock::time_point;
 struct ClientRow {
   uint64_t id = 0;
   std::string user, database;
+  protocol::Replication replication = protocol::Replication::kNone;
   std::string_view state;  // "login", "idle", "waiting", "active"
   std::string addr, local_addr;
   int port = 0, local_port = 0;
@@ -56,6 +58,7 @@ struct ClientRow {
 struct ServerRow {
   uint64_t id = 0;
   std::string user, database;
+  protocol::Replication replication = protocol::Replication::kNone;
   std::string_view state;  // "new", "idle", "active", "tested", "being_canceled", "closing"
   std::string addr, local_addr;
   int port = 0, local_port = 0;

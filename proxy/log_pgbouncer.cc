@@ -104,8 +104,9 @@ std::string ReasonOf(const Event& event) {
 }
 
 void OnLoginAttempt(const Event& event, Lines& lines) {
+  const std::string_view kind = event["replication"];
   lines.Add(Level::kInfo, {About(event, 'C'), "login attempt: db=", event["database"], " user=", event["user"], " tls=", event["tls"],
-                           " replication=no"});
+                           " replication=", kind == "logical" ? "database" : kind == "physical" ? "yes" : "no"});
 }
 
 void OnLoginFailed(const Event& event, Lines& lines) {
@@ -289,6 +290,8 @@ constexpr Reason kReasons[] = {
     {"server_reset_query took too long", "reset query failed"},
     {"client left inside a message", "client disconnect while server was not ready"},
     {"client left the protocol in a state that cannot be followed", "client disconnect while server was not ready"},
+    {"replication client left", "replication client was closed"},
+    {"replication client left a command or a stream", "client disconnect while server was not ready"},
     {"cleaning took too long", "client disconnect while server was not ready"},
     {"ROLLBACK did not end the transaction", "client disconnect while server was not ready"},
 };

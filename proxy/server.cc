@@ -15,7 +15,8 @@ std::string_view Name(ServerState state) {
     case ServerState::kIdle: return "idle";
     case ServerState::kPreparing:
     case ServerState::kCleaning: return "tested";
-    case ServerState::kActive: return "active";
+    case ServerState::kActive:
+    case ServerState::kReplicating: return "active";
     case ServerState::kBeingCanceled: return "being_canceled";
     case ServerState::kClosing: return "closing";
   }
@@ -246,6 +247,7 @@ void Server::OnLeaseReturned() {
 void Server::OnLeaseDiscarded() { Abandon(Left::kBetweenMessages); }
 
 void Server::Abandon(Left left) {
+  if (state_ == ServerState::kReplicating) return EndReplication(left);
   client_ = nullptr;
   if (state_ == ServerState::kClosing) return;
   socket_->Resume(PauseReason::kPeerFull);
@@ -386,10 +388,14 @@ std::string_view Server::RetireReason() const {
 
 void Server::Close(std::string_view reason) {
   if (state_ == ServerState::kClosing) return;
-  close_reason_ = reason;
   const bool query_runs = !tracker_.owes_nothing();
   const bool between_messages = own_ == Own::kNone && tracker_.owes_nothing();
   if (query_runs && !tracker_.HeadIsOwn()) SendCancelRequest([] {});
+  Close(reason, between_messages ? Farewell::kTerminate : Farewell::kNone);
+}
+
+void Server::Close(std::string_view reason, Farewell farewell) {
+  close_reason_ = reason;
   ForgetDelayedCancels();
   SetState(ServerState::kClosing);
   pool::Orders orders;
@@ -401,7 +407,7 @@ void Server::Close(std::string_view reason) {
         {{"server", id_}, {"database", pool_->key().database}, {"user", pool_->key().user}, {"addr", peer.address}, {"port", peer.port},
          {"pid", process_id_}, {"age", AgeSeconds()}, {"reason", reason}});
   }
-  if (between_messages) {
+  if (farewell == Farewell::kTerminate) {
     std::string terminate;
     protocol::WriteTerminate(terminate);
     socket_->Write(terminate);
@@ -469,6 +475,7 @@ ServerRow Server::Row() const {
   row.id = id_;
   row.user = pool_->key().user;
   row.database = pool_->key().database;
+  row.replication = replication_;
   row.state = Name(state_);
   if (const Socket* socket = dial_ ? dial_->socket() : socket_.get()) {
     const PeerName remote = RemoteName(socket->fd()), local = LocalName(socket->fd());

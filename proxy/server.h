@@ -6,12 +6,13 @@
 //   preparing       lent, but first our own exchange: check before   active; a failed check -> closed, the client asks again
 //                   use, or the replay of the client's settings
 //   active          linked to a client                               unit ends and nothing is owed -> idle, or cleaning
+//   replicating     of one replication client from its login on      closing
 //   cleaning        its client left it unclean: cancel, drain,       idle; anything doubtful -> closing
 //                   ROLLBACK, server_reset_query; bounded in time
 //   being_canceled  clean, but a cancel request is still on its way  idle
 //   closing         Terminate sent, waits for the server's end       closed (the place is given back only then)
 //
-// Law: answers are forwarded only in `active`, to the one client that is linked; everything else is swallowed here. A server
+// Law: answers are forwarded only in `active` and `replicating`, to the one client that is linked; everything else is swallowed here. A server
 // goes back to the pool only from a state in which the reply tracker owes nothing and PostgreSQL said 'I'.
 // Threads: one worker; moves to another only while the pool says `moving`. Ownership: the worker's list; never deleted inside
 // its own callbacks. Limits: a message that must be looked at whole is at most kWholeBytesMax, longer ones are streamed.
@@ -47,7 +48,7 @@ inline constexpr pool::Duration kCloseWait{5'000'000};  // for the server's end 
 inline constexpr int kCancelsInFlightMax = 4;
 
 enum class ServerState : uint8_t {
-  kConnecting, kIdle, kPreparing, kActive, kCleaning, kBeingCanceled, kClosing
+  kConnecting, kIdle, kPreparing, kActive, kReplicating, kCleaning, kBeingCanceled, kClosing
 };
 std::string_view Name(ServerState);  // the words of SHOW SERVERS
 
@@ -59,6 +60,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void Connect();
   // The pool gave this server to `client`. True: ready now. False: Client::OnServerReady or OnServerUnfit follows.
   bool Lend(Client& client, bool check_first);
+  // It was opened for this client alone: from here on all that it says goes there (server_replication.cc).
+  void Dedicate(Client& client);
   // What the linked client sends: frames that the tracker already knows. False: broken (OnServerLost has been called).
   bool Send(std::string_view bytes);
   bool Send(Parts& parts);
@@ -127,6 +130,11 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void OnDialed(DialedServer opened);
   void OpenFailed(pool::OpenFailure failure);
   void GiveUpForMove();
+  void GiveUpOpening(pool::OpenFailure failure);
+
+  // server_replication.cc
+  void PassOn(std::string_view chunk);
+  void EndReplication(Left left);
 
   // server_input.cc
   void Take(std::string_view chunk);
@@ -162,6 +170,8 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   void ContinueCleaning();
   void GiveBack();
   void Close(std::string_view reason);
+  enum class Farewell : uint8_t { kTerminate, kNone };
+  void Close(std::string_view reason, Farewell farewell);
   void FinishClose();
   int64_t AgeSeconds() const;
   std::string_view RetireReason() const;  // of a server that the pool wants to be rid of
@@ -171,6 +181,7 @@ class Server final : public SocketHandler, public pool::LeaseHolder {
   const std::shared_ptr<BackendPool> pool_;
   const std::shared_ptr<pool::Slot> slot_;
   const uint64_t id_;
+  protocol::Replication replication_ = protocol::Replication::kNone;
   ServerState state_ = ServerState::kConnecting;
   std::unique_ptr<Socket> socket_;
   Client* client_ = nullptr;  // linked or being prepared for

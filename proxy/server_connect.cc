@@ -1,4 +1,5 @@
 // Server, first part of its life: what ServerDial opens is counted, logged and given to the pool.
+#include "proxy/client.h"
 #include "proxy/log.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
@@ -8,7 +9,15 @@ namespace proxy {
 void Server::Connect() {
   const DialRoom room{worker_->loop(), worker_->shared().resolver, worker_->shared().helpers, worker_->shared().hosts};
   DialOptions options{pool_->Target(), worker_->runtime().server_tls, worker_->keep_alive(), nullptr};
-  options.connect_query = options.target.connect_query;
+  if (slot_->dedicated_to != 0) {
+    Client* client = worker_->FindClient(slot_->dedicated_to);
+    if (client == nullptr || client->state() != ClientState::kAttach) return GiveUpOpening({pool::OpenFailure::Kind::kUnreachable, "its client has left", ""});
+    replication_ = client->replication()->kind();
+    client->AddReplicationStartup(options.target);
+    options.refusals = DialOptions::Refusals::kTellAll;
+  } else {
+    options.connect_query = options.target.connect_query;  // a replication connection is as its client makes it
+  }
   if (worker_->config().global.log_connections && WouldLog(Level::kDebug)) {
     options.connected = [this](const Socket& socket) {
       const PeerName peer = NameOf(dial_->peer().storage), local = LocalName(socket.fd());
@@ -37,7 +46,8 @@ void Server::OnDialed(DialedServer opened) {
   cancel_key_ = std::move(opened.cancel_key);
   settings_.Begin(opened.parameters);
   settings_.SetAtConnect(opened.settings);
-  pool_->SetWelcome(opened.parameters);
+  const bool is_dedicated = slot_->dedicated_to != 0;
+  if (!is_dedicated) pool_->SetWelcome(opened.parameters);
   if (opened.derived_keys) pool_->RememberDerivedKeys(*opened.derived_keys);
   auto& counters = pool_->counters(worker_->number());
   counters.server_logins.Add(1);
@@ -46,14 +56,19 @@ void Server::OnDialed(DialedServer opened) {
     const PeerName peer = NameOf(peer_.storage);
     Log(Level::kInfo, "server_login",
         {{"server", id_}, {"database", pool_->key().database}, {"user", pool_->key().user}, {"host", opened.where}, {"addr", peer.address},
-         {"port", peer.port}, {"pid", process_id_}, {"tls", tls_description_.empty() ? "none" : tls_description_}});
+         {"port", peer.port}, {"pid", process_id_}, {"tls", tls_description_.empty() ? "none" : tls_description_},
+         {"replication", LogValue::UnlessEmpty(is_dedicated ? protocol::Name(replication_) : std::string_view())}});
   }
   // Its name may have changed while it was being opened.
   if (!worker_->shared().resolver.StaysAt(peer_host_, peer_)) GiveUpForMove();
   const pool::TimePoint now = Now();
   pool::Orders orders;
   const auto next = pool_->Opened(*slot_, now, orders);
-  TakeNext(next, now);
+  if (is_dedicated && next.kind == pool::Pool::Next::Kind::kServe) {
+    static_cast<Client*>(next.waiter->owner)->BeginReplication(*this, opened.parameters, now);
+  } else {
+    TakeNext(next, now);
+  }
   worker_->CarryOut(*pool_, orders);
 }
 
@@ -72,13 +87,17 @@ void Server::GiveUpForMove() {
 void Server::OpenFailed(pool::OpenFailure failure) {
   const PeerName peer = NameOf(dial_->peer().storage);
   dial_.reset();
-  SetState(ServerState::kClosing);
   pool_->counters(worker_->number()).server_login_failures.Add(1);
   const auto refusal = protocol::ParseErrorFields(failure.server_error);
   Log(Level::kWarning, "server_login_failed",
       {{"server", id_}, {"database", pool_->key().database}, {"user", pool_->key().user}, {"addr", peer.address}, {"port", peer.port},
        {"age", AgeSeconds()}, {"cause", failure.cause},
        {"refusal", refusal.message.empty() ? LogValue::Absent() : LogValue(std::string(refusal.severity) + ' ' + std::string(refusal.message))}});
+  GiveUpOpening(std::move(failure));
+}
+
+void Server::GiveUpOpening(pool::OpenFailure failure) {
+  SetState(ServerState::kClosing);
   pool::Orders orders;
   pool_->OpenFailed(*slot_, std::move(failure), Now(), orders);
   worker_->Bury(*this);

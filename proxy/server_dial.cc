@@ -303,7 +303,8 @@ void ServerDial::AttemptFailed(std::string cause, std::string server_error) {
     // Starting up, shutting down, full: it will pass. The waiters stay for it.
     const bool passes = fields.sqlstate == "57P03" || fields.sqlstate == "53300" || fields.sqlstate == "57P01";
     answered_ = !passes || fields.sqlstate == "53300";  // full, but it lives
-    last_error_ = passes ? "" : std::move(server_error);
+    const bool is_told = !passes || options_.refusals == DialOptions::Refusals::kTellAll;
+    last_error_ = is_told ? std::move(server_error) : "";
   }
   plain_refused_ = false;
   last_cause_ = Where() + ": " + cause;

@@ -55,8 +55,10 @@ struct DialOptions {
   std::shared_ptr<const TlsContext> tls;  // nullptr: server_tls_sslmode = disable
   KeepAlive keep_alive;
   // Once for each address that has taken the connection, before the login: for the log. May be empty.
-  std::function<void(const Socket&)> connected;
-  std::string connect_query;  // empty: none
+  std::function<void(const Socket&)> connected = {};
+  // A server that is starting up, shutting down or full: clients can be kept waiting until that has passed, or hear it.
+  enum class Refusals : uint8_t { kKeepPassing, kTellAll } refusals = Refusals::kKeepPassing;
+  std::string connect_query = {};  // empty: none
 };
 
 struct DialedServer {

@@ -39,6 +39,7 @@ void Server::OnReadable() {
 void Server::Take(std::string_view chunk) {
   switch (state_) {
     case ServerState::kActive: return Relay(chunk);
+    case ServerState::kReplicating: return PassOn(chunk);
     case ServerState::kClosing: return;
     default: return Swallow(chunk);
   }

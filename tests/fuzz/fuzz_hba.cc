@@ -51,6 +51,9 @@ void FuzzHba(std::string_view text) {
           Require(rule.method != conf::AuthType::kAny && rule.method != conf::AuthType::kHba);
         }
         Require((found == nullptr) == is_before);
+        login.is_physical_replication = true;
+        const conf::HbaRule* const replicates = rules->Find(login);
+        Require(replicates == nullptr || replicates->databases.has_replication);
       }
     }
   }

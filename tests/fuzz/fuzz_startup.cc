@@ -9,6 +9,9 @@ using namespace protocol;
 void CheckMessage(const StartupMessage& message) {
   Require(!message.user.empty() && !message.database.empty());
   Require(message.settings.size() <= kStartupParametersMax);
+  const bool replicates = message.replication != Replication::kNone;
+  Require(replicates == !StartupValue(message.replication).empty());
+  Require(replicates || message.options.empty());
   std::string negotiation;
   WriteNegotiateProtocolVersion(negotiation, message);
   Require(NegotiatedVersion(message) <= kProtocolNewest);

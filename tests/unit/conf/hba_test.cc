@@ -113,8 +113,24 @@ TEST(Hba, ListsAndKeywords) {
   EXPECT_EQ(Tcp("host sameuser all all md5", "::1", "anna", "shop"), "none");
   EXPECT_EQ(Tcp("host x,sameuser all all md5", "::1", "anna", "x"), "md5 at 1");
   EXPECT_EQ(Tcp("host x,all y,all all md5", "::1", "anna", "shop"), "md5 at 1");
-  EXPECT_EQ(Tcp("host replication all all trust", "::1", "anna", "replication"), "none") << "no database, but what pgweir refuses anyway";
+  EXPECT_EQ(Tcp("host replication all all trust", "::1", "anna", "replication"), "none") << "no database: physical replication";
   EXPECT_EQ(Tcp("host all sameuser all md5", "::1", "sameuser", "x"), "md5 at 1") << "of users it is a name";
+}
+
+// As PostgreSQL: it names no database, so only the keyword fits it, and that fits nothing else.
+TEST(Hba, PhysicalReplicationNeedsItsKeyword) {
+  const auto replicates = [](const std::string& text, const std::string& user = "app") {
+    const auto rules = Parse(text);
+    if (!rules) return rules.error().front().ToString();
+    const HbaRule* rule = rules->Find({.is_local = true, .is_physical_replication = true, .user = user, .database = "replication"});
+    return rule == nullptr ? "none" : std::string(Name(rule->method)) + " at " + std::to_string(rule->line);
+  };
+  EXPECT_EQ(replicates("local all all trust"), "none");
+  EXPECT_EQ(replicates("local \"replication\",sameuser all trust", "replication"), "none") << "in quotes it is a name";
+  EXPECT_EQ(replicates("local replication all trust"), "trust at 1");
+  EXPECT_EQ(replicates("local all all trust\nlocal shop,replication app reject\nlocal replication all trust"), "reject at 2");
+  EXPECT_EQ(replicates("local shop,replication app reject\nlocal replication all md5", "other"), "md5 at 2");
+  EXPECT_EQ(replicates("host replication all all trust"), "none") << "by the Unix socket";
 }
 
 TEST(Hba, QuotedWordsAreNames) {

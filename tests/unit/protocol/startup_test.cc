@@ -41,7 +41,7 @@ TEST(Startup, TakesAMessageApart) {
   EXPECT_EQ(message.user, "anna");
   EXPECT_EQ(message.database, "shop");
   EXPECT_EQ(message.application_name, "psql");
-  EXPECT_EQ(message.replication, "database");
+  EXPECT_EQ(message.replication, Replication::kLogical);
   EXPECT_EQ(message.settings, (Settings{{"DateStyle", "ISO, DMY"}, {"application_name", "psql"}}));
   EXPECT_TRUE(message.unknown_protocol_options.empty());
 }
@@ -57,13 +57,24 @@ TEST(Startup, TheLaterOfTwoWins) {
   EXPECT_EQ(message.settings, (Settings{{"b", "2"}}));
 }
 
-TEST(Startup, ReplicationThatIsFalseIsNone) {
-  for (const char* value : {"", "0", "off", "OFF", "of", "false", "F", "no", "n"}) {
-    EXPECT_EQ(MustParse(Packet(kProtocol30, {{"user", "a"}, {"replication", value}})).replication, "") << value;
+TEST(Startup, ReplicationIsReadAsPostgresqlDoes) {
+  const auto read = [](const char* value) { return MustParse(Packet(kProtocol30, {{"user", "a"}, {"replication", value}})).replication; };
+  for (const char* value : {"", "0", "off", "OFF", "of", "false", "F", "no", "n"}) EXPECT_EQ(read(value), Replication::kNone) << value;
+  for (const char* value : {"1", "on", "ON", "true", "t", "Tru", "yes", "y"}) EXPECT_EQ(read(value), Replication::kPhysical) << value;
+  EXPECT_EQ(read("database"), Replication::kLogical);
+  for (const char* value : {"o", "offf", "00", "11", "Database", "databas", "truee", "physical"}) {
+    const auto error = MustRefuse(Packet(kProtocol30, {{"user", "a"}, {"replication", value}}));
+    EXPECT_EQ(error.sqlstate, "22023") << value;
+    EXPECT_EQ(error.message, "invalid value for parameter \"replication\": \"" + std::string(value) + "\"");
   }
-  for (const char* value : {"1", "on", "true", "yes", "database", "o", "offf", "00"}) {
-    EXPECT_EQ(MustParse(Packet(kProtocol30, {{"user", "a"}, {"replication", value}})).replication, value);
-  }
+}
+
+TEST(Startup, OptionsOfReplicationStayAsTheyAre) {
+  const std::string options = "-c datestyle=ISO -d 3 --work-mem=8MB";
+  const auto message = MustParse(Packet(kProtocol30, {{"user", "a"}, {"options", options}, {"replication", "true"}, {"TimeZone", "UTC"}}));
+  EXPECT_EQ(message.options, options);
+  EXPECT_EQ(message.settings, (Settings{{"TimeZone", "UTC"}}));
+  EXPECT_EQ(MustParse(Packet(kProtocol30, {{"user", "a"}, {"options", "-ca=1"}})).options, "") << "taken apart";
 }
 
 TEST(Startup, OptionsComeBeforeNamedParameters) {

@@ -28,6 +28,10 @@ TEST(LogPgBouncer, AClientFromLoginToEnd) {
   EXPECT_THAT(Texts("login_attempt",
                     {{"client", 42}, {"database", "shop"}, {"user", "app"}, {"addr", "127.0.0.1"}, {"port", 5000}, {"tls", "no"}}),
               ElementsAre("LOG C-0x2a: shop/app@127.0.0.1:5000 login attempt: db=shop user=app tls=no replication=no"));
+  const auto attempt = [](const char* replication) { return Texts("login_attempt", {{"client", 42}, {"replication", replication}}).at(0); };
+  EXPECT_THAT(attempt("none"), testing::EndsWith("replication=no"));
+  EXPECT_THAT(attempt("logical"), testing::EndsWith("replication=database")) << "the words of PgBouncer 1.25";
+  EXPECT_THAT(attempt("physical"), testing::EndsWith("replication=yes"));
   EXPECT_THAT(Texts("client_login", {{"client", 42}}), IsEmpty()) << "PgBouncer tells the attempt only";
   EXPECT_THAT(Texts("client_close", {{"client", 42}, {"database", "shop"}, {"user", "app"}, {"addr", "unix(77)"}, {"port", 6432},
                                      {"reason", "client close request"}, {"total_ms", 3999}}),
