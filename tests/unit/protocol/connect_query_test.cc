@@ -21,7 +21,7 @@ struct Outcome {
 };
 
 // Each answer comes when the query before it has gone out, in pieces of `piece` bytes.
-Outcome Run(const std::string& sql, const std::vector<std::string>& answers, size_t piece) {
+Outcome Ask(const std::string& sql, const std::vector<std::string>& answers, size_t piece) {
   ConnectQuery query(sql, "app", {{"TimeZone", "UTC"}, {"server_version", "15.0"}});
   Outcome outcome;
   query.Begin(outcome.said);
@@ -49,7 +49,7 @@ TEST(ConnectQueryTest, WhatItLeavesIsFoundHoweverTheBytesAreCut) {
   const std::string found = server::RowDescription({"a", "b", "c", "d"}) + Row("statement_timeout", "5s") +
                             server::DataRow({"set", "role", "none", std::nullopt}) + server::CommandComplete("SELECT 2") + server::ReadyForQuery('I');
   for (const size_t piece : {size_t{1}, size_t{3}, size_t{64}, size_t{1} << 20}) {
-    const Outcome outcome = Run("SELECT x; SET TimeZone TO 'Asia/Tokyo'", {result, found}, piece);
+    const Outcome outcome = Ask("SELECT x; SET TimeZone TO 'Asia/Tokyo'", {result, found}, piece);
     EXPECT_EQ(outcome.step, Step::kReady) << piece;
     EXPECT_EQ(outcome.parameters, (Values{{"TimeZone", "Asia/Tokyo"}, {"server_version", "15.0"}}));
     EXPECT_EQ(outcome.settings, (Values{{"statement_timeout", "5s"}}));
@@ -61,7 +61,7 @@ TEST(ConnectQueryTest, WhatItLeavesIsFoundHoweverTheBytesAreCut) {
 }
 
 TEST(ConnectQueryTest, SettingsInNoCatalogueAreAskedForByName) {
-  const auto asked = [](const std::string& sql) { return Split(Run(sql, {Complete()}, 100).said).at(1).body; };
+  const auto asked = [](const std::string& sql) { return Split(Ask(sql, {Complete()}, 100).said).at(1).body; };
   const std::string question = asked("SET App.Tenant = 'x'; SELECT set_config('app.user', 'y', false); SET LOCAL app.local = 1");
   EXPECT_NE(question.find("\"role\",\"session_authorization\",\"app.tenant\",\"app.user\""), std::string::npos) << question;
   EXPECT_EQ(question.find("app.local"), std::string::npos);
@@ -70,15 +70,15 @@ TEST(ConnectQueryTest, SettingsInNoCatalogueAreAskedForByName) {
 
 TEST(ConnectQueryTest, AnErrorIsTheServersOwn) {
   const std::string error = server::ErrorResponse("ERROR", "42501", "permission denied");
-  const Outcome outcome = Run("x", {server::CommandComplete("SET") + error + server::ReadyForQuery('I')}, 7);
+  const Outcome outcome = Ask("x", {server::CommandComplete("SET") + error + server::ReadyForQuery('I')}, 7);
   EXPECT_EQ(outcome.step, Step::kRefused);
   EXPECT_EQ(outcome.error, error.substr(5));
-  EXPECT_EQ(Run("x", {Complete(), error}, 7).step, Step::kRefused) << "of the question";
+  EXPECT_EQ(Ask("x", {Complete(), error}, 7).step, Step::kRefused) << "of the question";
 }
 
 TEST(ConnectQueryTest, WhatItMustNotDoEndsIt) {
   const auto why = [](const std::string& answer) {
-    const Outcome outcome = Run("x", {answer}, 2);
+    const Outcome outcome = Ask("x", {answer}, 2);
     EXPECT_EQ(outcome.step, Step::kMalformed);
     return outcome.why;
   };
@@ -92,8 +92,8 @@ TEST(ConnectQueryTest, WhatItMustNotDoEndsIt) {
 }
 
 TEST(ConnectQueryTest, AnAnswerToTheQuestionIsReadAsOne) {
-  EXPECT_EQ(Run("x", {Complete(), server::DataRow({"nonsense"})}, 4).why, "the server sent a malformed row about its settings");
-  EXPECT_EQ(Run("x", {Complete(), Complete() + server::NoticeResponse("more")}, 1000).why, "the server sent more than an answer");
+  EXPECT_EQ(Ask("x", {Complete(), server::DataRow({"nonsense"})}, 4).why, "the server sent a malformed row about its settings");
+  EXPECT_EQ(Ask("x", {Complete(), Complete() + server::NoticeResponse("more")}, 1000).why, "the server sent more than an answer");
 }
 
 }  // namespace
