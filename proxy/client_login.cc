@@ -385,7 +385,7 @@ void Client::Attach() {
 void Client::SendWelcome() {
   std::string bytes;
   bytes.reserve(kWelcomeBytes);
-  if (!login_->is_told_ok) protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
+  protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
   for (const auto& [name, value] : *pool_->welcome()) {
     const std::string_view tracked = protocol::TrackedName(name);
     const std::string* own = tracked.empty() ? nullptr : settings_->Find(tracked);

@@ -47,7 +47,7 @@ void Client::BeginReplication(Server& server, const std::vector<protocol::Settin
   server.Dedicate(*this);
   state_ = ClientState::kReplication;
   std::string welcome;
-  if (!login_->is_told_ok) protocol::MessageWriter(welcome).Begin('R').Int32(0).End();
+  protocol::MessageWriter(welcome).Begin('R').Int32(0).End();
   for (const auto& [name, value] : parameters) protocol::WriteParameterStatus(welcome, name, value);
   FinishWelcome(welcome);
   SetClock(Clock::kIdle, client_idle_timeout_);

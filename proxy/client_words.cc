@@ -2,9 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <utility>
 
-#include "protocol/message_writer.h"
 #include "proxy/client.h"
 #include "proxy/worker.h"
 
@@ -27,19 +25,19 @@ std::string OwnHost() {
 // One clock after the other: they share one timeout, as only one of them runs.
 void Client::WatchWait(pool::TimePoint now) {
   const pool::Duration wait = LongestWait(), notice = worker_.config().global.query_wait_notify;
-  // Whoever came back to its place in the queue behind that time has heard it.
-  const bool is_to_be_told = notice.count() > 0 && notice < wait && now < waiter_.since + notice;
+  // Whoever came back to its place in the queue behind that time has heard it. At a login nobody is told: libpq takes no NOTICE before
+  // AuthenticationOk, and goes on to its next host only for an error that comes before it.
+  const bool is_to_be_told = notice.count() > 0 && notice < wait && now < waiter_.since + notice && state_ != ClientState::kAttach;
   clock_ = is_to_be_told ? Clock::kWaitNotice : Clock::kWait;
   const pool::Duration length = is_to_be_told ? notice : wait;
   timeout_.ArmAt(worker_.timeouts(), length, waiter_.since + length, &Client::OnClock, this);
 }
 
-// It has no server, so no answer has been begun. At its login an AuthenticationOk comes first: before that libpq takes no NOTICE.
+// It has no server, so no answer has been begun.
 void Client::TellWait() {
   const pool::TimePoint now = Now();
   WatchWait(now);
   std::string bytes;
-  if (state_ == ClientState::kAttach && !std::exchange(login_->is_told_ok, true)) protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
   const auto in_ms = [](pool::Duration time) { return std::to_string(time.count() / 1000) + " ms"; };
   protocol::WriteError(bytes, protocol::ErrorCode::kQueryWaitNotify, {},
                        "waited " + in_ms(now - waiter_.since) + " so far, at most " + in_ms(LongestWait()));

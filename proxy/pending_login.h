@@ -33,7 +33,6 @@ struct PendingLogin {
   std::string identity_fault = "nobody has looked who it is";  // cert and peer: why it is not this user; empty = it is
   std::shared_ptr<protocol::ClientLogin> exchange;
   bool step_runs = false;
-  bool is_told_ok = false;  // AuthenticationOk has gone out ahead of the welcome
   std::optional<std::string> secret;
   std::optional<LookedUp::From> looked_up;  // where the secret is from; nullopt: the configuration
   RuntimeRef runtime;                       // keeps `section` alive over a reload
