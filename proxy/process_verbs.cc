@@ -112,9 +112,13 @@ void Process::GiveUpPause(uint64_t serial, const Snapshot& snapshot) {
   for (const ClientRow& client : snapshot.clients) {
     if (clients.contains(client.id)) held.clients.push_back(client);
   }
-  shared_->pools.EndPause(pause.database);
-  if (pause.database.empty() && run_state() == RunState::kPaused) shared_->run_state = RunState::kActive;
-  RunPaused();
+  // A second PAUSE of that database, without a time, still wants it.
+  const bool is_wanted = std::any_of(waiting_pauses_.begin(), waiting_pauses_.end(), [&](const auto& other) { return other.database == pause.database; });
+  if (!is_wanted) {
+    shared_->pools.EndPause(pause.database);
+    if (pause.database.empty() && run_state() == RunState::kPaused) shared_->run_state = RunState::kActive;
+    RunPaused();
+  }
   Log(Level::kWarning, "pause_timeout", {{"database", pause.database.empty() ? "all" : pause.database}, {"servers", held.servers.size()}});
   pause.done(MakeError(ErrorCode::kPauseTimeout, conf::FormatDuration(pause.timeout)), std::move(held));
 }

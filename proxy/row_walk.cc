@@ -1,7 +1,5 @@
 #include "proxy/row_walk.h"
 
-#include <algorithm>
-
 #include "proxy/client.h"
 #include "proxy/server.h"
 
@@ -12,40 +10,29 @@ RowWalk::RowWalk(Collecting what, const ClientTable& clients, const ServerTable&
 void RowWalk::Begin() {
   rows_ = {};
   with_client_.clear();
+  at_server_.reset();
   if (what_ == Collecting::kServers || what_ == Collecting::kTotals) return EnterServers();
-  phase_ = Phase::kClients;
-  bucket_ = 0;
-  buckets_ = clients_.bucket_count();
+  at_client_.emplace(clients_);
   rows_.clients.reserve(clients_.size());  // a vector that grows moves all its rows in one turn
 }
 
 void RowWalk::EnterServers() {
-  phase_ = Phase::kServers;
-  bucket_ = 0;
-  buckets_ = servers_.bucket_count();
+  at_client_.reset();
+  at_server_.emplace(servers_);
   if (what_ == Collecting::kServers || what_ == Collecting::kEverything) rows_.servers.reserve(servers_.size());
 }
 
 RowWalk::Step RowWalk::Next() {
-  if (phase_ == Phase::kClients) {
-    if (clients_.bucket_count() != buckets_) Begin();
-    if (!Slice(clients_)) EnterServers();
+  const auto copy = [this](const auto& entry) { Copy(*entry.second); };
+  if (at_client_) {
+    const CursorStep step = at_client_->Next(kRowsPerTurn, kBucketsPerTurn, copy);
+    if (step == CursorStep::kEnd) EnterServers();
+    if (step == CursorStep::kLost) Begin();
     return Step::kMore;
   }
-  if (phase_ == Phase::kServers) {
-    if (servers_.bucket_count() != buckets_) Begin();
-    else if (!Slice(servers_)) phase_ = Phase::kDone;
-  }
-  return phase_ == Phase::kDone ? Step::kDone : Step::kMore;
-}
-
-template <typename Table>
-bool RowWalk::Slice(const Table& table) {
-  const size_t end = std::min(bucket_ + kBucketsPerTurn, buckets_);
-  for (size_t rows = 0; bucket_ < end && rows < kRowsPerTurn; ++bucket_) {
-    for (auto at = table.cbegin(bucket_); at != table.cend(bucket_); ++at, ++rows) Copy(*at->second);
-  }
-  return bucket_ < buckets_;
+  const CursorStep step = at_server_->Next(kRowsPerTurn, kBucketsPerTurn, copy);
+  if (step == CursorStep::kLost) Begin();
+  return step == CursorStep::kEnd ? Step::kDone : Step::kMore;
 }
 
 void RowWalk::Copy(const Client& client) {

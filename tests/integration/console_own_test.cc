@@ -84,6 +84,27 @@ TEST_F(ConsoleOwnTest, PauseWithATimeoutUndoesItselfAndNamesTheBlocker) {
   EXPECT_EQ(other.Value("SELECT 'again'"), "again");
 }
 
+TEST_F(ConsoleOwnTest, ATimeoutLeavesThePauseThatAnotherWaitsFor) {
+  StartPgweir("default_pool_size = 2\nquery_wait_timeout = \"60s\"\n");
+  Connection first = Admin(), second = Admin(), busy = Connect(), other = Connect();
+  ASSERT_TRUE(busy.Query("BEGIN").ok() && busy.Query("SELECT 1").ok());
+  first.Send("PAUSE app TIMEOUT 300ms");
+  first.Flush();
+  EXPECT_TRUE(Eventually([&] { return second.Value("SELECT paused FROM databases WHERE name = 'app'") == "1"; }));
+  EXPECT_EQ(second.Query("PAUSE app TIMEOUT 1s").sqlstate(), "55000") << "its end would undo the other's";
+  second.Send("PAUSE app");
+  second.Flush();
+  EXPECT_EQ(first.Next().sqlstate(), "55P03");
+  while (first.Next()) continue;
+  EXPECT_EQ(first.Value("SELECT paused FROM databases WHERE name = 'app'"), "1");
+  other.Send("SELECT 'held'");
+  ASSERT_TRUE(WaitForPool(first, "cl_waiting", 1));
+  ASSERT_TRUE(busy.Query("COMMIT").ok());
+  EXPECT_EQ(second.Next().tag(), "PAUSE");
+  ASSERT_TRUE(first.Query("RESUME app").ok());
+  EXPECT_EQ(other.Next().Value(), "held");
+}
+
 // The end of a PAUSE of all leaves what was paused by name.
 TEST_F(ConsoleOwnTest, ATimeoutOfAllLeavesThePausesOfSingleDatabases) {
   StartPgweir("default_pool_size = 2\nquery_wait_timeout = \"60s\"\n");

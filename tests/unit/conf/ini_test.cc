@@ -132,7 +132,7 @@ TEST(IniValues, UnitsAndSpellings) {
   EXPECT_EQ(config->global.client_tls.protocols, "all");
   EXPECT_THAT(config->global.admin_users, ElementsAre("a", "b"));
   EXPECT_EQ(config->global.keys.server_check_query, "");
-  EXPECT_EQ(SourceOf(*config, "server_lifetime"), "1500ms from pgbouncer.ini:5");
+  EXPECT_EQ(SourceOf(*config, "server_lifetime"), "1.5 from pgbouncer.ini:5");
   EXPECT_EQ(SourceOf(*config, "max_waiting"), "100 from pgbouncer.ini:10");
 }
 
