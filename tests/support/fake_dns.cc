@@ -112,8 +112,8 @@ int FakeDns::Asked(const std::string& name) const {
   return found == asked_.end() ? 0 : found->second;
 }
 
-std::string FakeDns::ResolvConf() const {
-  return "# of a test\nnameserver 127.0.0.1:" + std::to_string(port_) + "\noptions timeout:1 attempts:1\n";
+std::string FakeDns::ResolvConf(const std::string& options) const {
+  return "# of a test\nnameserver 127.0.0.1:" + std::to_string(port_) + "\noptions " + options + "\n";
 }
 
 void FakeDns::Run() {

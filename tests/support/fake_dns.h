@@ -1,7 +1,7 @@
 // A scripted name server for tests: UDP on a free port of 127.0.0.1, says what it was told to say, well or badly.
 //
 // What: Say gives the answer for a name from now on; what it was not told of does not exist (NXDOMAIN). Asked counts the
-// questions for a name's IPv4 addresses. ResolvConf is the text of a resolv.conf that leads here and gives up after a second.
+// questions for a name's IPv4 addresses. ResolvConf is the text of a resolv.conf that leads here, and gives up after a second unless told otherwise.
 // Threads: one of its own; every call from any. Names are the same in any case of letters.
 #pragma once
 
@@ -42,7 +42,7 @@ class FakeDns {
   void Say(const std::string& name, DnsReply reply);
   int Asked(const std::string& name) const;
   int port() const { return port_; }
-  std::string ResolvConf() const;
+  std::string ResolvConf(const std::string& options = "timeout:1 attempts:1") const;
 
  private:
   void Run();

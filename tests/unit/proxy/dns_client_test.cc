@@ -172,7 +172,7 @@ TEST_F(DnsClientTest, WithoutAFileNobodyIsAsked) {
 
 TEST_F(DnsClientTest, ItMayGoWhileSomebodyWaits) {
   dns_.Say("silent.example", {.addresses = {}, .how = How::kNotAtAll});
-  auto client = std::make_unique<DnsClient>(loop_);
+  auto client = std::make_unique<DnsClient>(control_);
   ASSERT_EQ(client->Configure(folder_.File("resolv.conf")), "");
   client->LookUp("silent.example", [](const NameAnswer&) { ADD_FAILURE() << "it was answered"; });
   ASSERT_TRUE(Until([&] { return dns_.Asked("silent.example") > 0; }));
