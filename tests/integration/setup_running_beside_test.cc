@@ -93,7 +93,7 @@ TEST_F(SetupRunningTest, TablesOfTheConsoleAgree) {
     for (const char* key : {"listen_addr", "listen_backlog", "unix_socket_mode", "auth_type", "auth_user", "auth_query", "pool_mode", "max_client_conn", "default_pool_size",
                             "min_pool_size", "reserve_pool_size", "reserve_pool_timeout", "max_db_connections", "max_user_connections", "server_lifetime",
                             "server_idle_timeout", "server_connect_timeout", "server_login_retry", "server_check_delay", "server_check_query", "server_reset_query",
-                            "query_timeout", "query_wait_timeout", "idle_transaction_timeout", "client_idle_timeout", "client_login_timeout",
+                            "query_timeout", "query_wait_timeout", "idle_transaction_timeout", "client_idle_timeout", "client_login_timeout", "autodb_idle_timeout",
                             "ignore_startup_parameters", "stats_period", "tcp_keepidle", "tcp_keepcnt", "client_tls_sslmode", "client_tls_protocols",
                             "server_tls_sslmode", "server_tls_protocols", "admin_users", "stats_users", "log_connections", "verbose"}) {
       script.Say(std::string("SHOW CONFIG, ") + key, script.Row(console, "CONFIG", {{"key", key}}, {"value", "default", "changeable"}));
