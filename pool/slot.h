@@ -8,7 +8,8 @@
 //   closing   given up, socket not closed yet; still counts      Closed
 //
 // Ownership: shared_ptr, because an order to another worker may still name a slot that has ended; the pool's copy is the one
-// that counts. Threads: every field is guarded by the pool's mutex, except server, which only the worker in `worker` touches.
+// that counts. Threads: all is guarded by the pool's mutex, but server, which only the worker in `worker` touches, and dedicated_to,
+// which never changes from the order to open on.
 #pragma once
 
 #include <cstdint>

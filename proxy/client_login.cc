@@ -315,7 +315,8 @@ void Client::OnAuthenticated() {
   // A forced user is somebody else: this client's password is not for its servers.
   if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->PasswordForServers());
   waiter_.flow = FlowOf(pool_->settings().queue_flow, user_, login_->wanted, address_);
-  if (config.global.application_name_add_host) AddHostToName();
+  // A standby keeps its name: synchronous_standby_names knows it by that.
+  if (config.global.application_name_add_host && !replication_) AddHostToName();
   refuses_pqexec_ = config.global.disable_pqexec;
   if (const conf::User* section = config.FindUser(user_)) waiter_.weight = static_cast<uint16_t>(section->weight.value_or(1));
   client_idle_timeout_ = config.ResolveTimeouts(*login_->section, user_).client_idle_timeout;

@@ -338,9 +338,10 @@ TEST_F(ReplicationTest, AClientThatBreaksTheProtocolIsTold) {
 // --- its server ----------------------------------------------------------------------------------------------------------
 
 TEST_F(ReplicationTest, TheStartupGoesOnAndTheWelcomeComesBack) {
-  PgweirConfig config = ConfigFor(walsender_.port(), "ignore_startup_parameters = [\"ignored\"]\n");
+  PgweirConfig config = ConfigFor(walsender_.port(), "ignore_startup_parameters = [\"ignored\"]\napplication_name_add_host = true\n");
   config.sections = "[databases.app]\nhost = \"127.0.0.1\"\nport = " + std::to_string(walsender_.port()) +
                     "\ndbname = \"other\"\ntimezone = \"CET\"\n";
+  config.sections += "connect_query = \"SELECT 1\"\n";  // for servers that clients share
   pgweir_ = std::make_unique<PgweirProcess>(config);
   WireClient client = Replicator({{"user", "app"},
                                   {"database", "app"},
@@ -358,7 +359,7 @@ TEST_F(ReplicationTest, TheStartupGoesOnAndTheWelcomeComesBack) {
   EXPECT_EQ(startups[0].Find("user"), "app");
   EXPECT_EQ(startups[0].Find("database"), "other");
   EXPECT_EQ(startups[0].Find("options"), "-c datestyle=ISO -d 3");
-  EXPECT_EQ(startups[0].Find("application_name"), "standby");
+  EXPECT_EQ(startups[0].Find("application_name"), "standby") << "synchronous_standby_names knows it by that";
   EXPECT_EQ(startups[0].Find("TimeZone"), "UTC") << "the client's own";
   EXPECT_EQ(startups[0].Find("ignored"), "");
   EXPECT_EQ(startups[0].Find("replication"), "database");
@@ -368,6 +369,9 @@ TEST_F(ReplicationTest, TheStartupGoesOnAndTheWelcomeComesBack) {
   for (const auto& [name, value] : FakeServerOptions().parameters) expected[name] = value;
   EXPECT_EQ(physical.parameters(), expected);
   EXPECT_NE(physical.process_id(), 1001u) << "the key is pgweir's own";
+  physical.Send(Terminate());
+  EXPECT_TRUE(physical.AtEnd());
+  EXPECT_EQ(Received(1), Terminate()) << "no connect_query";
 }
 
 TEST_F(ReplicationTest, NobodyElseUsesItsServer) {
