@@ -7,8 +7,8 @@
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 TESTS ?= .
 TEST_JOBS ?= 2
-ASAN_TESTS ?= ^(unit_.*|wire|sim|integration|chaos|walk)$$
-TSAN_TESTS ?= ^(unit_pool|unit_proxy|sim|integration|chaos|walk)$$
+ASAN_TESTS ?= ^(unit_.*|wire|sim|integration_.|chaos|walk)$$
+TSAN_TESTS ?= ^(unit_pool|unit_proxy|sim|integration_.|chaos|walk)$$
 CLANG_TESTS ?= ^unit_
 FUZZ_SECONDS ?= 10
 
