@@ -43,8 +43,7 @@ pool::TimePoint Now() {
 // --- Watch ---------------------------------------------------------------------------------------------------------------
 
 Watch::~Watch() {
-  Want(0);
-  if (loop_ != nullptr) loop_->Forget(*this);
+  if (loop_ != nullptr) Leave();
 }
 
 void Watch::Change(uint32_t what) {
@@ -58,15 +57,14 @@ void Watch::Again() {
   if (std::find(again.begin(), again.end(), this) == again.end()) again.push_back(this);
 }
 
-void Watch::Forget() {
-  if (loop_ != nullptr) loop_->Forget(*this);
+void Watch::Leave() {
+  Want(0);
+  loop_->Forget(*this);
   loop_ = nullptr;
-  wanted_ = 0;
 }
 
 void Watch::MoveTo(EventLoop& loop) {
-  PGWEIR_CHECK(wanted_ == 0);
-  if (loop_ != nullptr) loop_->Forget(*this);
+  if (loop_ != nullptr) Leave();
   loop_ = &loop;
 }
 
@@ -86,8 +84,8 @@ EventLoop::EventLoop()
 EventLoop::~EventLoop() {
   end_of_turn_.clear();
   posted_.clear();
-  wake_watch_.Forget();
-  timer_watch_.Forget();
+  wake_watch_.Leave();
+  timer_watch_.Leave();
   close(wake_fd_);
   close(timer_fd_);
   close(epoll_fd_);

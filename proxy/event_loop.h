@@ -33,6 +33,8 @@ class EventLoop;
 
 // The interest in one descriptor. Level-triggered: told in each turn in which it is still so.
 // A descriptor that has failed or was hung up is ready for everything that is wanted of it.
+// It is to want nothing before its descriptor is closed. close(2) alone would not do: while a process that was forked has the same open
+// file, until its exec (a PAM module's helper), epoll goes on telling of it, with a pointer to what is no more (epoll(7), Q6).
 class Watch {
  public:
   static constexpr uint32_t kRead = EPOLLIN, kWrite = EPOLLOUT, kHangup = EPOLLRDHUP;
@@ -47,9 +49,8 @@ class Watch {
   }
   uint32_t wanted() const { return wanted_; }
   void Again();              // kRead comes in the next turn whatever the descriptor says; once, and only while it is wanted
-  // Before the descriptor is closed, which takes it out of epoll's set by itself.
-  void Forget();
-  void MoveTo(EventLoop& loop);  // nothing is wanted
+  void Leave();  // wants nothing, and belongs to no loop
+  void MoveTo(EventLoop& loop);
 
  private:
   friend class EventLoop;

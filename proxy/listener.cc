@@ -217,7 +217,7 @@ void Listener::Resume() {
 void Listener::CloseTcp() {
   std::erase_if(sockets_, [](const auto& listening) {
     if (listening->peer != PeerKind::kTcp) return false;
-    listening->watch.Forget();
+    listening->watch.Want(0);
     close(listening->fd);
     return true;
   });
@@ -226,7 +226,7 @@ void Listener::CloseTcp() {
 void Listener::Close() {
   resume_.Stop();
   for (auto& listening : sockets_) {
-    listening->watch.Forget();
+    listening->watch.Want(0);
     close(listening->fd);
   }
   sockets_.clear();

@@ -21,12 +21,13 @@ Socket::Socket(EventLoop& loop, int fd, SocketHandler& handler)
     : watch_(loop, fd, &Socket::OnReady, this), handler_(&handler), fd_(fd) {}
 
 Socket::~Socket() {
-  watch_.Forget();
+  watch_.Want(0);
   tls_.reset();
   close(fd_);
 }
 
 void Socket::Want() {
+  if (handler_ == nullptr) return;  // between two loops: Attach asks again
   const bool reads = reading_ && paused_ == 0;
   watch_.Want((reads ? Watch::kRead : 0) | (write_watched_ ? Watch::kWrite : 0) | (hangup_watched_ ? Watch::kHangup : 0));
 }
@@ -213,7 +214,7 @@ void Socket::OnWriteReady() {
 void Socket::Detach() {
   PGWEIR_CHECK(!write_watched_);
   hangup_watched_ = false;
-  watch_.Want(0);
+  watch_.Leave();
   handler_ = nullptr;
 }
 

@@ -302,6 +302,20 @@ TEST(WatchTest, AgainIsOneCallInTheNextTurnWithoutWaiting) {
   EXPECT_EQ(end.told.size(), 2u) << "nothing is wanted any more";
 }
 
+// As when a process has been forked and has not closed it yet.
+TEST(WatchTest, OneThatHasGoneIsNotToldOfAlthoughItsOpenFileLivesOn) {
+  EventLoop loop;
+  Watched end(loop);
+  end.watch->Want(Watch::kRead);
+  const int copy = dup(end.fds[0]);
+  ASSERT_GE(copy, 0);
+  end.watch.reset();
+  end.Say();
+  loop.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(end.told, Told{});
+  close(copy);
+}
+
 TEST(WatchTest, MoreThanOneTurnTellsOfAreToldInTheNext) {
   EventLoop loop;
   std::vector<std::unique_ptr<Watched>> ends;

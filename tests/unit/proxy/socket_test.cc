@@ -97,6 +97,20 @@ TEST_F(SocketTest, ReadsCountsAndSeesTheEnd) {
   ASSERT_TRUE(Until([&] { return last_.status == IoStatus::kEof; }));
 }
 
+// A child that has been forked and has not yet become another program holds the same open file (PAM modules start helpers).
+TEST_F(SocketTest, OneThatHasGoneIsNotToldOfAlthoughItsOpenFileLivesOn) {
+  socket_->StartReading();
+  const int copy = dup(socket_->fd());
+  ASSERT_GE(copy, 0);
+  int told = 0;
+  recorder_.on_readable = [&] { ++told; };
+  socket_.reset();
+  SendFromPeer("too late");
+  Turn();
+  EXPECT_EQ(told, 0);
+  close(copy);
+}
+
 TEST_F(SocketTest, PeekLeavesTheByte) {
   EXPECT_EQ(socket_->Peek(), -1);
   SendFromPeer("\x16rest");
