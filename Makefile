@@ -37,13 +37,14 @@ build_outside = $(call configure_and_build,release, --target integration chaos w
 run_tests = ctest --test-dir $(1) --output-on-failure --no-tests=error $(retry) -j $(TEST_JOBS) -R '$(2)' \
   && echo 'make $@: passed' || { echo 'make $@: FAILED; the lines above name the tests' >&2; exit 1; }
 
-.PHONY: help build demo test bench check-deps asan tsan clang fuzz docker-test clean
+.PHONY: help build demo test beside bench check-deps asan tsan clang fuzz docker-test clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo         build, start a throwaway PostgreSQL and pgweir on port 6432, show both, stay until Ctrl-C'
 	@echo 'make test         build and run all tests'
 	@echo 'make build        build/pgweir'
+	@echo 'make beside       pgweir and Debian'\''s pgbouncer from the same files: console, log, logins, limits, exporter'
 	@echo 'make bench        pgweir beside pgbouncer and a bare relay (short)'
 	@echo 'make docker-test  the images of docker/, started for real (needs a Docker engine)'
 	@echo 'make asan         the tests under AddressSanitizer and UndefinedBehaviorSanitizer'
@@ -69,6 +70,11 @@ test:
 	@$(deps) build gtest test
 	$(call configure_and_build,release)
 	@$(call run_tests,build,$(TESTS))
+
+beside:
+	@$(deps) build gtest test beside
+	$(call configure_and_build,release, --target integration)
+	@build/tests/integration --gtest_brief=1 --gtest_filter='*Beside*:Setup*:Exporter*:*PgBouncer*:ClientWords*:ConnectQuery*'
 
 bench:
 	@$(deps) build gtest test bench

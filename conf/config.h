@@ -129,6 +129,7 @@ struct Global {
   std::vector<std::string> listen_addr{"127.0.0.1"};  // "*" = every address, v4 and v6
   int listen_port = 6432;
   int listen_backlog = 1024;
+  bool so_reuseport = false;  // other processes may listen on the same port
   std::string unix_socket_dir = "/tmp";  // empty = none, "@name" = abstract
   int unix_socket_mode = 0777;           // written "0777"
   std::string unix_socket_group;

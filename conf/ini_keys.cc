@@ -12,7 +12,6 @@ constexpr std::string_view kOwnLookup =
     "it runs on connections of its own beside the pools, with search_path = pg_catalog, \"$user\", public; each login asks, unless "
     "auth_query_cache_age is given in TOML or by -s";
 constexpr std::string_view kOwnBuffers = "pgweir sizes its buffers by itself";
-constexpr std::string_view kOneProcess = "one pgweir process uses every CPU: start one, not several on one port";
 constexpr std::string_view kKeepsTotals = "what a pool has counted is kept";
 
 std::vector<IniKey> GlobalTable() {
@@ -41,7 +40,7 @@ std::vector<IniKey> GlobalTable() {
       {"unix_socket_dir", kMapped, kText, "/tmp"},
       {"unix_socket_mode", kMapped, kOctalMode, "0777"},
       {"unix_socket_group", kMapped},
-      {"so_reuseport", kNoted, kText, "0", kOneProcess},
+      {"so_reuseport", kMapped, kSwitch, "0", "one pgweir process uses every CPU: several are for renewing one after the other"},
       // TCP and buffers
       {"tcp_defer_accept", kNoted, kText, "1",
        "a silent connection costs pgweir about a kilobyte until client_login_timeout"},

@@ -133,6 +133,8 @@ class GlobalTable {
         "addresses to listen on; * = all of IPv4 and IPv6; empty = no TCP");
     Add("listen_port", Count(1, 65535), &Global::listen_port, "TCP port, also part of the Unix socket's name");
     Add("listen_backlog", Count(1, 65535), &Global::listen_backlog, "connections that the system keeps until accepted");
+    Add("so_reuseport", BoolCodec{}, &Global::so_reuseport,
+        "several pgweirs may listen on one port, and the system deals new connections out to them; with peer_id, cancel requests find their way");
     Add("unix_socket_dir", TextCodec{.allowed = "a folder", .check = CheckSocketFolder}, &Global::unix_socket_dir,
         "folder of the Unix socket; @name = abstract; empty = none");
     Add("unix_socket_mode", OctalModeCodec{}, &Global::unix_socket_mode, "permission bits of the Unix socket, octal");

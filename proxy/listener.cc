@@ -84,6 +84,7 @@ bool Listener::OpenTcp(const std::string& address, const conf::Global& global, s
     }
     const int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (global.so_reuseport) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (at->ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (bind(fd, at->ai_addr, at->ai_addrlen) != 0) {
       const bool is_taken = errno == EADDRINUSE;

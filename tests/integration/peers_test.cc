@@ -173,6 +173,18 @@ TEST_F(PeersTest, ACircleEnds) {
   EXPECT_EQ(ErrorOf(client), "57014");
 }
 
+// The system deals the connections out: sooner or later each gets one.
+TEST_F(PeersTest, SeveralMayListenOnOnePort) {
+  NEEDS_PGWEIR();
+  PgweirProcess first(ConfigOf(1, "", "so_reuseport = true\n"));
+  PgweirProcess second(ConfigOf(2, "", "so_reuseport = true\n"), {.port = first.port()});
+  EXPECT_TRUE(Eventually([&] {
+    Connection client(first.ConnectionString("app", "app"));
+    EXPECT_EQ(client.Value("SELECT 1"), "1");
+    return first.log().find("client_login") != std::string::npos && second.log().find("client_login") != std::string::npos;
+  }));
+}
+
 TEST_F(PeersTest, TheConsoleShowsThem) {
   NEEDS_PGWEIR();
   Connection admin = AdminOf(1);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a purpose needs, or says exactly which are missing.
 #
-# usage: install_deps.sh PURPOSE...          purposes: build gtest test sanitize bench docker drivers
+# usage: install_deps.sh PURPOSE...          purposes: build gtest test sanitize beside bench docker drivers
 #        install_deps.sh --list PURPOSE...   prints the packages, one a line
 # Cheap and offline when nothing is missing: one dpkg-query. Needs root or passwordless sudo otherwise; without either it
 # prints the command line to run and fails. The lists below are the only ones: Makefile, .ci/run and docker/Dockerfile use them.
@@ -14,6 +14,7 @@ packages_for() {
     gtest) echo libgtest-dev libgmock-dev librapidcheck-dev libpg-query-dev nlohmann-json3-dev ;;
     test) echo postgresql-15 slapd curl openssl python3 python3-psycopg2 valgrind strace ;;
     sanitize) echo clang libclang-rt-14-dev llvm ;;
+    beside) echo pgbouncer prometheus-pgbouncer-exporter ;;
     bench) echo pgbouncer openssl valgrind strace libbenchmark-dev ;;
     docker) echo debootstrap docker-compose ;;
     drivers)
@@ -24,7 +25,7 @@ packages_for() {
       command -v cargo >/dev/null || echo cargo-web rustc-web
       ;;
     *)
-      echo "install_deps.sh: unknown purpose '$1'; known: build gtest test sanitize bench docker drivers" >&2
+      echo "install_deps.sh: unknown purpose '$1'; known: build gtest test sanitize beside bench docker drivers" >&2
       return 2
       ;;
   esac

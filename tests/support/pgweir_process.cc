@@ -37,7 +37,7 @@ std::string PgweirProcess::Binary() {
 PgweirProcess::PgweirProcess(const PgweirConfig& config, const Options& options)
     : config_file_(folder_.File("pgweir.toml")),
       log_file_(folder_.File("log")),
-      port_(FreePort()),
+      port_(options.port != 0 ? options.port : FreePort()),
       http_port_(FreePort()) {
   if (!std::filesystem::exists(Binary()))
     throw std::runtime_error("no binary " + Binary() + ": build the target pgweir");

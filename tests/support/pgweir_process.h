@@ -32,6 +32,7 @@ class PgweirProcess {
     std::vector<std::string> environment;
     std::vector<std::string> arguments;  // after FILE
     unsigned open_files_max = 0;         // 0 = unchanged
+    int port = 0;                        // 0 = a free one
   };
   explicit PgweirProcess(const PgweirConfig& config) : PgweirProcess(config, Options{}) {}
   PgweirProcess(const PgweirConfig& config, const Options& options);

@@ -229,7 +229,7 @@ TEST(IniNotes, InnerKeysAreAcceptedAndTold) {
   for (size_t i = 0; i < names.size(); ++i) {
     EXPECT_THAT(config->notes[i], HasSubstr("pgbouncer.ini:" + std::to_string(line++) + ": " + names[i] + " has no effect: "));
   }
-  EXPECT_THAT(names, testing::IsSupersetOf({"pkt_buf", "sbuf_loopcnt", "tcp_defer_accept", "so_reuseport"}));
+  EXPECT_THAT(names, testing::IsSupersetOf({"pkt_buf", "sbuf_loopcnt", "tcp_defer_accept"}));
 }
 
 TEST(IniNotes, WhatIsGivenTwiceCountsAsLast) {
