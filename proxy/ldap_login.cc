@@ -126,6 +126,13 @@ class Conversation {
 
 }  // namespace
 
-std::string AskLdap(const LdapQuestion& question) { return Conversation(question).Run(); }
+std::string AskLdap(const LdapQuestion& question) {
+  // libldap sets itself up at its first use, in which two threads must not meet.
+  [[maybe_unused]] static const int set_up = [] {
+    int version = 0;
+    return ldap_get_option(nullptr, LDAP_OPT_PROTOCOL_VERSION, &version);
+  }();
+  return Conversation(question).Run();
+}
 
 }  // namespace proxy
