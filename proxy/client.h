@@ -169,6 +169,7 @@ class Client final : public SocketHandler {
   Taken UseAcquired(const pool::Pool::Acquired& acquired, pool::TimePoint now);
   void AskAgain();
   Taken LinkTo(Server& server, pool::TimePoint now, bool check_first);
+  uint64_t BeginHold(Server& server, pool::TimePoint now);  // how long it has waited, in us
   void RefuseLater(protocol::ErrorReport report);
   enum class Refill : uint8_t { kEnough, kMore };
   Refill WantsMore(const protocol::Frame& frame);

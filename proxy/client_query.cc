@@ -276,19 +276,23 @@ Client::Taken Client::Refused(protocol::ErrorReport report) {
   return Taken::kRefused;
 }
 
-Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_first) {
+uint64_t Client::BeginHold(Server& server, pool::TimePoint now) {
   server_ = &server;
   lease_ = pool::ServerLease(server);
-  timeout_.Disarm();
-  clock_ = Clock::kNone;
   const auto waited = static_cast<uint64_t>((now - waiter_.since).count());
   auto& counters = pool_->counters(worker_.number());
   counters.server_assignments.Add(1);
   counters.wait_us.Add(waited);
   queued_us_ += waited;
   linked_at_ = now;
+  return waited;
+}
+
+Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_first) {
+  timeout_.Disarm();
+  clock_ = Clock::kNone;
   leak_told_ = false;
-  counters.wait.Observe(waited);
+  pool_->counters(worker_.number()).wait.Observe(BeginHold(server, now));
   if (state_ != ClientState::kAttach) state_ = ClientState::kLinking;
   is_fresh_ = true;
   if (pool_->verifies_session_state()) server.MarkTouched();

@@ -36,14 +36,7 @@ void Client::AddReplicationStartup(ServerTarget& target) const {
 }
 
 void Client::BeginReplication(Server& server, const std::vector<protocol::Setting>& parameters, pool::TimePoint now) {
-  server_ = &server;
-  lease_ = pool::ServerLease(server);
-  const auto waited = static_cast<uint64_t>((now - waiter_.since).count());
-  auto& counters = pool_->counters(worker_.number());
-  counters.server_assignments.Add(1);
-  counters.wait_us.Add(waited);
-  queued_us_ += waited;
-  linked_at_ = now;
+  BeginHold(server, now);
   server.Dedicate(*this);
   state_ = ClientState::kReplication;
   std::string welcome;

@@ -1,6 +1,5 @@
 // The console before thousands of clients: every one of them is in its tables once, also while others come and go, also for a reader
 // that takes its time. How long it takes is measured by tests/bench/console.
-#include <sys/resource.h>
 
 #include <atomic>
 #include <map>
@@ -8,6 +7,7 @@
 #include <thread>
 
 #include "tests/integration/environment.h"
+#include "tests/integration/open_files.h"
 
 namespace integration {
 namespace {
@@ -21,11 +21,7 @@ class ConsoleCrowdTest : public IntegrationTest {
  protected:
   void SetUp() override {
     NEEDS_PGWEIR();
-    rlimit files{};
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_max < kClients + 500) GTEST_SKIP() << "the hard limit of open files is " << files.rlim_max;
+    if (!RaiseOpenFiles(kClients + 500)) GTEST_SKIP() << "the hard limit of open files is too low";
     StartPgweir("default_pool_size = 5\nmax_client_conn = 10000\n");
   }
   void Open(int count) {

@@ -1,7 +1,7 @@
 // 5,000 connected clients on a pool of 20, each querying now and then.
-#include <sys/resource.h>
 
 #include "tests/integration/environment.h"
+#include "tests/integration/open_files.h"
 
 namespace integration {
 namespace {
@@ -16,11 +16,7 @@ class ManyClientsTest : public IntegrationTest {};
 
 TEST_F(ManyClientsTest, AllAreServed) {
   NEEDS_PGWEIR();
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
-  if (files.rlim_max < kClients + 500) GTEST_SKIP() << "the hard limit of open files is " << files.rlim_max;
+  if (!RaiseOpenFiles(kClients + 500)) GTEST_SKIP() << "the hard limit of open files is too low";
 
   StartPgweir("default_pool_size = 20\nquery_wait_timeout = \"30s\"\n");
   EXPECT_EQ(Connect().Value("SELECT 1"), "1");
