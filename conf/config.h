@@ -38,6 +38,7 @@ enum class QueueFlow : uint8_t { kUser, kApplication, kAddress };  // what is fa
 // kHba and kAny stand in auth_type only, kReject in auth_hba_file only.
 enum class AuthType : uint8_t { kTrust, kPassword, kMd5, kScramSha256, kCert, kPeer, kPam, kLdap, kAny, kHba, kReject };
 enum class LogFormat : uint8_t { kText, kJson, kPgBouncer };
+enum class IoMethod : uint8_t { kAuto, kIoUring, kSync };  // how what was sent leaves; PostgreSQL 18 has a key of that name
 enum class LogLevel : uint8_t { kDebug, kInfo, kWarning, kError };
 
 std::string_view Name(PoolMode);  // "session", "transaction", "statement": the words SHOW prints
@@ -125,6 +126,7 @@ struct Global {
   bool statement_text = false;  // the log and SHOW HOLDERS tell statements, without their values, not only their digests
   Duration stats_period{60'000'000};
   int workers = 0;  // 0 = the CPUs that the cgroup allows
+  IoMethod io_method = IoMethod::kAuto;
   // listening
   std::vector<std::string> listen_addr{"127.0.0.1"};  // "*" = every address, v4 and v6
   int listen_port = 6432;

@@ -125,6 +125,11 @@ class GlobalTable {
         "time over which averages are taken");
     Add("workers", Count(0, 256), &Global::workers, "worker threads; 0 = one per CPU that the cgroup allows").change =
         Change::kRestart;
+    Add("io_method",
+        WordCodec<IoMethod>{{{"auto", IoMethod::kAuto}, {"io_uring", IoMethod::kIoUring}, {"sync", IoMethod::kSync}}},
+        &Global::io_method,
+        "how bytes leave: io_uring = those for many connections in one system call; sync = one call for each; auto = io_uring where the "
+        "kernel permits it").change = Change::kRestart;
   }
 
   void AddListening() {

@@ -219,7 +219,7 @@ void Client::FatalBytes(const std::string& bytes, std::string_view reason, const
   const LastWords words{reason, report, login_ && login_->UsesSasl()};
   LetGo(words);
   if (report != nullptr) LogPoolerError(words);
-  if (!can_speak || !socket_->Write(bytes)) return Finish();
+  if (!can_speak || !socket_->Write(bytes) || !socket_->SendBatched()) return Finish();
   // Closing with unread input would reset the connection and could take the last words with it.
   state_ = ClientState::kClosing;
   input_.clear();

@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "pool/check.h"
+#include "proxy/send_batch.h"
 #include "proxy/system_calls.h"
 
 namespace proxy {
@@ -116,15 +117,11 @@ bool EventLoop::Turn(Wait wait) {
   const int count = WaitForEvents(epoll_fd_, ready_.data(), static_cast<int>(ready_.size()), waits ? -1 : 0);
   PGWEIR_CHECK(count >= 0 || errno == EINTR);
   in_turn = true;
+  open_batch_ = batch_.get();
   again_now_.swap(again_);
   Dispatch(std::max(count, 0));
   turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  // A task may add more: they run in this same end of turn.
-  for (size_t i = 0; i < end_of_turn_.size(); ++i) {
-    auto task = std::move(end_of_turn_[i]);
-    task();
-  }
-  end_of_turn_.clear();
+  EndTurn();
   in_turn = false;
   uses_left = 0;  // what comes next may come much later
   return !again_.empty();
@@ -153,6 +150,22 @@ void EventLoop::Dispatch(int count) {
   }
   again_now_.clear();
 }
+
+// What a task sends, and what it adds, still belongs to this turn.
+void EventLoop::EndTurn() {
+  for (;;) {
+    if (open_batch_ != nullptr) open_batch_->Send();
+    if (end_of_turn_.empty()) break;
+    for (size_t i = 0; i < end_of_turn_.size(); ++i) {
+      auto task = std::move(end_of_turn_[i]);
+      task();
+    }
+    end_of_turn_.clear();
+  }
+  open_batch_ = nullptr;
+}
+
+void EventLoop::UseBatch(std::unique_ptr<SendBatch> batch) { batch_ = std::move(batch); }
 
 void EventLoop::Stop() {
   stopped_.store(true, std::memory_order_relaxed);

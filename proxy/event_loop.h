@@ -1,6 +1,6 @@
 // One loop over epoll, the mailbox through which other threads reach it, its timers, and what it watches.
 //
-// What: EventLoop turns (one wait, then everything that is ready, then the end of the turn: tasks and the dead). Post is the
+// What: EventLoop turns (one wait, then everything that is ready, then the end of the turn: what was sent leaves, tasks, the dead). Post is the
 // only call that other threads may make. Timer is for rare things; timeouts that many connections share are in TimeoutQueue.
 // Why not libevent: of the instructions of a simple round trip a fifth were its queues, its map of descriptors and its clocks
 // (1,170 of 5,916, tests/bench/instructions), and its `event` is 128 bytes of an idle client where a Watch has 40. The control
@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -30,6 +31,7 @@ inline constexpr size_t kReadyMax = 256;
 pool::TimePoint Now();
 
 class EventLoop;
+class SendBatch;
 
 // The interest in one descriptor. Level-triggered: told in each turn in which it is still so.
 // A descriptor that has failed or was hung up is ready for everything that is wanted of it.
@@ -51,6 +53,7 @@ class Watch {
   void Again();              // kRead comes in the next turn whatever the descriptor says; once, and only while it is wanted
   void Leave();  // wants nothing, and belongs to no loop
   void MoveTo(EventLoop& loop);
+  SendBatch* batch() const;  // of the loop's turn at hand, or nullptr
 
  private:
   friend class EventLoop;
@@ -95,6 +98,9 @@ class EventLoop {
   // This thread only: runs `task` when the current turn ends; where objects are deleted that may be on the stack.
   void AtEndOfTurn(std::function<void()> task) { end_of_turn_.push_back(std::move(task)); }
 
+  // From here on what its sockets send in a turn leaves together (send_batch.h). This thread only.
+  void UseBatch(std::unique_ptr<SendBatch> batch);
+
   // For a loop around this one: a turn without waiting is due when `fd` is readable, and when the turn before said so.
   int fd() const { return epoll_fd_; }
   enum class Wait : uint8_t { kNo, kYes };
@@ -107,12 +113,15 @@ class EventLoop {
   void Control(int operation, Watch& watch);
   void Forget(Watch& watch);
   void Dispatch(int count);
+  void EndTurn();
   void RunPosted();
   void RunTimers();
   void WakeBy(pool::TimePoint due);
 
   int epoll_fd_, wake_fd_, timer_fd_;
   Watch wake_watch_, timer_watch_;
+  std::unique_ptr<SendBatch> batch_;
+  SendBatch* open_batch_ = nullptr;  // batch_, inside of a turn
   std::array<epoll_event, kReadyMax> ready_;
   size_t ready_from_ = 0, ready_count_ = 0;  // those of this turn that have not been told
   std::vector<Watch*> again_, again_now_;
@@ -124,5 +133,7 @@ class EventLoop {
   std::atomic<bool> stopped_{false};
   std::atomic<uint64_t> turns_{0};
 };
+
+inline SendBatch* Watch::batch() const { return loop_ == nullptr ? nullptr : loop_->open_batch_; }
 
 }  // namespace proxy

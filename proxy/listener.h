@@ -1,10 +1,11 @@
 // Accepts clients on TCP and Unix sockets and gives each to the worker with the fewest.
 //
-// What: one listening socket per address on the control loop. When the process runs out of file descriptors, accepting pauses
-// for kAcceptPause, and one client is told why, with a descriptor that was kept aside for it.
-// Threads: the control thread. Ownership: owns its sockets and the files of its Unix sockets (removed at the end).
+// What: one listening socket per address on the loop of worker 0, so that a client that stays there wakes no other thread. When the
+// process runs out of file descriptors, accepting pauses for kAcceptPause, and one client is told why, with a descriptor that was kept
+// aside for it.
+// Threads: Open before the worker's thread begins, then that thread, and the end after it. Ownership: owns its sockets and the files of
+// its Unix sockets (removed at the end).
 #pragma once
-
 
 #include <functional>
 #include <memory>

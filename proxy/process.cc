@@ -38,9 +38,9 @@ Process::Process(conf::LoadOptions options)
       started_at_(std::chrono::system_clock::now()) {}
 
 Process::~Process() {
-  listener_.reset();
   signals_.clear();
   StopWorkers();
+  listener_.reset();
   CloseLog();
 }
 
@@ -159,7 +159,7 @@ bool Process::Start() {
   watch(SIGQUIT, [this, tell] { tell("SIGQUIT", "stop"), Stop(); });
   watch(SIGUSR1, [this, tell] { tell("SIGUSR1", "pause"), Pause("", std::nullopt, [](auto, auto) {}); });
   watch(SIGUSR2, [this, tell] { tell("SIGUSR2", "resume"), Resume("", [](auto) {}); });
-  listener_ = std::make_unique<Listener>(loop_, [this](int fd, PeerKind peer) { Accept(fd, peer); });
+  listener_ = std::make_unique<Listener>(shared_->workers[0]->loop(), [this](int fd, PeerKind peer) { Accept(fd, peer); });
   std::string error;
   if (!listener_->Open(global, error)) {
     Log(Level::kError, "listen_failed", {{"cause", error}});
@@ -173,6 +173,8 @@ bool Process::Start() {
       return false;
     }
   }
+  std::string io_method;
+  if (!ChooseIoMethod(io_method)) return false;
   for (auto& worker : shared_->workers) worker->Start();
   housekeeping_.Start(pool::Duration(0));
   last_stats_ = Now();
@@ -180,11 +182,27 @@ bool Process::Start() {
   Log(Level::kInfo, "started",
       {{"version", PGWEIR_VERSION}, {"pid", getpid()}, {"workers", shared_->workers.size()}, {"listen_port", global.listen_port},
        {"config", runtime_->config->file.empty() ? "environment" : runtime_->config->file},
-       {"libevent", control_.Library()}, {"tls", TlsLibrary()}});
+       {"io_method", io_method}, {"libevent", control_.Library()}, {"tls", TlsLibrary()}});
   LogNotes();
   capacity_->OnConfigured(runtime_);
   sd_notify(0, "READY=1");
   return true;
+}
+
+// A ring is made to see whether it can be; the workers make their own.
+bool Process::ChooseIoMethod(std::string& text) {
+  const conf::IoMethod method = runtime_->config->global.io_method;
+  text = "sync";
+  if (method == conf::IoMethod::kSync) return true;
+  const auto ring = SendBatch::Make();
+  shared_->batches_sends = ring.has_value();
+  text = ring ? "io_uring" : "sync (io_uring: " + ring.error() + ")";
+  if (ring || method == conf::IoMethod::kAuto) return true;
+  const std::string cause = "io_method = io_uring cannot be had: " + ring.error() +
+                            "; look at kernel.io_uring_disabled and the container's seccomp profile, or choose auto";
+  Log(Level::kError, "io_uring_failed", {{"cause", cause}});
+  std::fprintf(stderr, "pgweir: %s\n", cause.c_str());
+  return false;
 }
 
 int Process::Run() {
@@ -194,11 +212,13 @@ int Process::Run() {
   return 0;
 }
 
+// On worker 0: one that stays there, and with one worker that is each, costs no other thread.
 void Process::Accept(int fd, PeerKind peer) {
   Worker* least = shared_->workers[0].get();
   for (auto& worker : shared_->workers) {
     if (worker->clients_count() < least->clients_count()) least = worker.get();
   }
+  if (least == shared_->workers[0].get()) return least->Adopt(fd, peer);
   // Counted here, so that a burst is spread although the workers have not seen it yet; the client takes the count over.
   least->AddClients(1);
   least->Post([least, fd, peer] {

@@ -64,6 +64,7 @@ class Process final : public Control {
   void Accept(int fd, PeerKind peer);
   void RaiseDescriptorLimit();
   void ConfigureNames();
+  bool ChooseIoMethod(std::string& text);  // text: what the log says of it
   void Prewarm();  // pools that are known without a client: a forced user and min_pool_size
   void Housekeeping();
   void LogStats();
@@ -71,6 +72,7 @@ class Process final : public Control {
   // Puts a configuration that was loaded into force; the changes, or why it cannot be.
   Changes Adopt(std::shared_ptr<const conf::Config> config);
   static std::vector<std::string> ChangesBetween(const conf::Config& before, const conf::Config& after);
+  void CloseListener(void (Listener::*close)());  // on its own thread
   void BeginDrain();
   void DrainStep();
   void Stop();

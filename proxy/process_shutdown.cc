@@ -41,12 +41,16 @@ void Process::Shutdown(ShutdownKind kind) {
   } else {
     Log(Level::kInfo, "shutdown_begins", {{"kind", Name(kind)}, {"clients", shared_->clients.load()}});
     shared_->refuses_logins = true;
-    listener_->CloseTcp();
+    CloseListener(&Listener::CloseTcp);
     drain_phase_ = kind == ShutdownKind::kWaitForClients ? DrainPhase::kLastClient : DrainPhase::kLastServer;
     if (kind == ShutdownKind::kWaitForServers) HoldPools("");
   }
   shared_->run_state = RunState::kDraining;
   drain_timer_.Start(kDrainStep);
+}
+
+void Process::CloseListener(void (Listener::*close)()) {
+  shared_->workers[0]->Post([this, close] { (*listener_.*close)(); });
 }
 
 void Process::BeginDrain() {
@@ -71,7 +75,7 @@ void Process::DrainStep() {
     case DrainPhase::kNone: return;
     case DrainPhase::kDelay:
       if (now < drain_next_) break;
-      listener_->Close();
+      CloseListener(&Listener::Close);
       drain_phase_ = DrainPhase::kClients;
       [[fallthrough]];
     case DrainPhase::kClients:
@@ -127,7 +131,7 @@ void Process::EndWaiters() {
 }
 
 void Process::EndAll() {
-  listener_->Close();
+  CloseListener(&Listener::Close);
   for (auto& worker : shared_->workers) {
     Worker* each = worker.get();
     each->Post([each] {

@@ -72,6 +72,7 @@ struct Shared {
   std::unique_ptr<NotificationHub> notifications;  // on the loop of worker 0; made when the workers are
   std::unique_ptr<AuthQuery> auth_query;                // the same
   ConsolePort* console = nullptr;  // set once by main before the workers start
+  bool batches_sends = false;      // the same: by io_uring
   std::string process_secret;      // for mock authentication
   std::atomic<int> clients{0};     // logged in or logging in, the console's not counted
   std::atomic<uint64_t> next_id{1};

@@ -21,6 +21,7 @@ Socket::Socket(EventLoop& loop, int fd, SocketHandler& handler)
     : watch_(loop, fd, &Socket::OnReady, this), handler_(&handler), fd_(fd) {}
 
 Socket::~Socket() {
+  LeaveBatch();
   watch_.Want(0);
   tls_.reset();
   close(fd_);
@@ -111,6 +112,9 @@ IoResult Socket::Send(const char* bytes, size_t count) {
 
 bool Socket::Write(std::string_view bytes) {
   if (bytes.empty()) return true;
+  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  if (Batch({&piece, 1})) return true;
+  if (!SendBatched()) return false;
   if (unsent() == 0) {
     const IoResult result = Send(bytes.data(), bytes.size());
     if (result.status == IoStatus::kError || result.status == IoStatus::kEof) return false;
@@ -124,8 +128,10 @@ bool Socket::Write(std::string_view bytes) {
 
 bool Socket::Write(std::span<const iovec> pieces) {
   if (pieces.size() == 1) return Write(std::string_view(static_cast<const char*>(pieces[0].iov_base), pieces[0].iov_len));
+  if (pieces.empty() || Batch(pieces)) return true;
+  if (!SendBatched()) return false;
   size_t sent = 0;
-  if (!tls_ && unsent() == 0 && pieces.size() > 1) {
+  if (!tls_ && unsent() == 0) {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(pieces.data());
     message.msg_iovlen = pieces.size();
@@ -145,6 +151,38 @@ bool Socket::Write(std::span<const iovec> pieces) {
   }
   return true;
 }
+
+// --- in the turn's batch -------------------------------------------------------------------------------------------------
+
+bool Socket::Batch(std::span<const iovec> pieces) {
+  SendBatch* batch = watch_.batch();
+  return batch != nullptr && !tls_ && unsent() == 0 && batch->Add(*this, pieces);
+}
+
+bool Socket::SendBatchedNow() {
+  const std::string_view bytes = watch_.batch()->Take(batched_);
+  const ssize_t sent = SendNow(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  return OnBatchSent(bytes, sent < 0 ? -errno : static_cast<int>(sent));
+}
+
+bool Socket::OnBatchSent(std::string_view bytes, int result) {
+  const bool is_full = result == -EAGAIN || result == -EWOULDBLOCK || result == -EINTR;
+  if (result < 0 && !is_full) return false;
+  const size_t sent = is_full ? 0 : static_cast<size_t>(result);
+  bytes_out_ += sent;
+  if (sent < bytes.size()) Keep(bytes.substr(sent));
+  return true;
+}
+
+void Socket::OnBatchBroken() { handler_->OnBroken(); }
+
+// It ends here, or goes to another loop. That its connection is broken is seen by who reads from it.
+void Socket::LeaveBatch() {
+  SendBatched();
+  if (SendBatch* batch = watch_.batch()) batch->Forget(*this);
+}
+
+// --- what could not be sent ----------------------------------------------------------------------------------------------
 
 void Socket::Keep(std::string_view bytes) {
   if (unsent_from_ > 0) {
@@ -184,7 +222,13 @@ IoStatus Socket::Handshake() {
   return status;
 }
 
+void Socket::StartTls(std::unique_ptr<TlsStream> tls) {
+  SendBatched();  // OpenSSL writes by itself
+  tls_ = std::move(tls);
+}
+
 void Socket::Shutdown() {
+  SendBatched();
   if (tls_) tls_->Shutdown();
   shutdown(fd_, SHUT_WR);
 }
@@ -212,6 +256,7 @@ void Socket::OnWriteReady() {
 }
 
 void Socket::Detach() {
+  LeaveBatch();
   PGWEIR_CHECK(!write_watched_);
   hangup_watched_ = false;
   watch_.Leave();

@@ -1,7 +1,7 @@
 // A non-blocking stream socket on one event loop, plain or TLS, with what could not be sent yet.
 //
-// What: Read fills the caller's buffer (one per worker); Write sends at once what the kernel takes and keeps the rest, which
-// leaves when the socket is writable again. An idle socket holds no buffer. Reading is paused per reason, so that two reasons
+// What: Read fills the caller's buffer (one per worker); Write sends at once what the kernel takes, or, where the loop has a SendBatch,
+// at the end of the loop's turn (send_batch.h), and keeps the rest, which leaves when the socket is writable again. An idle socket holds no buffer. Reading is paused per reason, so that two reasons
 // never cancel each other. Level-triggered; the read event stays registered in steady state (no epoll_ctl per message); a
 // short read is taken as the end, without another read to see EAGAIN.
 // Back-pressure is the owner's: it looks at unsent() against kHighWater and pauses whoever feeds this socket; OnDrained comes
@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "proxy/event_loop.h"
+#include "proxy/send_batch.h"
 #include "proxy/tls.h"
 
 struct sockaddr_storage;
@@ -34,7 +35,7 @@ class SocketHandler {
   virtual void OnReadable() = 0;
   virtual void OnWritable() = 0;  // only while a connect or a handshake waits for it
   virtual void OnDrained() = 0;   // what was unsent fell under kLowWater
-  virtual void OnBroken() = 0;    // a deferred write failed
+  virtual void OnBroken() = 0;    // a deferred write failed; from the loop, never out of a call on the socket
   virtual void OnHangup() {}      // after WatchHangup
 
  protected:
@@ -59,6 +60,8 @@ class Socket {
   // False: the connection is broken; the caller closes it.
   bool Write(std::string_view bytes);
   bool Write(std::span<const iovec> pieces);  // in one system call where the connection is plain
+  // What the turn's batch has of it leaves now: for who wants to know what is unsent. False: the connection is broken.
+  bool SendBatched() { return batched_ == SendBatch::kNowhere || SendBatchedNow(); }
   size_t unsent() const { return unsent_.size() - unsent_from_; }
   void Pause(PauseReason reason);
   void Resume(PauseReason reason);
@@ -66,7 +69,7 @@ class Socket {
   // OnHangup, once, when the peer has closed or reset while nothing is read here. Until reading goes on.
   void WatchHangup();
 
-  void StartTls(std::unique_ptr<TlsStream> tls) { tls_ = std::move(tls); }
+  void StartTls(std::unique_ptr<TlsStream> tls);
   IoStatus Handshake();  // kOk = done; otherwise OnReadable or OnWritable comes when it is worth another try
   const TlsStream* tls() const { return tls_.get(); }
   void Shutdown();  // close_notify and FIN, best effort
@@ -80,11 +83,20 @@ class Socket {
   uint64_t bytes_out() const { return bytes_out_; }
   size_t buffer_bytes() const { return unsent_.capacity(); }
 
+  // For SendBatch.
+  SendBatch::Place batched() const { return batched_; }
+  void SetBatched(SendBatch::Place place) { batched_ = place; }
+  bool OnBatchSent(std::string_view bytes, int result);  // as send(2), or -errno. False: OnBatchBroken is to follow
+  void OnBatchBroken();
+
  private:
   static void OnReady(void* self, uint32_t what);
   void OnWriteReady();
   void Want();
   IoResult Send(const char* bytes, size_t count);
+  bool Batch(std::span<const iovec> pieces);
+  bool SendBatchedNow();
+  void LeaveBatch();
   void Keep(std::string_view bytes);
   void Flush();
   void WatchWrite(bool watched);
@@ -97,6 +109,7 @@ class Socket {
   bool write_watched_ = false;
   bool hangup_watched_ = false;
   bool wants_writable_ = false;  // connect or handshake
+  SendBatch::Place batched_ = SendBatch::kNowhere;
   std::unique_ptr<TlsStream> tls_;
   std::string unsent_;
   size_t unsent_from_ = 0;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "proxy/log.h"
+#include "proxy/send_batch.h"
 
 namespace proxy {
 
@@ -30,6 +31,11 @@ void Worker::Join() {
 void Worker::RunThread() {
   const std::string name = "worker-" + std::to_string(number_);
   pthread_setname_np(pthread_self(), name.c_str());
+  if (shared_.batches_sends) {
+    auto batch = SendBatch::Make();
+    if (batch) loop_.UseBatch(*std::move(batch));
+    else Log(Level::kWarning, "io_uring_failed", {{"worker", number_}, {"cause", batch.error()}});
+  }
   WatchHolders();
   loop_.Run();
 }

@@ -1,13 +1,19 @@
 // What an operator does to a running pgweir, and what the system does to it: descriptors, addresses, logs, pid file,
 // systemd, the command line and its sources.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <functional>
 #include <sstream>
+#include <thread>
 
 #include "tests/integration/environment.h"
 
@@ -191,6 +197,50 @@ TEST_F(OperationsTest, LogfileIsOpenedAgainAfterARotation) {
   EXPECT_TRUE(ConnectTo(process).ok());
   EXPECT_TRUE(Eventually([&] { return ReadFile(file).find("client_login") != std::string::npos; }));
   EXPECT_EQ(ReadFile(rotated).find("reloaded"), std::string::npos);
+}
+
+// As the seccomp profiles of containers have it. The filter stays with its thread, so the thread is the test's own.
+void WithoutIoUring(const std::function<void()>& test) {
+  std::thread([&] {
+    sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog program{std::size(filter), filter};
+    ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0) << strerror(errno);
+    test();
+  }).join();
+}
+
+TEST_F(OperationsTest, WhereIoUringIsForbiddenItGoesWithout) {
+  WithoutIoUring([this] {
+    PgweirProcess& pgweir = Start("");
+    EXPECT_TRUE(pgweir.WaitForLog("event=started.*io_method=\"sync \\(io_uring: Operation not permitted\\)\"")) << pgweir.log();
+    EXPECT_EQ(ConnectTo(pgweir).Value("SELECT 1"), "1");
+    process_.reset();
+  });
+}
+
+TEST_F(OperationsTest, IoUringThatIsWantedAndForbiddenIsAnError) {
+  PgweirProcess& process = Start("");
+  const std::string port = std::to_string(FreePort());
+  WithoutIoUring([&] {
+    const auto refused = RunProgram({.arguments = {PgweirProcess::Binary(), process.config_file(), "-s", "io_method=io_uring", "-s",
+                                                   "unix_socket_dir=", "-s", "http_listen_port=0", "-s", "listen_port=" + port},
+                                     .user = UnprivilegedUser()});
+    EXPECT_NE(refused.exit_code, 0);
+    EXPECT_LT(refused.exit_code, 128);
+    EXPECT_NE(refused.output.find("io_method = io_uring cannot be had: Operation not permitted"), std::string::npos) << refused.output;
+  });
+}
+
+TEST_F(OperationsTest, IoMethodSyncSendsAtOnce) {
+  PgweirProcess& pgweir = Start("io_method = \"sync\"");
+  EXPECT_TRUE(pgweir.WaitForLog("event=started.*io_method=sync ")) << pgweir.log();
+  EXPECT_EQ(ConnectTo(pgweir).Value("SELECT 1"), "1");
 }
 
 TEST_F(OperationsTest, PidfileIsWrittenAndRemoved) {

@@ -10,7 +10,7 @@ set -euo pipefail
 packages_for() {
   case $1 in
     build) echo g++ cmake ninja-build pkg-config libevent-dev libssl-dev libpq-dev libtomlplusplus-dev prometheus-cpp-dev \
-      libspdlog-dev libfmt-dev libcli11-dev libexpected-dev libsystemd-dev libidn-dev libldap-dev libpam0g-dev zlib1g-dev ;;
+      libspdlog-dev libfmt-dev libcli11-dev libexpected-dev libsystemd-dev libidn-dev libldap-dev libpam0g-dev liburing-dev zlib1g-dev ;;
     gtest) echo libgtest-dev libgmock-dev librapidcheck-dev libpg-query-dev nlohmann-json3-dev ;;
     test) echo postgresql-15 slapd curl openssl python3 python3-psycopg2 valgrind strace ;;
     sanitize) echo clang libclang-rt-14-dev llvm ;;
