@@ -3,10 +3,9 @@
 #include <liburing.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "proxy/socket.h"
 
@@ -47,25 +46,21 @@ void SendBatch::Close::operator()(io_uring* ring) const {
   delete ring;
 }
 
-bool SendBatch::Add(Socket& socket, std::span<const iovec> pieces) {
-  size_t size = 0;
-  for (const iovec& piece : pieces) size += piece.iov_len;
+char* SendBatch::Claim(Socket& socket, size_t size) {
   const Place place = socket.batched();
   if (place != kNowhere) {
     Entry& last = entries_[place];
-    if (place + 1u != count_ || last.size + size > kBatchedBytesMax || used_ + size > kBatchBytes) return false;
+    if (place + 1u != count_ || last.size + size > kBatchedBytesMax || used_ + size > kBatchBytes) return nullptr;
     last.size += static_cast<uint32_t>(size);
   } else {
-    if (size > kBatchedBytesMax) return false;
+    if (size > kBatchedBytesMax) return nullptr;
     if (count_ == kBatchSocketsMax || used_ + size > kBatchBytes) SendAll();
     entries_[count_] = {&socket, static_cast<uint32_t>(used_), static_cast<uint32_t>(size)};
     socket.SetBatched(static_cast<Place>(count_++));
   }
-  for (const iovec& piece : pieces) {
-    std::memcpy(bytes_.get() + used_, piece.iov_base, piece.iov_len);
-    used_ += piece.iov_len;
-  }
-  return true;
+  char* const at = bytes_.get() + used_;
+  used_ += size;
+  return at;
 }
 
 std::string_view SendBatch::Take(Place place) {
@@ -75,8 +70,8 @@ std::string_view SendBatch::Take(Place place) {
   return BytesOf(entry);
 }
 
-void SendBatch::Send() {
-  while (count_ > 0 || !broken_.empty()) {
+void SendBatch::SendAndTell() {
+  for (;;) {
     SendAll();
     if (broken_.empty()) return;
     Socket& socket = *broken_.back();
@@ -88,16 +83,17 @@ void SendBatch::Send() {
 void SendBatch::Forget(Socket& socket) { std::erase(broken_, &socket); }
 
 void SendBatch::SendAll() {
-  const std::span<Entry> entries(entries_.data(), count_);
-  const auto waiting = std::count_if(entries.begin(), entries.end(), [](const Entry& entry) { return entry.socket != nullptr; });
-  if (waiting > 1 && ring_ && !SubmitAll()) ring_.reset();  // with what it has not taken
+  if (count_ > 1 && ring_ && !SubmitAll()) ring_.reset();  // with what it has not taken
   // What is left is alone, or the kernel did not take it.
-  for (Entry& entry : entries) {
-    if (entry.socket == nullptr) continue;
-    const ssize_t sent = send(entry.socket->fd(), bytes_.get() + entry.from, entry.size, kSendFlags);
-    Done(entry, sent < 0 ? -errno : static_cast<int>(sent));
+  for (size_t i = 0; i < count_; ++i) {
+    if (entries_[i].socket != nullptr) SendAlone(entries_[i]);
   }
   count_ = used_ = 0;
+}
+
+void SendBatch::SendAlone(const Entry& entry) {
+  Socket& socket = *entry.socket;
+  if (!socket.SendBatched()) broken_.push_back(&socket);
 }
 
 // False: the kernel has no room for it, and what has no result was not sent.

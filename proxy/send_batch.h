@@ -15,13 +15,11 @@
 // Sources: io_uring(7), io_uring_enter(2): with MSG_DONTWAIT a send is done, whatever comes of it, when the call returns.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
+#include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
 
@@ -45,12 +43,15 @@ class SendBatch {
   SendBatch(const SendBatch&) = delete;
   SendBatch& operator=(const SendBatch&) = delete;
 
-  // False: too long, or something of another socket stands between; what the socket has here is to be sent before it.
-  bool Add(Socket& socket, std::span<const iovec> pieces);
+  // Where the socket's next `size` bytes are to be put, at once. nullptr: too many, or something of another socket stands between; then
+  // what the socket has here is to be sent before them.
+  char* Claim(Socket& socket, size_t size);
   // Its bytes, which it sends by itself.
   std::string_view Take(Place place);
   // Everything. Then those whose writes failed are told, which may add more.
-  void Send();
+  void Send() {
+    if (count_ > 0 || !broken_.empty()) SendAndTell();
+  }
   void Forget(Socket& socket);  // it is not to be told
 
  private:
@@ -59,7 +60,9 @@ class SendBatch {
     uint32_t from = 0, size = 0;
   };
   SendBatch() = default;
+  void SendAndTell();
   void SendAll();
+  void SendAlone(const Entry& entry);
   bool SubmitAll();
   void Done(Entry& entry, int result);
   std::string_view BytesOf(const Entry& entry) const { return {bytes_.get() + entry.from, entry.size}; }

@@ -112,9 +112,13 @@ IoResult Socket::Send(const char* bytes, size_t count) {
 
 bool Socket::Write(std::string_view bytes) {
   if (bytes.empty()) return true;
-  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
-  if (Batch({&piece, 1})) return true;
-  if (!SendBatched()) return false;
+  if (!tls_ && unsent() == 0) {
+    if (char* to = Claim(bytes.size())) {
+      std::memcpy(to, bytes.data(), bytes.size());
+      return true;
+    }
+    if (!SendBatched()) return false;
+  }
   if (unsent() == 0) {
     const IoResult result = Send(bytes.data(), bytes.size());
     if (result.status == IoStatus::kError || result.status == IoStatus::kEof) return false;
@@ -127,24 +131,16 @@ bool Socket::Write(std::string_view bytes) {
 }
 
 bool Socket::Write(std::span<const iovec> pieces) {
-  if (pieces.size() == 1) return Write(std::string_view(static_cast<const char*>(pieces[0].iov_base), pieces[0].iov_len));
-  if (pieces.empty() || Batch(pieces)) return true;
-  if (!SendBatched()) return false;
-  size_t sent = 0;
+  if (pieces.size() <= 1) return pieces.empty() || Write(std::string_view(static_cast<const char*>(pieces[0].iov_base), pieces[0].iov_len));
   if (!tls_ && unsent() == 0) {
-    msghdr message{};
-    message.msg_iov = const_cast<iovec*>(pieces.data());
-    message.msg_iovlen = pieces.size();
-    const ssize_t n = sendmsg(fd_, &message, MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return false;
-    if (n > 0) sent = static_cast<size_t>(n);
-    bytes_out_ += sent;
-    for (const iovec& piece : pieces) {
-      const size_t gone = std::min(sent, piece.iov_len);
-      sent -= gone;
-      if (gone < piece.iov_len) Keep({static_cast<const char*>(piece.iov_base) + gone, piece.iov_len - gone});
+    size_t size = 0;
+    for (const iovec& piece : pieces) size += piece.iov_len;
+    if (char* to = Claim(size)) {
+      for (const iovec& piece : pieces) to = static_cast<char*>(mempcpy(to, piece.iov_base, piece.iov_len));
+      return true;
     }
-    return true;
+    if (!SendBatched()) return false;
+    if (unsent() == 0) return SendPieces(pieces);
   }
   for (const iovec& piece : pieces) {
     if (!Write(std::string_view(static_cast<const char*>(piece.iov_base), piece.iov_len))) return false;
@@ -152,11 +148,43 @@ bool Socket::Write(std::span<const iovec> pieces) {
   return true;
 }
 
+bool Socket::SendPieces(std::span<const iovec> pieces) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces.data());
+  message.msg_iovlen = pieces.size();
+  const ssize_t n = sendmsg(fd_, &message, MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return false;
+  size_t sent = n > 0 ? static_cast<size_t>(n) : 0;
+  bytes_out_ += sent;
+  for (const iovec& piece : pieces) {
+    const size_t gone = std::min(sent, piece.iov_len);
+    sent -= gone;
+    if (gone < piece.iov_len) Keep({static_cast<const char*>(piece.iov_base) + gone, piece.iov_len - gone});
+  }
+  return true;
+}
+
 // --- in the turn's batch -------------------------------------------------------------------------------------------------
 
-bool Socket::Batch(std::span<const iovec> pieces) {
+char* Socket::Claim(size_t size) {
   SendBatch* batch = watch_.batch();
-  return batch != nullptr && !tls_ && unsent() == 0 && batch->Add(*this, pieces);
+  return batch == nullptr ? nullptr : batch->Claim(*this, size);
+}
+
+// What OpenSSL has sealed, as send(2).
+ssize_t Socket::SendSealed(void* self, const char* bytes, size_t count) {
+  auto& socket = *static_cast<Socket*>(self);
+  const std::string& sealed = socket.tls_->sealed();
+  if (char* to = sealed.empty() ? socket.Claim(count) : nullptr) {
+    std::memcpy(to, bytes, count);
+    return static_cast<ssize_t>(count);
+  }
+  if (!socket.SendBatched()) return -1;
+  if (!sealed.empty()) {
+    errno = EAGAIN;
+    return -1;
+  }
+  return SendNow(socket.fd_, bytes, count, MSG_NOSIGNAL);
 }
 
 bool Socket::SendBatchedNow() {
@@ -169,6 +197,11 @@ bool Socket::OnBatchSent(std::string_view bytes, int result) {
   const bool is_full = result == -EAGAIN || result == -EWOULDBLOCK || result == -EINTR;
   if (result < 0 && !is_full) return false;
   const size_t sent = is_full ? 0 : static_cast<size_t>(result);
+  if (tls_) {  // counted when it was sealed
+    tls_->sealed().append(bytes.substr(sent));
+    if (sent < bytes.size()) WatchWrite(true);
+    return true;
+  }
   bytes_out_ += sent;
   if (sent < bytes.size()) Keep(bytes.substr(sent));
   return true;
@@ -193,17 +226,30 @@ void Socket::Keep(std::string_view bytes) {
   WatchWrite(true);
 }
 
+// False: the connection is broken.
+bool Socket::FlushSealed() {
+  std::string& sealed = tls_->sealed();
+  const ssize_t sent = SendNow(fd_, sealed.data(), sealed.size(), MSG_NOSIGNAL);
+  if (sent < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+  sealed.erase(0, static_cast<size_t>(sent));
+  if (sealed.empty()) std::string().swap(sealed);
+  return true;
+}
+
 void Socket::Flush() {
   const size_t before = unsent();
-  if (before > 0) {
-    const IoResult result = Send(unsent_.data() + unsent_from_, before);
-    if (result.status == IoStatus::kError || result.status == IoStatus::kEof) {
-      WatchWrite(false);
-      handler_->OnBroken();
-      return;
-    }
+  bool is_broken = tls_ && !tls_->sealed().empty() && !FlushSealed();
+  const size_t kept = unsent_.size() - unsent_from_;
+  if (kept > 0 && !is_broken) {
+    const IoResult result = Send(unsent_.data() + unsent_from_, kept);
+    is_broken = result.status == IoStatus::kError || result.status == IoStatus::kEof;
     bytes_out_ += result.bytes;
     unsent_from_ += result.bytes;
+  }
+  if (is_broken) {
+    WatchWrite(false);
+    handler_->OnBroken();
+    return;
   }
   if (unsent() == 0) {
     if (unsent_.capacity() > kUnsentKeptBytes) std::string().swap(unsent_);
@@ -223,13 +269,14 @@ IoStatus Socket::Handshake() {
 }
 
 void Socket::StartTls(std::unique_ptr<TlsStream> tls) {
-  SendBatched();  // OpenSSL writes by itself
+  SendBatched();  // in clear
   tls_ = std::move(tls);
+  tls_->SendBy(&Socket::SendSealed, this);
 }
 
 void Socket::Shutdown() {
-  SendBatched();
   if (tls_) tls_->Shutdown();
+  SendBatched();
   shutdown(fd_, SHUT_WR);
 }
 
@@ -250,6 +297,8 @@ void Socket::OnReady(void* self, uint32_t what) {
 
 void Socket::OnWriteReady() {
   if (!wants_writable_) return Flush();
+  // What was sealed before goes first; should that fail, the handshake sees why.
+  if (tls_ && tls_->sealed_bytes() > 0 && FlushSealed() && tls_->sealed_bytes() > 0) return;
   wants_writable_ = false;
   if (unsent() == 0) WatchWrite(false);
   handler_->OnWritable();

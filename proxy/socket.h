@@ -62,7 +62,7 @@ class Socket {
   bool Write(std::span<const iovec> pieces);  // in one system call where the connection is plain
   // What the turn's batch has of it leaves now: for who wants to know what is unsent. False: the connection is broken.
   bool SendBatched() { return batched_ == SendBatch::kNowhere || SendBatchedNow(); }
-  size_t unsent() const { return unsent_.size() - unsent_from_; }
+  size_t unsent() const { return unsent_.size() - unsent_from_ + (tls_ ? tls_->sealed_bytes() : 0); }
   void Pause(PauseReason reason);
   void Resume(PauseReason reason);
   bool is_paused() const { return paused_ != 0; }
@@ -94,10 +94,13 @@ class Socket {
   void OnWriteReady();
   void Want();
   IoResult Send(const char* bytes, size_t count);
-  bool Batch(std::span<const iovec> pieces);
+  static ssize_t SendSealed(void* self, const char* bytes, size_t count);
+  bool SendPieces(std::span<const iovec> pieces);
+  char* Claim(size_t size);
   bool SendBatchedNow();
   void LeaveBatch();
   void Keep(std::string_view bytes);
+  bool FlushSealed();
   void Flush();
   void WatchWrite(bool watched);
 

@@ -2,6 +2,7 @@
 //
 // What: TlsContext is one SSL_CTX (shared, immutable, thread-safe once built); TlsStream is one SSL bound to a
 // non-blocking socket's fd. proxy/socket drives TlsStream; nothing else touches SSL.
+// Sending: what OpenSSL seals goes to where SendBy says (proxy/socket: into the turn's batch), and to the fd without that.
 // Threads: a TlsContext may be used by every worker; a TlsStream belongs to one worker at a time.
 // Memory: SSL_MODE_RELEASE_BUFFERS, so an idle TLS client keeps no record buffers; OpenSSL itself holds about 16 kB
 // for a client and 35 kB for a server connection (measured, OpenSSL 3.0.22).
@@ -26,6 +27,8 @@
 
 #include "conf/config.h"
 
+struct bio_method_st;
+struct bio_st;
 struct ssl_ctx_st;
 struct ssl_st;
 
@@ -77,6 +80,13 @@ class TlsStream {
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
 
+  // Each sealed record from here on; `owner` outlives the stream. As send(2), with errno: after EAGAIN the same bytes come again.
+  using SendSealed = ssize_t (*)(void* owner, const char* bytes, size_t count);
+  void SendBy(SendSealed send, void* owner);
+  // For the owner: what it has taken from SendSealed and could not send yet.
+  std::string& sealed() { return sealed_; }
+  size_t sealed_bytes() const { return sealed_.size(); }
+
   // kOk when done; direct client TLS without ALPN "postgresql" is kError. After kOk look at HasPending: the peer's
   // first bytes may have come with its last handshake message.
   IoStatus Handshake();
@@ -102,6 +112,8 @@ class TlsStream {
  private:
   TlsStream() = default;
   static std::unique_ptr<TlsStream> Make(const TlsContext&, int fd);
+  static const bio_method_st* SealedMethod();
+  static int WriteSealed(bio_st*, const char*, int);
   IoStatus Explain(int result);  // SSL_get_error of a call that gave `result`, as a status; sets error_ for kError
 
   ssl_st* ssl_ = nullptr;
@@ -109,6 +121,9 @@ class TlsStream {
   bool is_broken_ = false;   // OpenSSL forbids even SSL_shutdown after its fatal errors
   bool is_drained_ = false;  // the last Read found no whole record
   std::string error_;
+  std::string sealed_;
+  SendSealed send_ = nullptr;
+  void* send_owner_ = nullptr;
 };
 
 }  // namespace proxy

@@ -79,7 +79,45 @@ void AddName(const ASN1_STRING* text, std::vector<std::string>& names) {
   if (!name.empty() && name.find('\0') == std::string::npos) names.push_back(std::move(name));
 }
 
+// OpenSSL flushes after a flight of the handshake; nothing is held back here.
+long ControlSealed(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+
 }  // namespace
+
+// The way out of a stream that has SendBy: one method for all of them.
+const BIO_METHOD* TlsStream::SealedMethod() {
+  static const BIO_METHOD* method = [] {
+    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "pgweir");
+    if (made != nullptr) {
+      BIO_meth_set_write(made, &WriteSealed);
+      BIO_meth_set_ctrl(made, &ControlSealed);
+    }
+    return made;
+  }();
+  return method;
+}
+
+int TlsStream::WriteSealed(BIO* bio, const char* bytes, int count) {
+  auto& stream = *static_cast<TlsStream*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
+  const ssize_t sent = stream.send_(stream.send_owner_, bytes, static_cast<size_t>(count));
+  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) BIO_set_retry_write(bio);
+  return static_cast<int>(sent);
+}
+
+void TlsStream::SendBy(SendSealed send, void* owner) {
+  send_ = send;
+  send_owner_ = owner;
+  if (!error_.empty()) return;  // Handshake says it
+  BIO* out = SealedMethod() == nullptr ? nullptr : BIO_new(SealedMethod());
+  if (out == nullptr) {
+    error_ = "TLS: out of memory";
+    return;
+  }
+  BIO_set_data(out, this);
+  BIO_set_init(out, 1);
+  SSL_set0_wbio(ssl_, out);
+}
 
 std::unique_ptr<TlsStream> TlsStream::Make(const TlsContext& context, int fd) {
   ERR_clear_error();

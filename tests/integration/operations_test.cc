@@ -218,7 +218,7 @@ void WithoutIoUring(const std::function<void()>& test) {
 TEST_F(OperationsTest, WhereIoUringIsForbiddenItGoesWithout) {
   WithoutIoUring([this] {
     PgweirProcess& pgweir = Start("");
-    EXPECT_TRUE(pgweir.WaitForLog("event=started.*io_method=\"sync \\(io_uring: Operation not permitted\\)\"")) << pgweir.log();
+    EXPECT_TRUE(pgweir.WaitForLog("started .*io_method=\"sync \\(io_uring: Operation not permitted\\)\"")) << pgweir.log();
     EXPECT_EQ(ConnectTo(pgweir).Value("SELECT 1"), "1");
     process_.reset();
   });
@@ -239,7 +239,7 @@ TEST_F(OperationsTest, IoUringThatIsWantedAndForbiddenIsAnError) {
 
 TEST_F(OperationsTest, IoMethodSyncSendsAtOnce) {
   PgweirProcess& pgweir = Start("io_method = \"sync\"");
-  EXPECT_TRUE(pgweir.WaitForLog("event=started.*io_method=sync ")) << pgweir.log();
+  EXPECT_TRUE(pgweir.WaitForLog("started .*io_method=sync ")) << pgweir.log();
   EXPECT_EQ(ConnectTo(pgweir).Value("SELECT 1"), "1");
 }
 

@@ -257,25 +257,142 @@ TEST_F(SendBatchTest, StreamsStayWhole) {
   }
 }
 
-using SendBatchTlsTest = TlsTest;
+// Both ends are sockets of the loop, and both write in its turns.
+class SendBatchTlsTest : public TlsTest {
+ protected:
+  struct End final : SocketHandler {
+    void OnReadable() override {
+      if (!is_up) return Shake();
+      char bytes[4000];
+      const IoResult result = socket->Read(bytes, sizeof bytes);
+      if (result.status == IoStatus::kOk) received.append(bytes, result.bytes);
+    }
+    void OnWritable() override { Shake(); }
+    void OnDrained() override {}
+    void OnBroken() override { ++broken; }
+    void Shake() { is_up = socket->Handshake() == IoStatus::kOk; }
+    std::unique_ptr<Socket> socket;
+    bool is_up = false;
+    int broken = 0;
+    std::string received, sent;
+  };
+  void SetUp() override {
+    auto batch = SendBatch::Make();
+    if (!batch) GTEST_SKIP() << "no io_uring here: " << batch.error();
+    loop_.UseBatch(*std::move(batch));
+    int fds[2];
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    ends_[0].socket = std::make_unique<Socket>(loop_, fds[0], ends_[0]);
+    ends_[1].socket = std::make_unique<Socket>(loop_, fds[1], ends_[1]);
+  }
+  void InATurn(std::function<void()> what) {
+    loop_.Post(std::move(what));
+    Turn();
+  }
+  void Turn() {
+    while (loop_.Turn(EventLoop::Wait::kNo)) {
+    }
+  }
+  template <class Condition>
+  bool Until(Condition&& condition) {
+    return test_support::Eventually([&] {
+      Turn();
+      return condition();
+    });
+  }
+  void StartTls() {
+    InATurn([this] {
+      ends_[0].socket->StartTls(TlsStream::Accept(*accepts_, ends_[0].socket->fd(), false));
+      ends_[1].socket->StartTls(TlsStream::Connect(*connects_, ends_[1].socket->fd(), "localhost"));
+      for (End& end : ends_) end.socket->StartReading();
+      ends_[1].Shake();
+    });
+    ASSERT_TRUE(Until([&] { return ends_[0].is_up && ends_[1].is_up; }));
+  }
+
+  EventLoop loop_;
+  Context accepts_ = ForClients(ClientSide()), connects_ = ForServers(ServerSide(conf::TlsMode::kVerifyFull));
+  End ends_[2];
+};
 
 // The answer to SSLRequest is in clear, and what follows is OpenSSL's.
 TEST_F(SendBatchTlsTest, WhatIsInClearLeavesBeforeTls) {
-  EventLoop loop;
-  auto batch = SendBatch::Make();
-  if (!batch) GTEST_SKIP() << "no io_uring here: " << batch.error();
-  loop.UseBatch(*std::move(batch));
-  Pair pair(loop);
-  bool ran = false;
-  loop.Post([&] {
-    EXPECT_TRUE(pair.socket->Write("S"));
-    EXPECT_EQ(pair.Arrived(), "");
-    pair.socket->StartTls(TlsStream::Accept(*ForClients(ClientSide()), pair.socket->fd(), false));
-    EXPECT_EQ(pair.Arrived(), "S");
-    ran = true;
+  const auto seen = [this] {
+    char byte = '-';
+    return recv(ends_[1].socket->fd(), &byte, 1, 0) == 1 ? byte : '-';
+  };
+  char before = '?', after = '?';
+  InATurn([&] {
+    EXPECT_TRUE(ends_[0].socket->Write("S"));
+    before = seen();
+    ends_[0].socket->StartTls(TlsStream::Accept(*accepts_, ends_[0].socket->fd(), false));
+    after = seen();
   });
-  loop.Turn(EventLoop::Wait::kNo);
-  EXPECT_TRUE(ran);
+  EXPECT_EQ(before, '-');
+  EXPECT_EQ(after, 'S');
+}
+
+TEST_F(SendBatchTlsTest, RecordsOfATurnLeaveAtItsEnd) {
+  StartTls();
+  InATurn([&] {
+    for (const char* text : {"one,", "two,", "three"}) EXPECT_TRUE(ends_[0].socket->Write(text));
+    char byte = 0;
+    EXPECT_EQ(recv(ends_[1].socket->fd(), &byte, 1, MSG_PEEK), -1);
+    EXPECT_EQ(ends_[0].socket->unsent(), 0u);
+  });
+  EXPECT_TRUE(Until([&] { return ends_[1].received == "one,two,three"; }));
+}
+
+// Records that the kernel did not take whole are kept and follow, whatever is written meanwhile.
+TEST_F(SendBatchTlsTest, StreamsStayWholeWhileTheKernelIsFull) {
+  StartTls();
+  std::mt19937 random(20261202);
+  const auto below = [&](size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random); };
+  bool was_full = false;
+  for (int turn = 0; turn < 600; ++turn) {
+    for (End& end : ends_) {
+      if (below(20) == 0) end.socket->Pause(PauseReason::kPeerFull);
+      if (below(20) == 0) end.socket->Resume(PauseReason::kPeerFull);
+    }
+    InATurn([&] {
+      for (size_t writes = below(12); writes > 0; --writes) {
+        End& end = ends_[below(2)];
+        const std::string text(1 + below(below(6) == 0 ? 5 * kBatchedBytesMax : 2000), static_cast<char>('a' + below(26)));
+        EXPECT_TRUE(end.socket->Write(text));
+        end.sent += text;
+        was_full = was_full || end.socket->tls()->sealed_bytes() > 0;
+      }
+    });
+    for (const End& end : ends_) was_full = was_full || end.socket->tls()->sealed_bytes() > 0;
+  }
+  EXPECT_TRUE(was_full) << "the kernel took everything: the test proves nothing";
+  for (End& end : ends_) end.socket->Resume(PauseReason::kPeerFull);
+  EXPECT_TRUE(Until([&] { return ends_[0].received.size() >= ends_[1].sent.size() && ends_[1].received.size() >= ends_[0].sent.size(); }));
+  EXPECT_TRUE(ends_[0].received == ends_[1].sent);
+  EXPECT_TRUE(ends_[1].received == ends_[0].sent);
+  EXPECT_EQ(ends_[0].socket->unsent() + ends_[1].socket->unsent(), 0u);
+  EXPECT_EQ(ends_[0].broken + ends_[1].broken, 0);
+}
+
+TEST_F(SendBatchTlsTest, GoodbyeAndEndFollowWhatWasSealed) {
+  StartTls();
+  InATurn([&] {
+    EXPECT_TRUE(ends_[0].socket->Write("last words"));
+    ends_[0].socket->Shutdown();
+    ends_[0].socket.reset();
+  });
+  EXPECT_TRUE(Until([&] { return ends_[1].received == "last words"; }));
+}
+
+TEST_F(SendBatchTlsTest, ABrokenConnectionIsToldFromTheLoop) {
+  StartTls();
+  ends_[0].socket->Pause(PauseReason::kEnding);
+  ends_[1].socket.reset();
+  InATurn([&] {
+    EXPECT_TRUE(ends_[0].socket->Write("answer"));
+    EXPECT_EQ(ends_[0].broken, 0);
+  });
+  EXPECT_EQ(ends_[0].broken, 1);
 }
 
 }  // namespace
