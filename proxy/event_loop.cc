@@ -117,7 +117,7 @@ bool EventLoop::Turn(Wait wait) {
   const int count = WaitForEvents(epoll_fd_, ready_.data(), static_cast<int>(ready_.size()), waits ? -1 : 0);
   PGWEIR_CHECK(count >= 0 || errno == EINTR);
   in_turn = true;
-  open_batch_ = batch_.get();
+  if (count > 1) open_batch_ = batch_.get();  // one alone has nothing to leave together with
   again_now_.swap(again_);
   Dispatch(std::max(count, 0));
   turns_.store(turns_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -192,6 +192,7 @@ void EventLoop::RunPosted() {
     std::lock_guard lock(mutex_);
     tasks.swap(posted_);
   }
+  open_batch_ = batch_.get();  // they may be many
   for (auto& task : tasks) task();
 }
 

@@ -1,7 +1,7 @@
 // What the plain sockets of one loop send in one turn, in one system call.
 //
 // What: a short write waits here until all that was ready in this turn has been dealt with; then everything leaves by one
-// io_uring_enter. A write that is alone in its turn leaves by send, as without a batch.
+// io_uring_enter. In a turn with one thing ready there is no batch, and a batch of one leaves by send.
 // Why: a send wakes a process that waits for it. Sent one by one, the woken process takes the CPU at the end of the system call, and the
 // loop, its caches and its turn are set aside 40 times in a turn of 40 answers. Sent together, nobody is set aside: under load a bare
 // relay with such a batch took 0.60 of the CPU per transaction of one without, and a machine of two cores did a fifth more transactions
