@@ -9,7 +9,8 @@
 //  2. Idle servers and waiters do not coexist while the pool is running: a release looks for a waiter first, an acquire for an
 //     idle server first, and an acquire never passes a queue that is not empty.
 //  3. A released server goes to the flow whose turn it is (flows.h), in it to the oldest waiter of its own worker, unless one
-//     elsewhere is older by more than kHandoverSlack and an eighth of its wait: then the server moves. Idle servers are taken LIFO, own worker first.
+//     elsewhere is older by more than kHandoverSlack and an eighth of its wait: then the server moves. Idle servers are taken LIFO, own
+//     worker first.
 //  4. A waiter waits (queued), is promised a server that moves (granted), or neither; whoever owns it cancels it before it dies.
 //  5. Growth: min(waiters - login, room, parallel connects), one probe at a time until a login succeeded. What nobody waits for
 //     (min_size, the successor of one whose lifetime is almost over) takes only places that nobody else wants.
@@ -41,7 +42,7 @@
 
 namespace pool {
 
-inline constexpr Duration kHandoverSlack{1'000};
+inline constexpr Duration kHandoverSlack{2'000};
 inline constexpr int kHandoverPart = 8;  // of the oldest one's wait, where that is more: a server that moves costs two wake-ups
 inline constexpr uint32_t kWorkersMax = 256;
 inline constexpr int kSuccessorPart = 20;  // of the lifetime: so long before its end the successor is opened
