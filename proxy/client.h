@@ -139,9 +139,8 @@ class Client final : public SocketHandler {
   void OnLoginStep(protocol::ClientLogin::Step step, const std::string& out), AskOutside();
   void OnAuthenticated();
   void EnterConsole(ConsoleAccess access);
-  void Attach(), SendWelcome();
+  void Attach(), SendWelcome(const protocol::Welcome& welcome);
   void FinishWelcome(std::string& welcome);  // which lacks the cancel key and ReadyForQuery
-  protocol::SettingsRef VerifiedSettings() const;
   bool IsConsoleDatabase() const;
 
   // client_identity.cc

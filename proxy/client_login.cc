@@ -152,12 +152,12 @@ void Client::OnStartup(protocol::StartupMessage startup) {
     }
     login_->section = login_->runtime->config->FindDatabase(database_);
   }
-  for (const auto& [name, value] : startup.settings) {
-    if (Contains(global.ignore_startup_parameters, name)) continue;
-    login_->wanted.emplace_back(name, value);
+  // The console sets none of them anywhere: it shows its client's application_name.
+  if (!IsConsoleDatabase() && !global.ignore_startup_parameters.empty()) {
+    std::erase_if(startup.settings, [&](const auto& setting) { return Contains(global.ignore_startup_parameters, setting.first); });
   }
   // Given twice, the last one counts (options come first); each name once, so that what the server makes of it is its own.
-  login_->wanted = protocol::Settings::From(login_->wanted)->values();
+  login_->wanted = protocol::Canonical(std::move(startup.settings));
   if (login_->wanted.size() > protocol::kSettingsMax) {
     return Fatal(protocol::MakeError(ErrorCode::kUnsupportedStartupParameter, login_->wanted.back().first,
                                      "at most " + std::to_string(protocol::kSettingsMax) + " startup parameters"));
@@ -330,8 +330,7 @@ void Client::EnterConsole(ConsoleAccess access) {
   }
   console_ = std::make_unique<ConsoleTalk>();
   console_->access = access;
-  const auto& settings = login_->startup.settings;
-  settings_ = protocol::Settings::From(settings);
+  settings_ = protocol::Settings::From(std::move(login_->wanted));
   std::string bytes;
   bytes.reserve(kWelcomeBytes);
   protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
@@ -349,24 +348,11 @@ void Client::EnterConsole(ConsoleAccess access) {
 
 // --- the welcome ---------------------------------------------------------------------------------------------------------
 
-// The client's startup values in the server's spelling, or nullptr when a server must be asked first.
-protocol::SettingsRef Client::VerifiedSettings() const {
-  std::vector<protocol::Setting> values;
-  for (const auto& setting : login_->wanted) {
-    auto canonical = pool_->Verified(setting);
-    if (!canonical) return nullptr;
-    values.emplace_back(setting.first, std::move(*canonical));
-  }
-  return protocol::Settings::From(values);
-}
-
 void Client::Attach() {
   state_ = ClientState::kAttach;
-  if (pool_->welcome()) {
-    if (auto verified = VerifiedSettings()) {
-      settings_ = std::move(verified);
-      return SendWelcome();
-    }
+  if (auto greeting = pool_->Greet(login_->wanted, BackendPool::Proof::kNeeded)) {
+    settings_ = std::move(greeting->settings);
+    return SendWelcome(*greeting->welcome);
   }
   // A server is needed: for the values of the welcome, and to prove the client's startup values on.
   settings_ = protocol::Settings::From(login_->wanted);
@@ -383,17 +369,12 @@ void Client::Attach() {
   }
 }
 
-void Client::SendWelcome() {
+void Client::SendWelcome(const protocol::Welcome& welcome) {
   std::string bytes;
   bytes.reserve(kWelcomeBytes);
   protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
-  for (const auto& [name, value] : *pool_->welcome()) {
-    const std::string_view tracked = protocol::TrackedName(name);
-    const std::string* own = tracked.empty() ? nullptr : settings_->Find(tracked);
-    protocol::WriteParameterStatus(bytes, name, own != nullptr ? *own : value);
-  }
+  welcome.Write(bytes, *settings_);
   FinishWelcome(bytes);
-  settings_ = pool_->Share(std::move(settings_));
   startup_ = settings_;
   TakeQueueTimeout();
   if (!SendBytes(bytes)) return;
