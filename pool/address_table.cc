@@ -37,10 +37,8 @@ AddressTable::Entered AddressTable::Enter(const AddressKey& key, const AddressLi
     if (idle_.empty()) return {.verdict = Verdict::kUncounted};
     Forget(entries_.find(idle_.front()));
   }
-  if (is_new) {
-    found = entries_.try_emplace(key).first;
-    found->second.idle = idle_.insert(idle_.end(), key);
-  }
+  // A new one is not refused below, having a full bucket and no connection, so it is never among the idle.
+  if (is_new) found = entries_.try_emplace(key).first;
   Entry& entry = found->second;
   if (limits.new_per_second > 0) {
     const std::chrono::nanoseconds one = kSecond / std::min(limits.new_per_second, kConnectRateMost);
@@ -53,7 +51,7 @@ AddressTable::Entered AddressTable::Enter(const AddressKey& key, const AddressLi
   }
   if (limits.connections > 0 && entry.connections >= limits.connections) return Refuse(Verdict::kTooMany, entry.connections, Duration(0), now);
   const int before = entry.connections++;
-  if (before == 0) idle_.erase(entry.idle);
+  if (before == 0 && !is_new) idle_.erase(entry.idle);
   return {.verdict = Verdict::kCounted, .connections = before};
 }
 
@@ -71,8 +69,8 @@ void AddressTable::Leave(const AddressKey& key) {
   const auto found = entries_.find(key);
   PGWEIR_CHECK(found != entries_.end() && found->second.connections > 0);
   if (--found->second.connections > 0) return;
-  found->second.idle = idle_.insert(idle_.end(), key);
-  if (found->second.full_at == Exact::min()) Forget(found);  // it has never been under a rate
+  if (found->second.full_at == Exact::min()) entries_.erase(found);  // it has never been under a rate
+  else found->second.idle = idle_.insert(idle_.end(), key);
 }
 
 size_t AddressTable::size() {

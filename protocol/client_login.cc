@@ -18,6 +18,7 @@ enum Authentication : int32_t {
 
 constexpr size_t kServerNonceRandomBytes = 18;  // PostgreSQL's, too: 24 characters of base64
 constexpr size_t kMd5SaltBytes = 4;
+constexpr const char* kUnknownUser = "unknown user";
 static_assert(kServerNonceRandomBytes + kMd5SaltBytes <= kLoginRandomBytes);
 
 bool NeedsSecret(LoginMethod method) {
@@ -36,11 +37,35 @@ void WriteSasl(std::string& out, Authentication step, std::string_view message) 
 
 }  // namespace
 
+bool AsksNothing(LoginMethod method) {
+  switch (method) {
+    case LoginMethod::kTrust:
+    case LoginMethod::kCert:
+    case LoginMethod::kPeer:
+    case LoginMethod::kAny: return true;
+    case LoginMethod::kPassword:
+    case LoginMethod::kMd5:
+    case LoginMethod::kScramSha256:
+    case LoginMethod::kOutside: break;
+  }
+  return false;
+}
+
+std::string FaultUnasked(LoginMethod method, bool is_known, const std::optional<std::string>& identity_fault) {
+  if (!AsksNothing(method)) return "it has to be asked";
+  if (method == LoginMethod::kAny) return "";
+  if (method != LoginMethod::kTrust) {
+    if (!identity_fault) return "nobody has looked who it is";
+    if (!identity_fault->empty()) return *identity_fault;
+  }
+  return is_known ? "" : kUnknownUser;
+}
+
 ClientLogin::ClientLogin(ClientLoginOptions options) : options_(std::move(options)) {
   options_.scram_iterations = std::clamp(options_.scram_iterations, 1, kIterationsMax);
   if (options_.method == LoginMethod::kOutside) return;  // who is asked knows the users
   if (!options_.secret) {
-    doom_ = "unknown user";
+    doom_ = kUnknownUser;
   } else if (options_.secret->empty() && NeedsSecret(options_.method)) {
     doom_ = "the user has no password";
   }
@@ -62,13 +87,12 @@ ClientLogin::Step ClientLogin::Start(std::string& out) {
   if (options_.random.size() < kLoginRandomBytes) return Refuse("login without randomness");
   switch (options_.method) {
     case LoginMethod::kTrust:
-      return doom_.empty() ? Accept() : Refuse(doom_);
     case LoginMethod::kCert:
     case LoginMethod::kPeer:
-      if (!options_.identity_fault.empty()) return Refuse(options_.identity_fault);
-      return doom_.empty() ? Accept() : Refuse(doom_);
-    case LoginMethod::kAny:
-      return Accept();
+    case LoginMethod::kAny: {
+      std::string fault = FaultUnasked(options_.method, options_.secret.has_value(), options_.identity_fault);
+      return fault.empty() ? Accept() : Refuse(std::move(fault));
+    }
     case LoginMethod::kPassword:
     case LoginMethod::kOutside:
       MessageWriter(out).Begin('R').Int32(kCleartextPassword).End();

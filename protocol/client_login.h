@@ -34,8 +34,7 @@ struct ClientLoginOptions {
   LoginMethod method = LoginMethod::kScramSha256;
   std::string user;
   std::optional<std::string> secret;  // nullopt = unknown user; kOutside has none
-  // For cert and peer: why this connection is not the user's, for the log; empty = it is.
-  std::string identity_fault = "nobody has looked who it is";
+  std::optional<std::string> identity_fault;  // for cert and peer, see FaultUnasked
   // For method scram-sha-256 with a plain secret: its verifier, derived by the caller beforehand and cached there.
   std::optional<ScramVerifier> derived;
   std::string random;          // kLoginRandomBytes of fresh randomness
@@ -44,6 +43,12 @@ struct ClientLoginOptions {
   std::string channel_binding;  // tls-server-end-point of the connection; empty = none, SCRAM-SHA-256-PLUS is not offered
 };
 inline constexpr size_t kLoginRandomBytes = 32;
+
+// Trust, cert, peer and any: the client is asked nothing, so that its login is judged at once and needs no object.
+bool AsksNothing(LoginMethod method);
+// Why such a login is refused, for the log; empty = it is accepted. `identity_fault` is for cert and peer: why this connection is not the
+// user's; empty = it is, nullopt = nobody has looked who it is.
+std::string FaultUnasked(LoginMethod method, bool is_known, const std::optional<std::string>& identity_fault);
 
 class ClientLogin {
  public:

@@ -5,10 +5,19 @@
 #include "protocol/startup.h"
 
 namespace protocol {
+namespace {
+
+void PutUint32(char* to, uint32_t value) {  // network order
+  for (int shift = 24; shift >= 0; shift -= 8) *to++ = static_cast<char>(value >> shift & 0xff);
+}
+
+}  // namespace
 
 MessageWriter& MessageWriter::Begin(char type) {
-  out_.push_back(type);
-  return BeginUntyped();
+  const char head[5] = {type};
+  length_at_ = out_.size() + 1;
+  out_.append(head, sizeof head);
+  return *this;
 }
 
 MessageWriter& MessageWriter::BeginUntyped() {
@@ -30,8 +39,9 @@ MessageWriter& MessageWriter::Int16(int16_t value) {
 }
 
 MessageWriter& MessageWriter::Int32(int32_t value) {
-  const auto bits = static_cast<uint32_t>(value);
-  for (int shift = 24; shift >= 0; shift -= 8) out_.push_back(static_cast<char>((bits >> shift) & 0xff));
+  char bytes[4];
+  PutUint32(bytes, static_cast<uint32_t>(value));
+  out_.append(bytes, sizeof bytes);
   return *this;
 }
 
@@ -49,9 +59,8 @@ MessageWriter& MessageWriter::Text(std::string_view value) {
 void MessageWriter::End() {
   const size_t length = out_.size() - length_at_;
   if (length > kMessageBytesMax) std::abort();
-  for (size_t i = 0; i < 4; ++i) out_[length_at_ + i] = static_cast<char>((length >> (24 - 8 * i)) & 0xff);
+  PutUint32(out_.data() + length_at_, static_cast<uint32_t>(length));
 }
-
 
 uint16_t ReadUint16(const char* bytes) {
   const auto* b = reinterpret_cast<const unsigned char*>(bytes);

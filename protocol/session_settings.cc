@@ -37,21 +37,16 @@ const std::string* FindIn(const std::vector<Setting>& values, std::string_view n
   return nullptr;
 }
 
-void Put(std::vector<Setting>& values, std::string_view name, std::string_view value) {
-  const auto at = std::lower_bound(values.begin(), values.end(), name, [](const Setting& s, std::string_view n) { return s.first < n; });
-  if (at != values.end() && at->first == name) {
-    at->second = value;
-  } else {
-    values.emplace(at, name, value);
-  }
+void MakeCanonical(std::string& name) {
+  const std::string_view tracked = TrackedName(name);
+  if (tracked.empty()) std::transform(name.begin(), name.end(), name.begin(), Lower);
+  else if (tracked != name) name = tracked;
 }
 
 std::string CanonicalName(std::string_view name) {
-  const std::string_view tracked = TrackedName(name);
-  if (!tracked.empty()) return std::string(tracked);
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(), Lower);
-  return lower;
+  std::string canonical(name);
+  MakeCanonical(canonical);
+  return canonical;
 }
 
 // A GUC name, part by part: RESET "app"."x"
@@ -77,16 +72,35 @@ std::string_view TrackedName(std::string_view name) {
   return {};
 }
 
-std::shared_ptr<const Settings> Settings::From(const std::vector<Setting>& given) {
+void PutSetting(std::vector<Setting>& values, std::string_view name, std::string_view value) {
+  const auto at = std::lower_bound(values.begin(), values.end(), name, [](const Setting& s, std::string_view n) { return s.first < n; });
+  if (at != values.end() && at->first == name) {
+    at->second = value;
+  } else {
+    values.emplace(at, name, value);
+  }
+}
+
+std::vector<Setting> Canonical(std::vector<Setting> given) {
+  for (auto& [name, value] : given) MakeCanonical(name);
+  const auto is_wrong = [](const Setting& one, const Setting& next) { return one.first >= next.first; };
+  if (std::adjacent_find(given.begin(), given.end(), is_wrong) == given.end()) return given;
+  std::vector<Setting> sorted;
+  sorted.reserve(given.size());
+  for (const auto& [name, value] : given) PutSetting(sorted, name, value);
+  return sorted;
+}
+
+std::shared_ptr<const Settings> Settings::From(std::vector<Setting> given) {
   auto settings = std::make_shared<Settings>();
-  for (const auto& [name, value] : given) Put(settings->values_, CanonicalName(name), value);
+  settings->values_ = Canonical(std::move(given));
   settings->MakeReadingKey();
   return settings;
 }
 
 std::shared_ptr<const Settings> Settings::With(std::string_view name, std::string_view value) const {
   auto settings = std::make_shared<Settings>(*this);
-  Put(settings->values_, CanonicalName(name), value);
+  PutSetting(settings->values_, CanonicalName(name), value);
   settings->MakeReadingKey();
   return settings;
 }
@@ -117,7 +131,7 @@ const std::string* Settings::Find(std::string_view name) const { return FindIn(v
 
 void ServerSettings::Begin(const std::vector<Setting>& parameters) {
   for (const auto& [name, value] : parameters) {
-    if (!TrackedName(name).empty()) Put(base_, TrackedName(name), value);
+    if (!TrackedName(name).empty()) PutSetting(base_, TrackedName(name), value);
   }
   reported_ = base_;
   const std::string* strings = Reported(kConformingStrings);
@@ -127,8 +141,8 @@ void ServerSettings::Begin(const std::vector<Setting>& parameters) {
 void ServerSettings::SetAtConnect(const std::vector<Setting>& settings) {
   for (const auto& [name, value] : settings) {
     const std::string key = CanonicalName(name);
-    Put(at_connect_, key, value);
-    if (FindIn(reported_, key) == nullptr) Put(extras_, key, value);
+    PutSetting(at_connect_, key, value);
+    if (FindIn(reported_, key) == nullptr) PutSetting(extras_, key, value);
   }
 }
 
@@ -138,9 +152,9 @@ bool ServerSettings::OnReported(std::string_view name, std::string_view value) {
   const std::string_view tracked = TrackedName(name);
   if (tracked.empty()) return false;
   const std::string* now = FindIn(reported_, tracked);
-  if (now == nullptr) Put(base_, tracked, value);
+  if (now == nullptr) PutSetting(base_, tracked, value);
   if (now == nullptr || *now != value) {
-    Put(reported_, tracked, value);
+    PutSetting(reported_, tracked, value);
     if (tracked == kConformingStrings) escapes_ = value == "off";
     changed_ = true;
   }
@@ -151,7 +165,7 @@ void ServerSettings::OnFound(std::string_view name, std::string_view value) {
   if (!TrackedName(name).empty() && FindIn(reported_, TrackedName(name)) != nullptr) return;  // known by ParameterStatus
   const std::string* has = FindIn(extras_, name);
   if (has != nullptr && *has == value) return;
-  Put(extras_, name, value);
+  PutSetting(extras_, name, value);
   changed_ = true;
 }
 
@@ -208,7 +222,7 @@ void ServerSettings::OnReplayed(const SettingsRef& wanted) {
   extras_.clear();
   for (const std::vector<Setting>* settings : {&std::as_const(at_connect_), &wanted->values()}) {
     for (const auto& [name, value] : *settings) {
-      if (FindIn(reported_, name) == nullptr) Put(extras_, name, value);
+      if (FindIn(reported_, name) == nullptr) PutSetting(extras_, name, value);
     }
   }
   changed_ = false;

@@ -26,11 +26,15 @@ using Setting = std::pair<std::string, std::string>;
 // The server's spelling of a reported parameter that a session can set ("datestyle" -> "DateStyle"), or empty.
 std::string_view TrackedName(std::string_view name);
 
+// Each name once, sorted: later values win; tracked names get the server's spelling, the others lower case.
+std::vector<Setting> Canonical(std::vector<Setting> given);
+// Into such a list, under a name that is spelled so.
+void PutSetting(std::vector<Setting>& values, std::string_view name, std::string_view value);
+
 class Settings {
  public:
   Settings() = default;
-  // Later values win; tracked names get the server's spelling, the others lower case.
-  static std::shared_ptr<const Settings> From(const std::vector<Setting>& given);
+  static std::shared_ptr<const Settings> From(std::vector<Setting> given);  // Canonical
   std::shared_ptr<const Settings> With(std::string_view name, std::string_view value) const;
   std::shared_ptr<const Settings> Without(std::string_view name) const;
   const std::string* Find(std::string_view name) const;

@@ -1,6 +1,7 @@
 #include "protocol/startup.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "protocol/message_writer.h"
@@ -12,6 +13,7 @@ constexpr size_t kLengthBytes = 4;
 constexpr size_t kHeaderBytes = 8;  // length and request code or version
 constexpr size_t kCancelKeyBytesMin = 4;
 constexpr size_t kUserNameBytesMax = 127;
+constexpr size_t kUsualSettings = 4;  // libpq sends one to four; more make the list grow
 constexpr char kTlsHandshakeRecord = 0x16;  // as a length this would be over 300 MB, so it cannot be one
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
@@ -22,11 +24,9 @@ std::string Lowered(std::string_view text) {
   return lowered;
 }
 
-StartupResult Malformed(ErrorCode code, std::string_view subject, std::string detail = {}) {
-  StartupResult result;
+void Refuse(StartupResult& result, ErrorCode code, std::string_view subject, std::string detail = {}) {
   result.kind = StartupKind::kMalformed;
   result.error = MakeError(code, subject, std::move(detail));
-  return result;
 }
 
 // The zero-terminated string at the front of `rest`, which is moved behind the zero; nothing when there is no zero.
@@ -41,8 +41,9 @@ std::optional<std::string_view> TakeText(std::string_view& rest) {
 // As PostgreSQL reads it: "database", in lower case, or a boolean, of which any unambiguous beginning will do.
 std::optional<Replication> ReadReplication(std::string_view value) {
   if (value == "database") return Replication::kLogical;
+  if (value.empty()) return Replication::kNone;
   const std::string lowered = Lowered(value);
-  if (lowered.empty() || lowered == "0") return Replication::kNone;
+  if (lowered == "0") return Replication::kNone;
   if (lowered == "1") return Replication::kPhysical;
   const auto begins = [&](std::string_view word) { return word.substr(0, lowered.size()) == lowered; };
   const bool is_long_enough = lowered.size() >= 2;  // "o" may be either
@@ -83,15 +84,13 @@ bool AddSetting(std::string_view assignment, std::vector<std::pair<std::string, 
   return true;
 }
 
-// What the parameters of the packet say, before "options" is taken apart.
+// What the packet says beside the message, before it is taken apart. Into the packet.
 struct Parameters {
-  StartupMessage message;
-  std::string options, replication;
+  std::string_view options, replication;
   size_t count = 0;
 };
 
-void AddParameter(Parameters& parameters, std::string_view name, std::string_view value) {
-  StartupMessage& message = parameters.message;
+void AddParameter(StartupMessage& message, Parameters& parameters, std::string_view name, std::string_view value) {
   ++parameters.count;
   if (name == "user") {
     message.user = value;
@@ -104,96 +103,85 @@ void AddParameter(Parameters& parameters, std::string_view name, std::string_vie
   } else if (name.substr(0, 5) == "_pq_.") {
     message.unknown_protocol_options.emplace_back(name);
   } else {
+    if (message.settings.empty()) message.settings.reserve(kUsualSettings);
     message.settings.emplace_back(name, value);
   }
 }
 
-StartupResult TooManyParameters() {
-  return Malformed(ErrorCode::kStartupLayout,
-                   "more than " + std::to_string(kStartupParametersMax) + " parameters");
+void RefuseTooMany(StartupResult& result) {
+  Refuse(result, ErrorCode::kStartupLayout, "more than " + std::to_string(kStartupParametersMax) + " parameters");
 }
 
 // PostgreSQL applies "options" before the parameters that have a name of their own, whatever their order in the packet.
-StartupResult Finish(Parameters parameters) {
-  StartupMessage& message = parameters.message;
-  if (message.user.empty()) return Malformed(ErrorCode::kNoUserName, {});
+void AddOptions(StartupResult& result, std::string_view options) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  std::string bad_option;
+  if (!ParseOptions(options, settings, bad_option)) return Refuse(result, ErrorCode::kUnsupportedStartupOption, bad_option);
+  auto& named = result.startup.settings;
+  if (settings.size() + named.size() > kStartupParametersMax) return RefuseTooMany(result);
+  settings.insert(settings.end(), std::move_iterator(named.begin()), std::move_iterator(named.end()));
+  named = std::move(settings);
+}
+
+void Finish(StartupResult& result, const Parameters& parameters) {
+  StartupMessage& message = result.startup;
+  if (message.user.empty()) return Refuse(result, ErrorCode::kNoUserName, {});
   if (message.user.size() > kUserNameBytesMax) {
-    return Malformed(ErrorCode::kUserNameTooLong, std::to_string(message.user.size()));
+    return Refuse(result, ErrorCode::kUserNameTooLong, std::to_string(message.user.size()));
   }
   if (message.database.empty()) message.database = message.user;
 
   const auto replication = ReadReplication(parameters.replication);
-  if (!replication) return Malformed(ErrorCode::kReplicationValue, parameters.replication);
+  if (!replication) return Refuse(result, ErrorCode::kReplicationValue, parameters.replication);
   message.replication = *replication;
-
-  std::vector<std::pair<std::string, std::string>> settings;
-  std::string bad_option;
-  if (*replication != Replication::kNone) {
-    message.options = std::move(parameters.options);
-  } else if (!ParseOptions(parameters.options, settings, bad_option)) {
-    return Malformed(ErrorCode::kUnsupportedStartupOption, bad_option);
-  }
-  if (settings.size() + message.settings.size() > kStartupParametersMax) return TooManyParameters();
-  std::move(message.settings.begin(), message.settings.end(), std::back_inserter(settings));
-  message.settings = std::move(settings);
-  for (const auto& [name, value] : message.settings) {
-    if (Lowered(name) == "application_name") message.application_name = value;
-  }
-
-  StartupResult result;
   result.kind = StartupKind::kStartup;
-  result.startup = std::move(message);
-  return result;
+  if (*replication != Replication::kNone) message.options = parameters.options;
+  else if (!parameters.options.empty()) AddOptions(result, parameters.options);
 }
 
-StartupResult ParseParameters(uint32_t version, std::string_view rest) {
+void ParseParameters(StartupResult& result, uint32_t version, std::string_view rest) {
+  result.startup.version = version;
   Parameters parameters;
-  parameters.message.version = version;
   for (;;) {
     const auto name = TakeText(rest);
-    if (!name) return Malformed(ErrorCode::kStartupLayout, "expected terminator as last byte");
+    if (!name) return Refuse(result, ErrorCode::kStartupLayout, "expected terminator as last byte");
     if (name->empty()) break;
     const auto value = TakeText(rest);
-    if (!value) return Malformed(ErrorCode::kStartupLayout, "a parameter has no value");
-    if (parameters.count == kStartupParametersMax) return TooManyParameters();
-    AddParameter(parameters, *name, *value);
+    if (!value) return Refuse(result, ErrorCode::kStartupLayout, "a parameter has no value");
+    if (parameters.count == kStartupParametersMax) return RefuseTooMany(result);
+    AddParameter(result.startup, parameters, *name, *value);
   }
-  if (!rest.empty()) return Malformed(ErrorCode::kStartupLayout, "expected terminator as last byte");
-  return Finish(std::move(parameters));
+  if (!rest.empty()) return Refuse(result, ErrorCode::kStartupLayout, "expected terminator as last byte");
+  Finish(result, parameters);
 }
 
-StartupResult ParseCancel(std::string_view rest) {
+void ParseCancel(StartupResult& result, std::string_view rest) {
   if (rest.size() < 4 + kCancelKeyBytesMin || rest.size() > 4 + kCancelKeyBytesMax) {
-    return Malformed(ErrorCode::kStartupLayout, "the key of a cancel request has 4 to 256 bytes");
+    return Refuse(result, ErrorCode::kStartupLayout, "the key of a cancel request has 4 to 256 bytes");
   }
-  StartupResult result;
   result.kind = StartupKind::kCancelRequest;
   result.cancel_process_id = ReadUint32(rest.data());
   result.cancel_key = rest.substr(4);
-  return result;
 }
 
-StartupResult ParseEncryptionRequest(StartupKind kind, std::string_view rest) {
-  if (!rest.empty()) return Malformed(ErrorCode::kStartupLayout, "an encryption request has 8 bytes");
-  StartupResult result;
+void ParseEncryptionRequest(StartupResult& result, StartupKind kind, std::string_view rest) {
+  if (!rest.empty()) return Refuse(result, ErrorCode::kStartupLayout, "an encryption request has 8 bytes");
   result.kind = kind;
-  return result;
 }
 
-StartupResult ParseWhole(std::string_view packet) {
+void ParseWhole(StartupResult& result, std::string_view packet) {
   const uint32_t code = ReadUint32(packet.data() + kLengthBytes);
   const std::string_view rest = packet.substr(kHeaderBytes);
   switch (code) {
-    case kSslRequestCode: return ParseEncryptionRequest(StartupKind::kSslRequest, rest);
-    case kGssEncRequestCode: return ParseEncryptionRequest(StartupKind::kGssEncRequest, rest);
-    case kCancelRequestCode: return ParseCancel(rest);
+    case kSslRequestCode: return ParseEncryptionRequest(result, StartupKind::kSslRequest, rest);
+    case kGssEncRequestCode: return ParseEncryptionRequest(result, StartupKind::kGssEncRequest, rest);
+    case kCancelRequestCode: return ParseCancel(result, rest);
     default: break;
   }
   if (code >> 16 != kProtocolNewest >> 16) {
-    return Malformed(ErrorCode::kUnsupportedProtocol,
-                     std::to_string(code >> 16) + "." + std::to_string(code & 0xffff));
+    return Refuse(result, ErrorCode::kUnsupportedProtocol, std::to_string(code >> 16) + "." + std::to_string(code & 0xffff));
   }
-  return ParseParameters(code, rest);
+  ParseParameters(result, code, rest);
 }
 
 }  // namespace
@@ -226,13 +214,13 @@ StartupResult ParseStartup(std::string_view bytes) {
   if (bytes.size() < kLengthBytes) return result;
   const size_t length = ReadUint32(bytes.data());
   if (length < kHeaderBytes || length > kStartupBytesMax) {
-    return Malformed(ErrorCode::kStartupLayout, "length " + std::to_string(length),
-                     "A startup packet has 8 to " + std::to_string(kStartupBytesMax) +
-                         " bytes; this connection began with something else.");
+    Refuse(result, ErrorCode::kStartupLayout, "length " + std::to_string(length),
+           "A startup packet has 8 to " + std::to_string(kStartupBytesMax) + " bytes; this connection began with something else.");
+    return result;
   }
   // A wrong version, too, is told only after the whole packet: an answer to a half-read one may be lost in the reset.
   if (bytes.size() < length) return result;
-  result = ParseWhole(bytes.substr(0, length));
+  ParseWhole(result, bytes.substr(0, length));
   result.consumed = length;
   return result;
 }

@@ -45,7 +45,6 @@ std::string_view StartupValue(Replication);  // of the startup parameter `replic
 struct StartupMessage {
   uint32_t version = 0;  // as asked by the client
   std::string user, database;     // database = user when absent
-  std::string application_name;   // also stays in settings
   Replication replication = Replication::kNone;
   std::string options;  // of a replication connection, as it came: it goes on to a server of its own, which will judge it
   // every other parameter except _pq_.*, in order, later ones win at the server; "options" already taken apart into them,

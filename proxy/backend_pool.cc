@@ -46,6 +46,7 @@ void BackendPool::Apply(const conf::Config& config, const conf::Database& databa
   }
   const conf::ClientTimeouts timeouts = config.ResolveTimeouts(database, key_.user);
   mode_.store(settings_.pool_mode, std::memory_order_relaxed);
+  queue_flow_.store(settings_.queue_flow, std::memory_order_relaxed);
   max_prepared_statements_.store(settings_.max_prepared_statements, std::memory_order_relaxed);
   for (size_t kind = 0; kind < conf::kStateKinds; ++kind) {
     policies_[kind].store(settings_.session_state.policies[kind], std::memory_order_relaxed);
@@ -70,7 +71,7 @@ bool BackendPool::Configure(const conf::Config& config, const conf::Database& da
                     before.connect_query != database.connect_query;
   if (anew) {
     changed_.store(true, std::memory_order_relaxed);
-    welcome_.reset();
+    welcome_is_old_ = true;
     verified_.clear();
     derived_keys_.reset();
   }
@@ -124,15 +125,49 @@ void BackendPool::RememberDerivedKeys(const protocol::ScramKeys& keys) {
   derived_keys_ = keys;
 }
 
-BackendPool::Welcome BackendPool::welcome() const {
+protocol::WelcomeRef BackendPool::welcome() const {
   pool::MutexLock lock(mutex_);
-  return welcome_;
+  return welcome_is_old_ ? nullptr : welcome_;
 }
 
 void BackendPool::SetWelcome(const std::vector<protocol::Setting>& parameters) {
   pool::MutexLock lock(mutex_);
-  if (welcome_ && *welcome_ == parameters) return;
-  welcome_ = std::make_shared<const std::vector<protocol::Setting>>(parameters);
+  welcome_is_old_ = false;
+  if (welcome_ && welcome_->parameters() == parameters) return;
+  welcome_ = std::make_shared<const protocol::Welcome>(parameters);
+}
+
+namespace {
+
+// Any printable application_name is good as it is (PostgreSQL cuts it at NAMEDATALEN - 1), and there are many of them.
+bool IsPlainApplicationName(const protocol::Setting& setting) {
+  const auto& [name, value] = setting;
+  return name == "application_name" && value.size() < 64 && std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
+}  // namespace
+
+std::optional<BackendPool::Greeting> BackendPool::Greet(const std::vector<protocol::Setting>& wanted, Proof proof) {
+  const bool is_proven = proof == Proof::kGiven;
+  pool::MutexLock lock(mutex_);
+  if (!welcome_ || (welcome_is_old_ && !is_proven)) return std::nullopt;
+  std::vector<protocol::Setting> respelled;  // only made where the server spells one otherwise
+  const std::vector<protocol::Setting>* values = &wanted;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (IsPlainApplicationName(wanted[i])) continue;
+    const auto found = verified_.find(wanted[i]);
+    if (found == verified_.end() && !is_proven) return std::nullopt;
+    if (found == verified_.end() || found->second == wanted[i].second) continue;
+    if (respelled.empty()) respelled = wanted;
+    values = &respelled;
+    respelled[i].second = found->second;
+  }
+  auto& place = shared_settings_[*values];
+  Greeting greeting{welcome_, place.lock()};
+  if (greeting.settings) return greeting;
+  place = greeting.settings = protocol::Settings::From(*values);
+  BoundShared();
+  return greeting;
 }
 
 protocol::SettingsRef BackendPool::Share(protocol::SettingsRef settings) {
@@ -140,22 +175,13 @@ protocol::SettingsRef BackendPool::Share(protocol::SettingsRef settings) {
   auto& place = shared_settings_[settings->values()];
   if (auto shared = place.lock()) return shared;
   place = settings;
-  if (shared_settings_.size() > kSharedSettingsMax) std::erase_if(shared_settings_, [](const auto& item) { return item.second.expired(); });
-  if (shared_settings_.size() > kSharedSettingsMax) shared_settings_.clear();
+  BoundShared();
   return settings;
 }
 
-std::optional<std::string> BackendPool::Verified(const protocol::Setting& setting) const {
-  // Any printable application_name is good as it is (PostgreSQL cuts it at NAMEDATALEN - 1), and there are many of them.
-  if (setting.first == "application_name" && setting.second.size() < 64) {
-    bool printable = true;
-    for (const char c : setting.second) printable = printable && c >= 0x20 && c < 0x7f;
-    if (printable) return setting.second;
-  }
-  pool::MutexLock lock(mutex_);
-  const auto found = verified_.find(setting);
-  if (found == verified_.end()) return std::nullopt;
-  return found->second;
+void BackendPool::BoundShared() {
+  if (shared_settings_.size() > kSharedSettingsMax) std::erase_if(shared_settings_, [](const auto& item) { return item.second.expired(); });
+  if (shared_settings_.size() > kSharedSettingsMax) shared_settings_.clear();
 }
 
 void BackendPool::RememberVerified(const protocol::Setting& setting, const std::string& canonical) {

@@ -1,6 +1,6 @@
 // One (database, user): the pool core plus what the proxy must know to open its servers and welcome its clients.
 //
-// What: credentials, hosts, the welcome (ParameterStatus of the first server login), the startup values that are known to be
+// What: credentials, hosts, the welcome (ParameterStatus of the last server login), the startup values that are known to be
 // good, the settings in force, and the counters of each worker.
 // Threads: shared by all workers. The pool has its own mutex; what is below is behind `mutex_` (touched at logins, never on the
 // path of a query) or atomic (the clocks and the mode, read per query).
@@ -21,6 +21,7 @@
 #include "protocol/scram.h"
 #include "protocol/server_login.h"
 #include "protocol/session_settings.h"
+#include "protocol/welcome.h"
 #include "proxy/counters.h"
 #include "proxy/statement_registry.h"
 
@@ -62,6 +63,7 @@ class BackendPool : public pool::Pool {
 
   // Read per query; written by Configure.
   conf::PoolMode mode() const { return mode_.load(std::memory_order_relaxed); }
+  conf::QueueFlow queue_flow() const { return queue_flow_.load(std::memory_order_relaxed); }
   int max_prepared_statements() const { return max_prepared_statements_.load(std::memory_order_relaxed); }
   // Servers change hands between transactions: statements and state of clients must be looked after.
   bool Tracks() const { return mode() != conf::PoolMode::kSession; }
@@ -89,24 +91,33 @@ class BackendPool : public pool::Pool {
   void OfferCredentials(const std::optional<protocol::ScramKeys>& keys, const std::string& cleartext);
   void RememberDerivedKeys(const protocol::ScramKeys& keys);
 
-  using Welcome = std::shared_ptr<const std::vector<protocol::Setting>>;
-  Welcome welcome() const;  // nullptr until a server has logged in
+  protocol::WelcomeRef welcome() const;  // nullptr until a server has logged in, and again after a Configure that was true
   void SetWelcome(const std::vector<protocol::Setting>& parameters);
+
+  // What a client with these startup values (Canonical) hears and has, the values in the server's spelling. nullopt: a server must be
+  // asked first, because there is no welcome or one of the values is not known to be good. kGiven: a server has just accepted them; it
+  // may be one from before the last Configure, as if its client had come before that, too. nullopt then: none has ever logged in.
+  enum class Proof : uint8_t { kNeeded, kGiven };
+  struct Greeting {
+    protocol::WelcomeRef welcome;
+    protocol::SettingsRef settings;  // shared
+  };
+  std::optional<Greeting> Greet(const std::vector<protocol::Setting>& wanted, Proof proof);
+  // A server has accepted this startup value, and spells it so.
+  void RememberVerified(const protocol::Setting& setting, const std::string& canonical);
 
   // One object for equal settings, so that a server sees at a glance that the next client wants the same.
   protocol::SettingsRef Share(protocol::SettingsRef settings);
 
-  // Startup values: the server's spelling of a value that it has accepted, or nullopt.
-  std::optional<std::string> Verified(const protocol::Setting& setting) const;
-  void RememberVerified(const protocol::Setting& setting, const std::string& canonical);
-
  private:
   static pool::Duration Load(const std::atomic<int64_t>& us) { return pool::Duration(us.load(std::memory_order_relaxed)); }
   void Apply(const conf::Config& config, const conf::Database& database) PGWEIR_REQUIRES(mutex_);
+  void BoundShared() PGWEIR_REQUIRES(mutex_);
 
   const PoolKey key_;
   std::vector<PoolCounters> counters_;
   std::atomic<conf::PoolMode> mode_{conf::PoolMode::kTransaction};
+  std::atomic<conf::QueueFlow> queue_flow_{conf::QueueFlow::kUser};
   std::atomic<bool> changed_{false};
   std::atomic<int> max_prepared_statements_{0};
   std::array<std::atomic<conf::StatePolicy>, conf::kStateKinds> policies_{};
@@ -124,7 +135,8 @@ class BackendPool : public pool::Pool {
   std::optional<protocol::ScramKeys> offered_keys_ PGWEIR_GUARDED_BY(mutex_);
   std::string offered_password_ PGWEIR_GUARDED_BY(mutex_);
   std::optional<protocol::ScramKeys> derived_keys_ PGWEIR_GUARDED_BY(mutex_);
-  Welcome welcome_ PGWEIR_GUARDED_BY(mutex_);
+  protocol::WelcomeRef welcome_ PGWEIR_GUARDED_BY(mutex_);
+  bool welcome_is_old_ PGWEIR_GUARDED_BY(mutex_) = false;
   std::map<protocol::Setting, std::string> verified_ PGWEIR_GUARDED_BY(mutex_);
   std::map<std::vector<protocol::Setting>, std::weak_ptr<const protocol::Settings>> shared_settings_ PGWEIR_GUARDED_BY(mutex_);
 };

@@ -2,20 +2,15 @@
 
 #include <utility>
 
+#include "protocol/message_writer.h"
 #include "proxy/shared.h"
 
 namespace proxy {
 namespace {
 
+constexpr size_t kIdBytes = 4;
 constexpr size_t kHopsAt = 3;  // in the key: byte 7 of the 8
 constexpr unsigned kHopsMask = 3;
-
-uint32_t RandomProcessId() {
-  const std::string random = RandomBytes(4);
-  uint32_t id = 0;
-  for (const char byte : random) id = id << 8 | static_cast<unsigned char>(byte);
-  return id & 0x7fffffff;
-}
 
 // The process id travels with its highest byte first: byte 0 is bits 24-31.
 uint32_t WithPeer(uint32_t process_id, int peer_id) {
@@ -42,11 +37,12 @@ CancelKey CancelKey::WithHops(int hops) const {
 
 CancelKey MakeCancelKey(int peer_id, size_t key_bytes) {
   CancelKey made;
-  do {
-    made.process_id = RandomProcessId();
+  while (made.process_id == 0) {
+    made.key = RandomBytes(kIdBytes + key_bytes);  // both at once
+    made.process_id = protocol::ReadUint32(made.key.data()) & 0x7fffffff;
+    made.key.erase(0, kIdBytes);
     if (peer_id != 0) made.process_id = WithPeer(made.process_id, peer_id);
-  } while (made.process_id == 0);
-  made.key = RandomBytes(key_bytes);
+  }
   return peer_id != 0 ? made.WithHops(kHopsMax) : made;
 }
 

@@ -52,7 +52,8 @@ Client::~Client() {
 void Client::OnReadable() {
   if (state_ == ClientState::kTls) return ContinueTls();
   if (state_ == ClientState::kProxyHeader) return ReadProxyHeader();
-  if (state_ == ClientState::kStartup && socket_->tls() == nullptr && input_.empty() && socket_->Peek() == 0x16) {
+  // A handshake's first bytes belong to OpenSSL, which reads by itself. Where it is not offered, StartupInput says so.
+  if (state_ == ClientState::kStartup && OffersTls() && socket_->tls() == nullptr && input_.empty() && socket_->Peek() == 0x16) {
     return StartTls(true);
   }
   char* buffer = worker_.ReadBuffer();

@@ -125,9 +125,9 @@ class Client final : public SocketHandler {
   bool IsRefusedBeforeTls() const;
   // client_login.cc
   size_t StartupInput(std::string_view chunk);
-  void OnSslRequest(std::string_view rest);
-  void StartTls(bool direct), ContinueTls();
-  void OnStartup(protocol::StartupMessage startup);
+  bool OffersTls() const;
+  void OnSslRequest(std::string_view rest), StartTls(bool direct), ContinueTls();
+  void OnStartup(protocol::StartupMessage&& startup);
   void OnCancelMessage(const CancelKey& key);
   void ForwardCancel(const CancelKey& key);  // to the peer that gave it out
   void WriteCancelKey(std::string& bytes);
@@ -139,9 +139,8 @@ class Client final : public SocketHandler {
   void OnLoginStep(protocol::ClientLogin::Step step, const std::string& out), AskOutside();
   void OnAuthenticated();
   void EnterConsole(ConsoleAccess access);
-  void Attach(), SendWelcome();
+  void Attach(), SendWelcome(const protocol::Welcome& welcome);
   void FinishWelcome(std::string& welcome);  // which lacks the cancel key and ReadyForQuery
-  protocol::SettingsRef VerifiedSettings() const;
   bool IsConsoleDatabase() const;
 
   // client_identity.cc

@@ -6,7 +6,7 @@
 namespace proxy {
 
 void Client::WriteCancelKey(std::string& bytes) {
-  const size_t key_bytes = protocol::NegotiatedVersion(login_->startup) >= protocol::kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30;
+  const size_t key_bytes = login_->protocol_version >= protocol::kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30;
   const auto key = worker_.shared().cancels.Register({worker_.number(), id_}, worker_.config().global.peer_id, key_bytes);
   cancel_process_id_ = key.process_id;
   protocol::WriteBackendKeyData(bytes, key.process_id, key.key);

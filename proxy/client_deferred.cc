@@ -62,7 +62,9 @@ bool MayFail(std::string_view begin, const BackendPool& pool) {
   if (lower.find("serializable") == std::string::npos && lower.find("write") == std::string::npos) return false;
   const auto welcome = pool.welcome();
   const protocol::Setting primary{"in_hot_standby", "off"};
-  return !welcome || std::find(welcome->begin(), welcome->end(), primary) == welcome->end();
+  if (!welcome) return true;
+  const auto& told = welcome->parameters();
+  return std::find(told.begin(), told.end(), primary) == told.end();
 }
 
 // PostgreSQL takes some statements in a failed transaction too: its ends, ROLLBACK TO, and what is none.

@@ -55,17 +55,18 @@ bool Contains(const std::vector<std::string>& names, std::string_view name) {
 // Decided once, at login: neither SET application_name nor a reload moves a client to another flow.
 pool::FlowKey FlowOf(conf::QueueFlow by, const std::string& user, const std::vector<protocol::Setting>& wanted,
                      const ClientAddress& address) {
-  std::string name;
+  std::string_view name;
+  std::string from;
   switch (by) {
     case conf::QueueFlow::kUser: name = user; break;
-    case conf::QueueFlow::kAddress: name = address.Name().address; break;
+    case conf::QueueFlow::kAddress: name = from = address.Name().address; break;
     case conf::QueueFlow::kApplication:
       for (const auto& [key, value] : wanted) {
         if (key == "application_name") name = value;
       }
       break;
   }
-  const uint64_t hash = std::hash<std::string>()(name);
+  const uint64_t hash = std::hash<std::string_view>()(name);
   return static_cast<pool::FlowKey>(hash ^ hash >> 32);
 }
 
@@ -73,11 +74,16 @@ pool::FlowKey FlowOf(conf::QueueFlow by, const std::string& user, const std::vec
 
 // --- before the startup message ------------------------------------------------------------------------------------------
 
+bool Client::OffersTls() const { return worker_.runtime()->client_tls != nullptr && peer_ == PeerKind::kTcp; }
+
 size_t Client::StartupInput(std::string_view chunk) {
   protocol::StartupResult result = protocol::ParseStartup(chunk);
   switch (result.kind) {
     case protocol::StartupKind::kIncomplete: return 0;
-    case protocol::StartupKind::kTlsHello: ProtocolError("TLS inside of TLS"); return 0;
+    case protocol::StartupKind::kTlsHello:
+      if (socket_->tls() == nullptr && !OffersTls()) Close("direct TLS, but client_tls_sslmode is disable");
+      else ProtocolError("TLS inside of TLS");
+      return 0;
     case protocol::StartupKind::kSslRequest: OnSslRequest(chunk.substr(result.consumed)); return result.consumed;
     case protocol::StartupKind::kGssEncRequest: SendBytes("N"); return result.consumed;
     case protocol::StartupKind::kCancelRequest:
@@ -96,7 +102,7 @@ size_t Client::StartupInput(std::string_view chunk) {
 void Client::OnSslRequest(std::string_view rest) {
   if (socket_->tls() != nullptr) return ProtocolError("SSLRequest inside of TLS");
   if (IsRefusedBeforeTls()) return Fatal(*login_->refusal);
-  if (!worker_.runtime().client_tls || peer_ == PeerKind::kUnix) {
+  if (!OffersTls()) {
     SendBytes("N");
     return;
   }
@@ -106,9 +112,8 @@ void Client::OnSslRequest(std::string_view rest) {
 }
 
 void Client::StartTls(bool direct) {
-  if (!worker_.runtime().client_tls || peer_ == PeerKind::kUnix) return Close("direct TLS, but client_tls_sslmode is disable");
   state_ = ClientState::kTls;
-  socket_->StartTls(TlsStream::Accept(*worker_.runtime().client_tls, socket_->fd(), direct));
+  socket_->StartTls(TlsStream::Accept(*worker_.runtime()->client_tls, socket_->fd(), direct));
   ContinueTls();
 }
 
@@ -127,15 +132,18 @@ void Client::ContinueTls() {
 
 bool Client::IsConsoleDatabase() const { return conf::IsConsoleName(database_); }
 
-void Client::OnStartup(protocol::StartupMessage startup) {
+void Client::OnStartup(protocol::StartupMessage&& startup) {
   using protocol::ErrorCode;
   const conf::Global& global = worker_.config().global;
-  user_ = startup.user;
-  database_ = startup.database;
+  user_ = std::move(startup.user);
+  database_ = std::move(startup.database);
   if (login_ && login_->refusal) return Fatal(*login_->refusal);
   login_ = std::make_unique<PendingLogin>();
-  login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
-  const bool needs_tls = worker_.runtime().client_tls && worker_.runtime().client_tls->mode() >= conf::TlsMode::kRequire;
+  login_->runtime = worker_.runtime();
+  login_->protocol_version = protocol::NegotiatedVersion(startup);
+  login_->options = std::move(startup.options);
+  const TlsContext* tls = login_->runtime->client_tls.get();
+  const bool needs_tls = tls != nullptr && tls->mode() >= conf::TlsMode::kRequire;
   if (needs_tls && socket_->tls() == nullptr && peer_ == PeerKind::kTcp) return Fatal(protocol::MakeError(ErrorCode::kTlsRequired));
   if (Contains(global.reject_users, user_) || address_.IsIn(global.reject_addresses)) {
     return Fatal(protocol::MakeError(ErrorCode::kRejected, user_));
@@ -152,12 +160,12 @@ void Client::OnStartup(protocol::StartupMessage startup) {
     }
     login_->section = login_->runtime->config->FindDatabase(database_);
   }
-  for (const auto& [name, value] : startup.settings) {
-    if (Contains(global.ignore_startup_parameters, name)) continue;
-    login_->wanted.emplace_back(name, value);
+  // The console sets none of them anywhere: it shows its client's application_name.
+  if (!IsConsoleDatabase() && !global.ignore_startup_parameters.empty()) {
+    std::erase_if(startup.settings, [&](const auto& setting) { return Contains(global.ignore_startup_parameters, setting.first); });
   }
   // Given twice, the last one counts (options come first); each name once, so that what the server makes of it is its own.
-  login_->wanted = protocol::Settings::From(login_->wanted)->values();
+  login_->wanted = protocol::Canonical(std::move(startup.settings));
   if (login_->wanted.size() > protocol::kSettingsMax) {
     return Fatal(protocol::MakeError(ErrorCode::kUnsupportedStartupParameter, login_->wanted.back().first,
                                      "at most " + std::to_string(protocol::kSettingsMax) + " startup parameters"));
@@ -167,7 +175,6 @@ void Client::OnStartup(protocol::StartupMessage startup) {
     protocol::WriteNegotiateProtocolVersion(bytes, startup);
     if (!SendBytes(bytes)) return;
   }
-  login_->startup = std::move(startup);
   state_ = ClientState::kLogin;
   StartLogin();
 }
@@ -212,11 +219,16 @@ void Client::TooBusy(std::string cause) {
 }
 
 void Client::BeginExchange(std::optional<protocol::ScramVerifier> derived) {
+  using Step = protocol::ClientLogin::Step;
+  const auto method = MethodOf(login_->method);
+  if (protocol::AsksNothing(method)) {
+    login_->fault = protocol::FaultUnasked(method, login_->secret.has_value(), login_->identity_fault);
+    return OnLoginStep(login_->fault.empty() ? Step::kAccepted : Step::kRefused, {});
+  }
   protocol::ClientLoginOptions options;
-  options.method = MethodOf(login_->method);
+  options.method = method;
   options.user = user_;
   options.secret = login_->secret;
-  options.identity_fault = login_->identity_fault;
   options.derived = std::move(derived);
   options.random = RandomBytes(protocol::kLoginRandomBytes);
   options.process_secret = worker_.shared().process_secret;
@@ -274,7 +286,7 @@ void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& ou
     case Step::kAskOutside: return AskOutside();
     case Step::kMalformed:
     case Step::kRefused:
-      LogRefusedLogin(login_->exchange->why());
+      LogRefusedLogin(login_->why());
       if (login_->looked_up == LookedUp::From::kCache) worker_.shared().auth_query->Doubt(database_, user_);
       if (step == Step::kMalformed) return ProtocolError("malformed password or SASL message");
       return Fatal(protocol::MakeError(RefusalOf(login_->method), user_));
@@ -286,8 +298,10 @@ void Client::OnAuthenticated() {
   if (IsConsoleDatabase()) return EnterConsole(AccessOf(user_, login_->method, worker_.config()));
   if (worker_.shared().refuses_logins.load(std::memory_order_relaxed)) return Fatal(protocol::MakeError(ErrorCode::kShuttingDown));
   // What was true when the login began may have been reloaded since.
-  login_->runtime = std::make_shared<const Runtime>(worker_.runtime());
-  login_->section = login_->runtime->config->FindDatabase(database_);
+  if (login_->runtime != worker_.runtime()) {
+    login_->runtime = worker_.runtime();
+    login_->section = login_->runtime->config->FindDatabase(database_);
+  }
   const conf::Config& config = *login_->runtime->config;
   if (login_->section == nullptr) {
     const bool is_physical = replication_ && replication_->kind() == protocol::Replication::kPhysical;
@@ -313,8 +327,8 @@ void Client::OnAuthenticated() {
   pool_ = pools.FindOrMake(config, *login_->section, database_, user_);
   if (!pool_) return TooBusy("too many pools: " + std::to_string(kPoolsMax));
   // A forced user is somebody else: this client's password is not for its servers.
-  if (pool_->key().user == user_) pool_->OfferCredentials(login_->exchange->scram_keys(), login_->PasswordForServers());
-  waiter_.flow = FlowOf(pool_->settings().queue_flow, user_, login_->wanted, address_);
+  if (pool_->key().user == user_) login_->OfferTo(*pool_);
+  waiter_.flow = FlowOf(pool_->queue_flow(), user_, login_->wanted, address_);
   // A standby keeps its name: synchronous_standby_names knows it by that.
   if (config.global.application_name_add_host && !replication_) AddHostToName();
   refuses_pqexec_ = config.global.disable_pqexec;
@@ -330,8 +344,7 @@ void Client::EnterConsole(ConsoleAccess access) {
   }
   console_ = std::make_unique<ConsoleTalk>();
   console_->access = access;
-  const auto& settings = login_->startup.settings;
-  settings_ = protocol::Settings::From(settings);
+  settings_ = protocol::Settings::From(std::move(login_->wanted));
   std::string bytes;
   bytes.reserve(kWelcomeBytes);
   protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
@@ -349,24 +362,11 @@ void Client::EnterConsole(ConsoleAccess access) {
 
 // --- the welcome ---------------------------------------------------------------------------------------------------------
 
-// The client's startup values in the server's spelling, or nullptr when a server must be asked first.
-protocol::SettingsRef Client::VerifiedSettings() const {
-  std::vector<protocol::Setting> values;
-  for (const auto& setting : login_->wanted) {
-    auto canonical = pool_->Verified(setting);
-    if (!canonical) return nullptr;
-    values.emplace_back(setting.first, std::move(*canonical));
-  }
-  return protocol::Settings::From(values);
-}
-
 void Client::Attach() {
   state_ = ClientState::kAttach;
-  if (pool_->welcome()) {
-    if (auto verified = VerifiedSettings()) {
-      settings_ = std::move(verified);
-      return SendWelcome();
-    }
+  if (auto greeting = pool_->Greet(login_->wanted, BackendPool::Proof::kNeeded)) {
+    settings_ = std::move(greeting->settings);
+    return SendWelcome(*greeting->welcome);
   }
   // A server is needed: for the values of the welcome, and to prove the client's startup values on.
   settings_ = protocol::Settings::From(login_->wanted);
@@ -383,17 +383,12 @@ void Client::Attach() {
   }
 }
 
-void Client::SendWelcome() {
+void Client::SendWelcome(const protocol::Welcome& welcome) {
   std::string bytes;
   bytes.reserve(kWelcomeBytes);
   protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
-  for (const auto& [name, value] : *pool_->welcome()) {
-    const std::string_view tracked = protocol::TrackedName(name);
-    const std::string* own = tracked.empty() ? nullptr : settings_->Find(tracked);
-    protocol::WriteParameterStatus(bytes, name, own != nullptr ? *own : value);
-  }
+  welcome.Write(bytes, *settings_);
   FinishWelcome(bytes);
-  settings_ = pool_->Share(std::move(settings_));
   startup_ = settings_;
   TakeQueueTimeout();
   if (!SendBytes(bytes)) return;

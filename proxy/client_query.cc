@@ -1,6 +1,7 @@
 // Client, logged in: what it sends, where it goes, and what it hears when it cannot go there.
 #include <algorithm>
 
+#include "pool/check.h"
 #include "protocol/message_writer.h"
 #include "protocol/statement_messages.h"
 #include "proxy/client.h"
@@ -313,12 +314,13 @@ void Client::OnServerReady() {
       const std::string* canonical = tracked.empty() ? nullptr : server_->settings().Reported(tracked);
       pool_->RememberVerified({name, value}, canonical != nullptr ? *canonical : value);
     }
-    auto verified = VerifiedSettings();
-    if (verified) settings_ = std::move(verified);
+    const auto greeting = pool_->Greet(login_->wanted, BackendPool::Proof::kGiven);
+    PGWEIR_CHECK(greeting);  // a server has logged in
+    settings_ = greeting->settings;
     // A session keeps the server that it will need anyway.
     const bool keeps = pool_->mode() == conf::PoolMode::kSession;
     if (!keeps) ReleaseServer(Now());
-    SendWelcome();
+    SendWelcome(*greeting->welcome);
     if (keeps && state_ == ClientState::kIdle) state_ = ClientState::kActive;
   } else {
     state_ = ClientState::kActive;

@@ -31,7 +31,7 @@ void Client::AttachReplication() {
 // PostgreSQL takes the later of two, so the client's come last.
 void Client::AddReplicationStartup(ServerTarget& target) const {
   target.startup.insert(target.startup.end(), login_->wanted.begin(), login_->wanted.end());
-  if (!login_->startup.options.empty()) target.startup.emplace_back("options", login_->startup.options);
+  if (!login_->options.empty()) target.startup.emplace_back("options", login_->options);
   target.startup.emplace_back("replication", protocol::StartupValue(replication_->kind()));
 }
 

@@ -50,15 +50,14 @@ void Client::AddHostToName() {
   const bool is_v6 = peer_ == PeerKind::kTcp && peer.address.find(':') != std::string::npos;
   const std::string place = " - " + (is_v6 ? "[" + peer.address + "]" : peer.address) + ":" + std::to_string(peer.port);
   const auto is_name = [](const protocol::Setting& setting) { return setting.first == "application_name"; };
-  auto own = std::find_if(login_->wanted.begin(), login_->wanted.end(), is_name);
-  if (own == login_->wanted.end()) own = login_->wanted.insert(login_->wanted.begin(), {"application_name", "app"});
-  std::string& name = own->second;
+  const auto own = std::find_if(login_->wanted.begin(), login_->wanted.end(), is_name);
+  std::string name = own == login_->wanted.end() ? "app" : own->second;
   if (name.size() + place.size() > kLongestName) {
     size_t end = kLongestName - place.size();
     while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80) --end;  // not inside a letter of UTF-8
     name.resize(end);
   }
-  name += place;
+  protocol::PutSetting(login_->wanted, "application_name", name + place);
 }
 
 }  // namespace proxy

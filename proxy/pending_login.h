@@ -16,6 +16,7 @@
 #include "protocol/session_settings.h"
 #include "protocol/startup.h"
 #include "proxy/auth_query.h"
+#include "proxy/backend_pool.h"
 #include "proxy/shared.h"
 
 namespace proxy {
@@ -25,25 +26,30 @@ inline constexpr pool::Duration kRefusedWait{3'000'000};
 
 struct PendingLogin {
   std::optional<protocol::ErrorReport> refusal;  // its address may not have it: for its startup message
-  protocol::StartupMessage startup;
+  uint32_t protocol_version = protocol::kProtocol30;  // as negotiated
+  std::string options;  // of a replication connection, see StartupMessage
   conf::AuthType method = conf::AuthType::kReject;  // of auth_type, or of the line of auth_hba_file that fits
   std::string map;                                  // of that line
   std::string pam_service;                          // of that line, or of the configuration
   const conf::LdapOptions* ldap = nullptr;          // the same; belongs to `runtime`
-  std::string identity_fault = "nobody has looked who it is";  // cert and peer: why it is not this user; empty = it is
-  std::shared_ptr<protocol::ClientLogin> exchange;
+  std::optional<std::string> identity_fault;        // cert and peer: see FaultUnasked
+  std::string fault;                                // of a login in which nothing is asked
+  std::shared_ptr<protocol::ClientLogin> exchange;  // of all others
   bool step_runs = false;
   std::optional<std::string> secret;
   std::optional<LookedUp::From> looked_up;  // where the secret is from; nullopt: the configuration
   RuntimeRef runtime;                       // keeps `section` alive over a reload
   const conf::Database* section = nullptr;  // nullptr: unknown database, told after authentication
-  std::vector<protocol::Setting> wanted;    // startup values to prove and to follow
+  std::vector<protocol::Setting> wanted;    // startup values to prove and to follow, Canonical
 
-  // Beside the SCRAM keys. A secret of auth_query that opens servers is as good as one of the configuration, which the pool
-  // has by itself.
-  const std::string& PasswordForServers() const {
+  const std::string& why() const { return exchange ? exchange->why() : fault; }
+
+  // What was proven, for servers. A secret of auth_query that opens them is as good as one of the configuration, which the pool has by
+  // itself.
+  void OfferTo(BackendPool& pool) const {
     const bool opens = looked_up && secret && protocol::KindOf(*secret) != protocol::SecretKind::kScram;
-    return opens ? *secret : exchange->cleartext();
+    if (exchange) pool.OfferCredentials(exchange->scram_keys(), opens ? *secret : exchange->cleartext());
+    else if (opens) pool.OfferCredentials(std::nullopt, *secret);
   }
 
   // Somebody else says whether the password is right, and knows the users.

@@ -8,7 +8,7 @@ namespace proxy {
 
 void Server::Connect() {
   const DialRoom room{worker_->loop(), worker_->shared().resolver, worker_->shared().helpers, worker_->shared().hosts};
-  DialOptions options{pool_->Target(), worker_->runtime().server_tls, worker_->keep_alive(), nullptr};
+  DialOptions options{pool_->Target(), worker_->runtime()->server_tls, worker_->keep_alive(), nullptr};
   if (slot_->dedicated_to != 0) {
     Client* client = worker_->FindClient(slot_->dedicated_to);
     if (client == nullptr || client->state() != ClientState::kAttach) return GiveUpOpening({pool::OpenFailure::Kind::kUnreachable, "its client has left", ""});

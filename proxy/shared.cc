@@ -127,7 +127,7 @@ void Shared::OnNameNews(const NameNews& news) {
 
 std::unique_ptr<AuthQuery> MakeAuthQuery(Shared& shared) {
   Worker& home = *shared.workers[0];
-  return std::make_unique<AuthQuery>(DialRoom{home.loop(), shared.resolver, shared.helpers, shared.hosts}, std::make_shared<const Runtime>(home.runtime()));
+  return std::make_unique<AuthQuery>(DialRoom{home.loop(), shared.resolver, shared.helpers, shared.hosts}, home.runtime());
 }
 
 std::unique_ptr<NotificationHub> MakeNotificationHub(Shared& shared, uint64_t seed) {
@@ -141,7 +141,7 @@ std::unique_ptr<NotificationHub> MakeNotificationHub(Shared& shared, uint64_t se
     if (Client* client = shared.workers[to.worker]->FindClient(to.client_id)) client->OnNotificationGap(channels);
   };
   seams.dial_options = [&home](const BackendPool& pool) {
-    return DialOptions{pool.Target(), home.runtime().server_tls, home.keep_alive()};
+    return DialOptions{pool.Target(), home.runtime()->server_tls, home.keep_alive()};
   };
   seams.poke = [&shared](std::shared_ptr<pool::Pool> pool) {
     pool::Orders orders;

@@ -63,7 +63,7 @@ class Worker {
   EventLoop& loop() { return loop_; }
   TimeoutQueue& timeouts() { return timeouts_; }
   Shared& shared() { return shared_; }
-  const Runtime& runtime() const { return *runtime_; }
+  const RuntimeRef& runtime() const { return runtime_; }
   const conf::Config& config() const { return *runtime_->config; }
   pool::WorkerId number() const { return number_; }
   int clients_count() const { return clients_count_.load(std::memory_order_relaxed); }

@@ -154,6 +154,22 @@ TEST_F(HostileClientTest, StartupPacketsThatAreMalformed) {
   }
 }
 
+// Nobody would understand an error in the clear.
+TEST_F(HostileClientTest, DirectTlsWhereThereIsNoneEndsWithoutAWord) {
+  const std::string hello("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
+  for (const std::string& bytes : {hello.substr(0, 1), hello, hello + std::string(600, 'h')}) {
+    for (const bool asks_first : {false, true}) {
+      WireClient client = Fresh();
+      if (asks_first) {
+        ASSERT_TRUE(client.Send(SslRequestBytes()));
+        ASSERT_EQ(client.ReadBytes(1), "N");
+      }
+      ASSERT_TRUE(client.Send(bytes));
+      EXPECT_FALSE(client.ReadBytes(1).has_value()) << bytes.size();
+    }
+  }
+}
+
 TEST_F(HostileClientTest, SslRequestAgainAndAgain) {
   WireClient client = Fresh();
   for (int i = 0; i < 100; ++i) {

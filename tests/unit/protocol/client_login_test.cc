@@ -157,7 +157,7 @@ TEST(ClientLogin, CertAndPeerWantAKnownUserAndAnIdentityThatIsTheirs) {
     ClientLogin other(known);
     EXPECT_EQ(Talk(other, "").step, Step::kRefused);
     EXPECT_EQ(other.why(), "the certificate is of 'bert'");
-    known.identity_fault.clear();
+    known.identity_fault = "";
     ClientLogin right(known);
     const Conversation talk = Talk(right, "");
     EXPECT_EQ(talk.step, Step::kAccepted);
@@ -166,6 +166,26 @@ TEST(ClientLogin, CertAndPeerWantAKnownUserAndAnIdentityThatIsTheirs) {
     ClientLogin unknown(known);
     EXPECT_EQ(Talk(unknown, "").step, Step::kRefused);
     EXPECT_EQ(unknown.why(), "unknown user");
+  }
+}
+
+TEST(ClientLogin, WhoIsAskedNothingNeedsNoObject) {
+  using Fault = std::optional<std::string>;
+  for (const LoginMethod method : {LoginMethod::kTrust, LoginMethod::kCert, LoginMethod::kPeer, LoginMethod::kAny}) {
+    EXPECT_TRUE(AsksNothing(method));
+    for (const bool is_known : {false, true}) {
+      for (const Fault& fault : {Fault(), Fault(""), Fault("the peer is 'bert'")}) {
+        ClientLoginOptions options = Options(method, is_known ? std::optional<std::string>("pencil") : std::nullopt);
+        options.identity_fault = fault;
+        ClientLogin login(options);
+        EXPECT_EQ(FaultUnasked(method, is_known, fault).empty(), Talk(login, "").step == Step::kAccepted);
+        EXPECT_EQ(FaultUnasked(method, is_known, fault), login.why());
+      }
+    }
+  }
+  for (const LoginMethod method : {LoginMethod::kPassword, LoginMethod::kMd5, LoginMethod::kScramSha256, LoginMethod::kOutside}) {
+    EXPECT_FALSE(AsksNothing(method));
+    EXPECT_FALSE(FaultUnasked(method, true, "").empty()) << "it fails closed";
   }
 }
 

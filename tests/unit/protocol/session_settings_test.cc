@@ -41,6 +41,18 @@ TEST(SettingsTest, NamesAreTheServersOrLowerCase) {
   EXPECT_EQ(settings->Find("other"), nullptr);
 }
 
+TEST(SettingsTest, CanonicalIsSortedAndHasEachNameOnce) {
+  EXPECT_EQ(Canonical({}), Values{});
+  EXPECT_EQ(Canonical({{"Application_Name", "psql"}}), (Values{{"application_name", "psql"}}));
+  EXPECT_EQ(Canonical({{"a", "1"}, {"b", "2"}, {"c", "3"}}), (Values{{"a", "1"}, {"b", "2"}, {"c", "3"}}));
+  EXPECT_EQ(Canonical({{"work_mem", "1"}, {"datestyle", "2"}, {"WORK_MEM", "3"}}), (Values{{"DateStyle", "2"}, {"work_mem", "3"}}));
+  EXPECT_EQ(Canonical({{"x", "1"}, {"X", "2"}}), (Values{{"x", "2"}})) << "the later one wins";
+  Values values = Canonical({{"TimeZone", "UTC"}, {"work_mem", "1"}});
+  PutSetting(values, "application_name", "psql");
+  PutSetting(values, "TimeZone", "CET");
+  EXPECT_EQ(values, (Values{{"TimeZone", "CET"}, {"application_name", "psql"}, {"work_mem", "1"}}));
+}
+
 TEST(SettingsTest, WithLeavesTheOldOneAlone) {
   const auto before = Settings::From({{"TimeZone", "UTC"}});
   const auto after = before->With("timezone", "Asia/Tokyo");

@@ -40,7 +40,6 @@ TEST(Startup, TakesAMessageApart) {
   EXPECT_EQ(message.version, kProtocol30);
   EXPECT_EQ(message.user, "anna");
   EXPECT_EQ(message.database, "shop");
-  EXPECT_EQ(message.application_name, "psql");
   EXPECT_EQ(message.replication, Replication::kLogical);
   EXPECT_EQ(message.settings, (Settings{{"DateStyle", "ISO, DMY"}, {"application_name", "psql"}}));
   EXPECT_TRUE(message.unknown_protocol_options.empty());
@@ -80,7 +79,6 @@ TEST(Startup, OptionsOfReplicationStayAsTheyAre) {
 TEST(Startup, OptionsComeBeforeNamedParameters) {
   const auto message = MustParse(Packet(kProtocol30, {{"user", "a"}, {"TimeZone", "UTC"}, {"options", "-c timezone=CET -c Application_Name=x"}}));
   EXPECT_EQ(message.settings, (Settings{{"timezone", "CET"}, {"Application_Name", "x"}, {"TimeZone", "UTC"}}));
-  EXPECT_EQ(message.application_name, "x");
 }
 
 TEST(Startup, BadOptionIsNamed) {

@@ -27,6 +27,18 @@ class BackendPoolTest : public testing::Test {
   static bool Configure(BackendPool& pool, const std::shared_ptr<const conf::Config>& config) {
     return pool.Configure(*config, *config->FindDatabase("shop"));
   }
+  using Proof = BackendPool::Proof;
+  static std::optional<BackendPool::Greeting> Greet(BackendPool& pool, const std::vector<protocol::Setting>& wanted) {
+    return pool.Greet(wanted, Proof::kNeeded);
+  }
+  // With what a client that wants only this is greeted; nullopt: a server must be asked.
+  static std::optional<std::string> Verified(BackendPool& pool, const protocol::Setting& wanted) {
+    if (!pool.welcome()) pool.SetWelcome({{"server_version", "15"}});
+    const auto greeting = Greet(pool, {wanted});
+    if (!greeting) return std::nullopt;
+    EXPECT_EQ(greeting->settings->values().size(), 1u);
+    return *greeting->settings->Find(wanted.first);
+  }
   static protocol::ScramKeys Keys(char fill) {
     protocol::ScramKeys keys;
     keys.iterations = 4096;
@@ -148,6 +160,9 @@ TEST_F(BackendPoolTest, ConfigureTellsWhenServersMustBeRenewed) {
   EXPECT_EQ(pool->settings().pool_size, 7);
   EXPECT_EQ(pool->query_timeout(), pool::Duration(3'000'000));
   EXPECT_EQ(pool->mode(), conf::PoolMode::kSession);
+  EXPECT_EQ(pool->queue_flow(), conf::QueueFlow::kUser);
+  EXPECT_FALSE(Configure(*pool, Config("pool_size = 7\nqueue_flow = \"address\"\n", users)));
+  EXPECT_EQ(pool->queue_flow(), conf::QueueFlow::kAddress);
   EXPECT_FALSE(Configure(*pool, Config("", users + "\"other\" \"y\"\n"))) << "somebody else's secret";
   for (const std::string changed :
        {"port = 5433\n", "dbname = \"b\"\n", "client_encoding = \"LATIN1\"\n", "datestyle = \"German\"\n",
@@ -166,10 +181,60 @@ TEST_F(BackendPoolTest, RenewalForgetsWhatTheOldServersSaid) {
   pool->RememberVerified({"search_path", "a"}, "a");
   EXPECT_FALSE(Configure(*pool, Config("pool_size = 3\n")));
   EXPECT_NE(pool->welcome(), nullptr);
-  EXPECT_TRUE(pool->Verified({"search_path", "a"}).has_value());
+  EXPECT_TRUE(Greet(*pool, {{"search_path", "a"}}).has_value());
   EXPECT_TRUE(Configure(*pool, Config("port = 6000\n")));
   EXPECT_EQ(pool->welcome(), nullptr);
-  EXPECT_FALSE(pool->Verified({"search_path", "a"}).has_value());
+  EXPECT_FALSE(Greet(*pool, {}).has_value()) << "no server has said what it is";
+  EXPECT_TRUE(pool->Greet({{"search_path", "a"}}, Proof::kGiven).has_value()) << "one of the old ones had been asked";
+  pool->SetWelcome({{"server_version", "15"}});
+  EXPECT_TRUE(Greet(*pool, {}).has_value());
+  EXPECT_FALSE(Greet(*pool, {{"search_path", "a"}}).has_value()) << "the new ones have accepted nothing yet";
+}
+
+TEST_F(BackendPoolTest, EqualGreetingsAreShared) {
+  const auto pool = Make(*Config(""));
+  pool->SetWelcome({{"server_version", "15"}});
+  pool->RememberVerified({"DateStyle", "iso"}, "ISO, MDY");
+  pool->RememberVerified({"TimeZone", "utc"}, "UTC");
+  const std::vector<protocol::Setting> wanted = {{"DateStyle", "iso"}, {"TimeZone", "utc"}, {"application_name", "psql"}};
+  const auto greeting = Greet(*pool, wanted);
+  ASSERT_TRUE(greeting.has_value());
+  EXPECT_EQ(greeting->welcome, pool->welcome());
+  const std::vector<protocol::Setting> expected = {{"DateStyle", "ISO, MDY"}, {"TimeZone", "UTC"}, {"application_name", "psql"}};
+  EXPECT_EQ(greeting->settings->values(), expected);
+  EXPECT_EQ(Greet(*pool, wanted)->settings, greeting->settings);
+  EXPECT_EQ(pool->Share(protocol::Settings::From(expected)), greeting->settings);
+  EXPECT_FALSE(Greet(*pool, {{"DateStyle", "iso"}, {"search_path", "x"}}).has_value()) << "one that is not known is enough";
+  pool->RememberVerified({"DateStyle", "ISO, MDY"}, "ISO, MDY");
+  EXPECT_EQ(Greet(*pool, {{"DateStyle", "ISO, MDY"}, {"TimeZone", "utc"}, {"application_name", "psql"}})->settings, greeting->settings);
+}
+
+TEST_F(BackendPoolTest, WhatAServerHasJustAcceptedNeedsNoMemory) {
+  const auto pool = Make(*Config(""));
+  EXPECT_FALSE(pool->Greet({}, Proof::kGiven).has_value());
+  pool->SetWelcome({{"server_version", "15"}});
+  pool->RememberVerified({"DateStyle", "iso"}, "ISO, MDY");
+  const auto greeting = pool->Greet({{"DateStyle", "iso"}, {"search_path", "x"}}, Proof::kGiven);
+  ASSERT_TRUE(greeting.has_value());
+  EXPECT_EQ(greeting->settings->values(), (std::vector<protocol::Setting>{{"DateStyle", "ISO, MDY"}, {"search_path", "x"}}));
+  const auto told = pool->welcome();
+  ASSERT_TRUE(Configure(*pool, Config("port = 6000\n")));
+  EXPECT_EQ(pool->Greet({}, Proof::kGiven)->welcome, told) << "a reload between its answer and the welcome";
+  pool->SetWelcome({{"server_version", "16"}});
+  EXPECT_NE(pool->Greet({}, Proof::kGiven)->welcome, told);
+  EXPECT_EQ(pool->Greet({}, Proof::kGiven)->welcome, pool->welcome());
+}
+
+TEST_F(BackendPoolTest, SharedSettingsAreBounded) {
+  const auto pool = Make(*Config(""));
+  pool->SetWelcome({{"server_version", "15"}});
+  std::vector<protocol::SettingsRef> kept;
+  const auto greet = [&](size_t i) { return Greet(*pool, {{"application_name", std::to_string(i)}})->settings; };
+  for (size_t i = 0; i < kSharedSettingsMax; ++i) kept.push_back(greet(i));
+  EXPECT_EQ(greet(0), kept[0]);
+  kept.push_back(greet(kSharedSettingsMax));
+  EXPECT_NE(greet(0), kept[0]) << "forgotten, with all the others";
+  EXPECT_EQ(*greet(0), *kept[0]);
 }
 
 TEST_F(BackendPoolTest, AnEqualWelcomeIsShared) {
@@ -185,22 +250,22 @@ TEST_F(BackendPoolTest, AnEqualWelcomeIsShared) {
 
 TEST_F(BackendPoolTest, VerifiedValuesKeepTheServersSpelling) {
   const auto pool = Make(*Config(""));
-  EXPECT_FALSE(pool->Verified({"DateStyle", "iso"}).has_value());
+  EXPECT_FALSE(Verified(*pool, {"DateStyle", "iso"}).has_value());
   pool->RememberVerified({"DateStyle", "iso"}, "ISO, MDY");
-  EXPECT_EQ(pool->Verified({"DateStyle", "iso"}), "ISO, MDY");
-  EXPECT_FALSE(pool->Verified({"DateStyle", "ISO"}).has_value()) << "values that differ in case only are different";
-  EXPECT_FALSE(pool->Verified({"IntervalStyle", "iso"}).has_value());
+  EXPECT_EQ(Verified(*pool, {"DateStyle", "iso"}), "ISO, MDY");
+  EXPECT_FALSE(Verified(*pool, {"DateStyle", "ISO"}).has_value()) << "values that differ in case only are different";
+  EXPECT_FALSE(Verified(*pool, {"IntervalStyle", "iso"}).has_value());
 }
 
 TEST_F(BackendPoolTest, ApplicationNameNeedsNoProofWhenPostgresKeepsItAsItIs) {
   const auto pool = Make(*Config(""));
-  EXPECT_EQ(pool->Verified({"application_name", "psql"}), "psql");
-  EXPECT_EQ(pool->Verified({"application_name", ""}), "") << "an empty name is a value";
-  EXPECT_EQ(pool->Verified({"application_name", std::string(63, 'x')}), std::string(63, 'x'));
-  EXPECT_FALSE(pool->Verified({"application_name", std::string(64, 'x')}).has_value()) << "PostgreSQL cuts it";
-  EXPECT_FALSE(pool->Verified({"application_name", "caf\xc3\xa9"}).has_value()) << "PostgreSQL replaces it";
-  EXPECT_FALSE(pool->Verified({"application_name", "a\nb"}).has_value());
-  EXPECT_FALSE(pool->Verified({"application_name", "a\x7f"}).has_value());
+  EXPECT_EQ(Verified(*pool, {"application_name", "psql"}), "psql");
+  EXPECT_EQ(Verified(*pool, {"application_name", ""}), "") << "an empty name is a value";
+  EXPECT_EQ(Verified(*pool, {"application_name", std::string(63, 'x')}), std::string(63, 'x'));
+  EXPECT_FALSE(Verified(*pool, {"application_name", std::string(64, 'x')}).has_value()) << "PostgreSQL cuts it";
+  EXPECT_FALSE(Verified(*pool, {"application_name", "caf\xc3\xa9"}).has_value()) << "PostgreSQL replaces it";
+  EXPECT_FALSE(Verified(*pool, {"application_name", "a\nb"}).has_value());
+  EXPECT_FALSE(Verified(*pool, {"application_name", "a\x7f"}).has_value());
 }
 
 TEST_F(BackendPoolTest, VerifiedValuesAreBounded) {
@@ -208,14 +273,14 @@ TEST_F(BackendPoolTest, VerifiedValuesAreBounded) {
   const auto value = [](size_t i) { return protocol::Setting{"search_path", std::to_string(i)}; };
   const auto known = [&](size_t most) {
     size_t count = 0;
-    for (size_t i = 0; i < most; ++i) count += pool->Verified(value(i)).has_value() ? 1 : 0;
+    for (size_t i = 0; i < most; ++i) count += Verified(*pool, value(i)).has_value() ? 1 : 0;
     return count;
   };
   for (size_t i = 0; i < kVerifiedMax; ++i) pool->RememberVerified(value(i), "x");
   EXPECT_EQ(known(kVerifiedMax), kVerifiedMax);
   pool->RememberVerified(value(kVerifiedMax), "x");
   EXPECT_LE(known(kVerifiedMax + 1), kVerifiedMax);
-  EXPECT_TRUE(pool->Verified(value(kVerifiedMax)).has_value()) << "the newest is there";
+  EXPECT_TRUE(Verified(*pool, value(kVerifiedMax)).has_value()) << "the newest is there";
 }
 
 TEST_F(BackendPoolTest, LimitsFollowTheSettings) {
