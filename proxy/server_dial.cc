@@ -96,7 +96,7 @@ void ServerDial::TryNextAddress() {
   std::string error;
   const int fd = ConnectTo(peer_, error);
   if (fd < 0) return AttemptFailed(std::move(error), "");
-  TuneTcp(fd, options_.keep_alive);
+  if (peer_.is_ip()) TuneTcp(fd, options_.keep_alive);
   socket_ = std::make_unique<Socket>(room_.loop, fd, *this);
   socket_->WatchConnect();
 }

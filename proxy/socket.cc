@@ -320,13 +320,6 @@ void Socket::Attach(EventLoop& loop, SocketHandler& handler) {
 
 namespace {
 
-bool IsTcp(int fd) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  return getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
-         (address.ss_family == AF_INET || address.ss_family == AF_INET6);
-}
-
 void SetOption(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
 
 }  // namespace
@@ -371,7 +364,6 @@ KeepAlive KeepAliveOf(const conf::Global& global) {
 }
 
 void TuneTcp(int fd, const KeepAlive& keep_alive) {
-  if (!IsTcp(fd)) return;
   SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (keep_alive.user_timeout_ms > 0) SetOption(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, keep_alive.user_timeout_ms);
   if (!keep_alive.on) return;

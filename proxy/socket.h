@@ -133,6 +133,6 @@ struct KeepAlive {
   bool on = true;
 };
 KeepAlive KeepAliveOf(const conf::Global& global);
-void TuneTcp(int fd, const KeepAlive& keep_alive);  // also TCP_NODELAY; nothing on a Unix socket
+void TuneTcp(int fd, const KeepAlive& keep_alive);  // of a TCP connection; also TCP_NODELAY
 
 }  // namespace proxy

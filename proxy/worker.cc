@@ -43,7 +43,7 @@ void Worker::RunThread() {
 KeepAlive Worker::keep_alive() const { return KeepAliveOf(config().global); }
 
 void Worker::Adopt(int fd, PeerKind peer) {
-  TuneTcp(fd, keep_alive());
+  if (peer == PeerKind::kTcp) TuneTcp(fd, keep_alive());
   auto client = std::make_unique<Client>(*this, fd, peer);
   clients_.emplace(client->id(), std::move(client));
 }

@@ -418,7 +418,6 @@ TEST_F(SocketTest, APauseMovesAlong) {
 TEST_F(SocketTest, NamesOfAUnixSocket) {
   EXPECT_EQ(RemoteName(socket_->fd()).address, "unix");
   EXPECT_EQ(RemoteName(socket_->fd()).port, 0);
-  TuneTcp(socket_->fd(), {.count = 3, .idle_s = 3, .interval_s = 3, .user_timeout_ms = 3});  // no effect, no harm
 }
 
 int OptionOf(int fd, int level, int option) {
