@@ -1,11 +1,13 @@
 #include "protocol/sasl.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 
 #include "protocol/scram.h"
 
@@ -19,14 +21,39 @@ const unsigned char* AsBytes(std::string_view text) {
 
 constexpr std::string_view kBase64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+// Both are looked up once: at each use OpenSSL 3 would search its providers, which costs more than the hash itself (crypto(7),
+// "Implicit fetching").
+const EVP_MD* Method() {
+  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return method;
+}
+
+// Copied for each use, by any thread. The key is a stand-in: without one it could not be copied.
+EVP_MAC_CTX* HmacTemplate() {
+  static EVP_MAC_CTX* const context = [] {
+    EVP_MAC* mac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+    EVP_MAC_CTX* made = mac == nullptr ? nullptr : EVP_MAC_CTX_new(mac);
+    EVP_MAC_free(mac);  // the context has it
+    char digest[] = "SHA256";
+    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
+    return made != nullptr && EVP_MAC_init(made, AsBytes("-"), 1, parameters) == 1 ? made : nullptr;
+  }();
+  return context;
+}
+
+struct FreeMac {
+  void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }  // wipes what it holds of the key
+};
+
 }  // namespace
 
 std::string HmacSha256(std::string_view key, std::string_view message) {
   std::string digest(kScramKeyBytes, '\0');
-  unsigned int size = 0;
-  if (HMAC(EVP_sha256(), AsBytes(key), static_cast<int>(key.size()), AsBytes(message), message.size(),
-           reinterpret_cast<unsigned char*>(digest.data()), &size) == nullptr ||
-      size != kScramKeyBytes) {
+  size_t size = 0;
+  const std::unique_ptr<EVP_MAC_CTX, FreeMac> context(HmacTemplate() == nullptr ? nullptr : EVP_MAC_CTX_dup(HmacTemplate()));
+  if (!context || EVP_MAC_init(context.get(), AsBytes(key), key.size(), nullptr) != 1 ||
+      EVP_MAC_update(context.get(), AsBytes(message), message.size()) != 1 ||
+      EVP_MAC_final(context.get(), reinterpret_cast<unsigned char*>(digest.data()), &size, digest.size()) != 1 || size != kScramKeyBytes) {
     std::abort();
   }
   return digest;
@@ -34,8 +61,7 @@ std::string HmacSha256(std::string_view key, std::string_view message) {
 
 std::string Sha256(std::string_view bytes) {
   std::string digest(kScramKeyBytes, '\0');
-  if (EVP_Digest(AsBytes(bytes), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, EVP_sha256(),
-                 nullptr) != 1) {
+  if (EVP_Digest(AsBytes(bytes), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr, Method(), nullptr) != 1) {
     std::abort();
   }
   return digest;

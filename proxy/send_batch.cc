@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "proxy/log.h"
 #include "proxy/socket.h"
 
 namespace proxy {
@@ -83,7 +84,10 @@ void SendBatch::SendAndTell() {
 void SendBatch::Forget(Socket& socket) { std::erase(broken_, &socket); }
 
 void SendBatch::SendAll() {
-  if (count_ > 1 && ring_ && !SubmitAll()) ring_.reset();  // with what it has not taken
+  if (count_ > 1 && ring_ && !SubmitAll()) {
+    Log(Level::kWarning, "io_uring_failed", {{"cause", "it takes nothing more; every connection is sent to by itself from here on"}});
+    ring_.reset();  // with what it has not taken
+  }
   // What is left is alone, or the kernel did not take it.
   for (size_t i = 0; i < count_; ++i) {
     if (entries_[i].socket != nullptr) SendAlone(entries_[i]);

@@ -1,9 +1,6 @@
 // What an operator does to a running pgweir, and what the system does to it: descriptors, addresses, logs, pid file,
 // systemd, the command line and its sources.
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/stat.h>
@@ -16,6 +13,7 @@
 #include <thread>
 
 #include "tests/integration/environment.h"
+#include "tests/support/forbidden_call.h"
 
 namespace integration {
 namespace {
@@ -199,18 +197,9 @@ TEST_F(OperationsTest, LogfileIsOpenedAgainAfterARotation) {
   EXPECT_EQ(ReadFile(rotated).find("reloaded"), std::string::npos);
 }
 
-// As the seccomp profiles of containers have it. The filter stays with its thread, so the thread is the test's own.
 void WithoutIoUring(const std::function<void()>& test) {
   std::thread([&] {
-    sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const sock_fprog program{std::size(filter), filter};
-    ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0) << strerror(errno);
+    ForbidHere(SYS_io_uring_setup);
     test();
   }).join();
 }

@@ -3,14 +3,17 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <functional>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "proxy/socket.h"
+#include "tests/support/forbidden_call.h"
 #include "tests/unit/proxy/loop_fixture.h"
 #include "tests/unit/proxy/tls_fixture.h"
 
@@ -255,6 +258,32 @@ TEST_F(SendBatchTest, StreamsStayWhole) {
     EXPECT_TRUE(got[i] == sent[i]) << i;
     EXPECT_EQ(pairs[i]->socket->bytes_out(), sent[i].size());
   }
+}
+
+// The kernel may refuse at any time. The filter stays with its thread, so the thread is the test's own.
+TEST(SendBatchFailureTest, WhatTheRingDoesNotTakeIsSentAllTheSame) {
+  std::string why;
+  std::thread([&why] {
+    EventLoop loop;
+    auto batch = SendBatch::Make();
+    if (!batch) {
+      why = batch.error();
+      return;
+    }
+    loop.UseBatch(*std::move(batch));
+    Pair first(loop), second(loop);
+    test_support::ForbidHere(SYS_io_uring_enter);
+    for (int turn = 0; turn < 2; ++turn) {
+      loop.Post([&] {
+        EXPECT_TRUE(first.socket->Write("to the first"));
+        EXPECT_TRUE(second.socket->Write("to the second"));
+      });
+      loop.Turn(EventLoop::Wait::kNo);
+      EXPECT_EQ(first.Arrived(), "to the first");
+      EXPECT_EQ(second.Arrived(), "to the second");
+    }
+  }).join();
+  if (!why.empty()) GTEST_SKIP() << "no io_uring here: " << why;
 }
 
 // Both ends are sockets of the loop, and both write in its turns.
