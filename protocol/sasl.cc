@@ -6,6 +6,8 @@
 #include <openssl/params.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 
@@ -20,6 +22,15 @@ const unsigned char* AsBytes(std::string_view text) {
 }
 
 constexpr std::string_view kBase64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr uint8_t kNotBase64 = 64;
+
+constexpr std::array<uint8_t, 256> ValuesOfBase64() {
+  std::array<uint8_t, 256> values{};
+  for (uint8_t& value : values) value = kNotBase64;
+  for (uint8_t i = 0; i < 64; ++i) values[static_cast<unsigned char>(kBase64Alphabet[i])] = i;
+  return values;
+}
+constexpr std::array<uint8_t, 256> kBase64Values = ValuesOfBase64();
 
 // Both are looked up once: at each use OpenSSL 3 would search its providers, which costs more than the hash itself (crypto(7),
 // "Implicit fetching").
@@ -110,9 +121,9 @@ std::optional<std::string> FromBase64(std::string_view text) {
   uint32_t bits = 0;
   int count = 0;
   for (const char c : text) {
-    const size_t value = kBase64Alphabet.find(c);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = bits << 6 | static_cast<uint32_t>(value);
+    const uint32_t value = kBase64Values[static_cast<unsigned char>(c)];
+    if (value == kNotBase64) return std::nullopt;
+    bits = bits << 6 | value;
     count += 6;
     if (count < 8) continue;
     count -= 8;
