@@ -279,6 +279,7 @@ size_t Client::LoginInput(std::string_view chunk) {
 
 void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& out) {
   using Step = protocol::ClientLogin::Step;
+  if (!out.empty() && step == Step::kAccepted) worker_.loop().Gather();  // the welcome follows at once
   if (!out.empty() && !SendBytes(out)) return;
   switch (step) {
     case Step::kContinue: return;

@@ -167,6 +167,10 @@ void EventLoop::EndTurn() {
 
 void EventLoop::UseBatch(std::unique_ptr<SendBatch> batch) { batch_ = std::move(batch); }
 
+void EventLoop::Gather() {
+  if (in_turn) open_batch_ = batch_.get();
+}
+
 void EventLoop::Stop() {
   stopped_.store(true, std::memory_order_relaxed);
   Post([] {});
@@ -192,7 +196,7 @@ void EventLoop::RunPosted() {
     std::lock_guard lock(mutex_);
     tasks.swap(posted_);
   }
-  open_batch_ = batch_.get();  // they may be many
+  Gather();  // they may be many
   for (auto& task : tasks) task();
 }
 

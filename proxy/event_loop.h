@@ -100,6 +100,8 @@ class EventLoop {
 
   // From here on what its sockets send in a turn leaves together (send_batch.h). This thread only.
   void UseBatch(std::unique_ptr<SendBatch> batch);
+  // Also in this turn, although little is ready: for who sends twice to one.
+  void Gather();
 
   // For a loop around this one: a turn without waiting is due when `fd` is readable, and when the turn before said so.
   int fd() const { return epoll_fd_; }

@@ -102,6 +102,26 @@ TEST_F(SendBatchTest, OutsideOfATurnItLeavesAtOnce) {
   EXPECT_EQ(pairs[0]->Arrived(), "answer");
 }
 
+// A timer is all that is ready in its turn.
+TEST_F(SendBatchTest, ATurnWithOneThingReadySendsAtOnceUnlessItGathers) {
+  const auto pairs = Pairs(1);
+  for (const bool gathers : {false, true}) {
+    std::string seen;
+    bool fired = false;
+    Timer timer(loop_, [&] {
+      if (gathers) loop_.Gather();
+      EXPECT_TRUE(pairs[0]->socket->Write("last word,"));
+      EXPECT_TRUE(pairs[0]->socket->Write("welcome"));
+      seen = pairs[0]->Arrived();
+      fired = true;
+    });
+    timer.Start(pool::Duration(0));
+    ASSERT_TRUE(Until([&] { return fired; }));
+    EXPECT_EQ(seen, gathers ? "" : "last word,welcome");
+    EXPECT_EQ(pairs[0]->Arrived(), gathers ? "last word,welcome" : "");
+  }
+}
+
 TEST_F(SendBatchTest, WhatATaskOfTheTurnsEndSendsBelongsToTheTurn) {
   const auto pairs = Pairs(2);
   InATurn([&] {
