@@ -3,6 +3,7 @@
 #include <liburing.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -97,7 +98,12 @@ void SendBatch::SendAll() {
 
 void SendBatch::SendAlone(const Entry& entry) {
   Socket& socket = *entry.socket;
-  if (!socket.SendBatched()) broken_.push_back(&socket);
+  if (!socket.SendBatched()) TellLater(socket);
+}
+
+// Once, although it may be written to again before that.
+void SendBatch::TellLater(Socket& socket) {
+  if (std::find(broken_.begin(), broken_.end(), &socket) == broken_.end()) broken_.push_back(&socket);
 }
 
 // False: the kernel has no room for it, and what has no result was not sent.
@@ -131,7 +137,7 @@ bool SendBatch::SubmitAll() {
 void SendBatch::Done(Entry& entry, int result) {
   Socket& socket = *std::exchange(entry.socket, nullptr);
   socket.SetBatched(kNowhere);
-  if (!socket.OnBatchSent(BytesOf(entry), result)) broken_.push_back(&socket);
+  if (!socket.OnBatchSent(BytesOf(entry), result)) TellLater(socket);
 }
 
 }  // namespace proxy

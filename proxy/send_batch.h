@@ -65,6 +65,7 @@ class SendBatch {
   void SendAlone(const Entry& entry);
   bool SubmitAll();
   void Done(Entry& entry, int result);
+  void TellLater(Socket& socket);
   std::string_view BytesOf(const Entry& entry) const { return {bytes_.get() + entry.from, entry.size}; }
 
   struct Close {

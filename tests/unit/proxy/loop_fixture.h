@@ -3,11 +3,28 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
 
 #include "proxy/control_loop.h"
 #include "tests/support/deadline.h"
 
 namespace proxy {
+
+// What has arrived at a non-blocking socket; at most `limit` bytes.
+inline std::string TakeAll(int fd, size_t limit = SIZE_MAX) {
+  std::string all;
+  char bytes[16 * 1024];
+  while (all.size() < limit) {
+    const ssize_t n = recv(fd, bytes, std::min(sizeof bytes, limit - all.size()), 0);
+    if (n <= 0) break;
+    all.append(bytes, static_cast<size_t>(n));
+  }
+  return all;
+}
 
 class LoopTest : public testing::Test {
  protected:

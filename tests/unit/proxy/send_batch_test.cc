@@ -34,16 +34,7 @@ class Pair final : public SocketHandler {
     if (peer_ >= 0) close(peer_);
     peer_ = -1;
   }
-  std::string Arrived(size_t limit = SIZE_MAX) {
-    std::string all;
-    char bytes[16 * 1024];
-    while (all.size() < limit) {
-      const ssize_t n = recv(peer_, bytes, std::min(sizeof bytes, limit - all.size()), 0);
-      if (n <= 0) break;
-      all.append(bytes, static_cast<size_t>(n));
-    }
-    return all;
-  }
+  std::string Arrived(size_t limit = SIZE_MAX) { return TakeAll(peer_, limit); }
   void OnReadable() override {}
   void OnWritable() override {}
   void OnDrained() override { ++drained; }

@@ -60,16 +60,7 @@ class SocketTest : public LoopTest {
   }
   void SendFromPeer(std::string_view text) { ASSERT_EQ(send(peer_, text.data(), text.size(), 0), std::ssize(text)); }
   // What has arrived at the peer; at most `limit` bytes.
-  std::string TakeAtPeer(size_t limit = SIZE_MAX) {
-    std::string all;
-    char bytes[16 * 1024];
-    while (all.size() < limit) {
-      const ssize_t n = recv(peer_, bytes, std::min(sizeof bytes, limit - all.size()), 0);
-      if (n <= 0) break;
-      all.append(bytes, static_cast<size_t>(n));
-    }
-    return all;
-  }
+  std::string TakeAtPeer(size_t limit = SIZE_MAX) { return TakeAll(peer_, limit); }
   // More than the kernel takes at once.
   static std::string Big() {
     std::string text(2 * 1024 * 1024, '\0');
