@@ -202,7 +202,7 @@ class LogBesideTest : public IntegrationTest {
       EXPECT_EQ(teller.App().Value("SELECT 1"), "1");
       EndServers();
     });
-    teller.Step("lost while it runs", "login attempt(.*\n)*.*S-0x.*server conn crashed(.*\n)*.*C-0x.*closing", [&] {
+    teller.Step("lost while it runs", "login attempt(.*\n)*.*S-0x.*server conn crashed(.*\n)*.*C-0x.*" + refused, [&] {
       Connection client = teller.App();
       client.Send("SELECT pg_sleep(60)");
       EXPECT_TRUE(Eventually([&] { return IsRunning("pg_sleep(60)"); }));

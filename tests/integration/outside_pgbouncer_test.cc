@@ -128,6 +128,8 @@ TEST_F(OutsidePgBouncerTest, AReloadKeepsIdentAndFacilityOrChangesThem) {
   ASSERT_TRUE(console.Query("SET syslog_facility = 'local0'").ok());
   EXPECT_EQ(Login(proxy->port(), "app", "", "app"), "in");
   EXPECT_TRUE(log_->WaitFor(R"(^<134>.* dam\[\d+\]: C-0x[0-9a-f]+: app/app@.* login attempt)"));
+  // The last line of that client: nothing of before is on its way any more.
+  EXPECT_TRUE(log_->WaitFor(R"(^<134>.* dam\[\d+\]: C-0x[0-9a-f]+: app/app@.* closing because: )"));
   ASSERT_TRUE(console.Query("SET syslog = 0").ok());
   const size_t before = log_->lines().size();
   EXPECT_EQ(Login(proxy->port(), "app", "", "app"), "in");

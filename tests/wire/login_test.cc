@@ -94,23 +94,29 @@ class LoginFaults {
 
 Names ToDatabase(size_t number) { return {{"user", "app"}, {"database", std::to_string(number)}}; }
 
-// All at once: each client waits for the first server connection of its own pool.
+// In crowds: each client waits for the first server connection of its own pool. One host stands behind all of them, and one that cuts
+// login after login is met slowly: the crowds are small, so that their pools have tried before it is known for that.
 void LogInAtEveryByte(LoginFaults::Fault fault) {
+  constexpr size_t kCrowd = 16;
   LoginFaults faults(fault);
   PgweirProcess pgweir(ConfigFor(faults.port(), "query_wait_timeout = \"10s\"\n"));
-  std::vector<WireClient> clients;
-  for (size_t at = 0; at <= faults.answer_bytes(); ++at) {
-    clients.emplace_back(pgweir.port());
-    ASSERT_TRUE(clients.back().Send(StartupBytes(ToDatabase(at))));
-  }
-  for (size_t at = 0; at < clients.size(); ++at) {
-    SCOPED_TRACE(at);
-    ASSERT_TRUE(clients[at].FinishLogin("app", "")) << ErrorField(clients[at].error(), 'M');
-    EXPECT_EQ(clients[at].parameters().at("server_version"), "15.0");
-    // A whole answer and then the end may meet the query: from the next one on it is a new connection.
-    const bool is_last = fault == LoginFaults::Fault::kCut && at == faults.answer_bytes();
-    EXPECT_TRUE(GetsItsAnswer(clients[at], "id") || (is_last && GetsItsAnswer(clients[at], "again")));
-    EXPECT_EQ(faults.Connections(at), fault == LoginFaults::Fault::kCut ? 2 : 1);
+  const size_t end = faults.answer_bytes() + 1;
+  for (size_t begin = 0; begin < end; begin += kCrowd) {
+    std::vector<WireClient> clients;
+    for (size_t at = begin; at < std::min(begin + kCrowd, end); ++at) {
+      clients.emplace_back(pgweir.port());
+      ASSERT_TRUE(clients.back().Send(StartupBytes(ToDatabase(at))));
+    }
+    for (size_t i = 0; i < clients.size(); ++i) {
+      const size_t at = begin + i;
+      SCOPED_TRACE(at);
+      ASSERT_TRUE(clients[i].FinishLogin("app", "")) << ErrorField(clients[i].error(), 'M');
+      EXPECT_EQ(clients[i].parameters().at("server_version"), "15.0");
+      // A whole answer and then the end may meet the query: from the next one on it is a new connection.
+      const bool is_last = fault == LoginFaults::Fault::kCut && at == faults.answer_bytes();
+      EXPECT_TRUE(GetsItsAnswer(clients[i], "id") || (is_last && GetsItsAnswer(clients[i], "again")));
+      EXPECT_EQ(faults.Connections(at), fault == LoginFaults::Fault::kCut ? 2 : 1);
+    }
   }
 }
 
