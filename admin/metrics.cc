@@ -90,8 +90,9 @@ void AddProcess(std::vector<MetricFamily>& out, const ProcessFacts& facts) {
 }
 
 void AddWorkers(std::vector<MetricFamily>& out, const proxy::Snapshot& snapshot, const conf::Config& config) {
-  uint64_t clients = 0, logins = 0;
+  uint64_t clients = 0, logins = 0, in_use = 0;
   for (const proxy::WorkerRow& worker : snapshot.workers) {
+    in_use += worker.in_use;
     clients += worker.clients;
     logins += worker.logins;
   }
@@ -102,6 +103,8 @@ void AddWorkers(std::vector<MetricFamily>& out, const proxy::Snapshot& snapshot,
   Family(out, "pgweir_clients_logging_in", "Client connections that have not logged in yet.", MetricType::Gauge)
       .Add({}, Value(logins));
   Family(out, "pgweir_workers", "Worker threads.", MetricType::Gauge).Add({}, Value(snapshot.workers.size()));
+  Family(out, "pgweir_workers_in_use", "Worker threads that are given clients, as many as the load needs.", MetricType::Gauge)
+      .Add({}, Value(in_use));
 
   const auto per_worker = [&](std::string name, std::string help, MetricType type, uint64_t proxy::WorkerRow::*figure) {
     Family family(out, std::move(name), std::move(help), type);
@@ -207,6 +210,7 @@ void AddPoolTotals(std::vector<MetricFamily>& out, const proxy::Snapshot& snapsh
           &PoolTotals::server_login_failures);
   counter("pgweir_server_closes_total", "Server connections that were closed.", &PoolTotals::server_closes);
   counter("pgweir_server_moves_total", "Idle servers that moved to another worker.", &PoolTotals::server_moves);
+  counter("pgweir_client_moves_total", "Clients that moved to another worker, as more or fewer came into use.", &PoolTotals::client_moves);
   counter("pgweir_cancels_total", "Cancel requests forwarded to a server.", &PoolTotals::cancels);
   counter("pgweir_client_parses_total", "Named statements that clients asked to prepare.", &PoolTotals::client_parses);
   counter("pgweir_server_parses_total", "Named statements that were prepared on a server.", &PoolTotals::server_parses);

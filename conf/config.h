@@ -126,6 +126,7 @@ struct Global {
   bool statement_text = false;  // the log and SHOW HOLDERS tell statements, without their values, not only their digests
   Duration stats_period{60'000'000};
   int workers = 0;  // 0 = the CPUs that the cgroup allows
+  int min_workers = 1;  // in use whatever the load; more than there are = all
   IoMethod io_method = IoMethod::kAuto;
   // listening
   std::vector<std::string> listen_addr{"127.0.0.1"};  // "*" = every address, v4 and v6

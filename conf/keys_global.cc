@@ -125,6 +125,8 @@ class GlobalTable {
         "time over which averages are taken");
     Add("workers", Count(0, 256), &Global::workers, "worker threads; 0 = one per CPU that the cgroup allows").change =
         Change::kRestart;
+    Add("min_workers", Count(1, 256), &Global::min_workers,
+        "so many of them have clients whatever the load; the others when those are busy; more than workers = all, always");
     Add("io_method",
         WordCodec<IoMethod>{{{"auto", IoMethod::kAuto}, {"io_uring", IoMethod::kIoUring}, {"sync", IoMethod::kSync}}},
         &Global::io_method,

@@ -20,12 +20,18 @@ CancelKey CancelRegistry::Register(Owner owner, int peer_id, size_t key_bytes) {
   }
 }
 
+void CancelRegistry::Move(uint32_t process_id, uint64_t client_id, pool::WorkerId to) {
+  Shard& shard = shards_[process_id % kShards];
+  pool::MutexLock lock(shard.mutex);
+  const auto found = shard.Of(process_id, client_id);
+  if (found != shard.entries.end()) found->second.owner.worker = to;
+}
+
 void CancelRegistry::Remove(uint32_t process_id, uint64_t client_id) {
   Shard& shard = shards_[process_id % kShards];
   pool::MutexLock lock(shard.mutex);
-  const auto [first, last] = shard.entries.equal_range(process_id);
-  const auto found = std::find_if(first, last, [client_id](const auto& entry) { return entry.second.owner.client_id == client_id; });
-  if (found != last) shard.entries.erase(found);
+  const auto found = shard.Of(process_id, client_id);
+  if (found != shard.entries.end()) shard.entries.erase(found);
 }
 
 std::optional<CancelRegistry::Owner> CancelRegistry::Find(const CancelKey& wanted) const {

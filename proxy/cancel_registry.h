@@ -6,6 +6,7 @@
 // Threads: any; sharded mutexes, touched at login, at the end of a client and by cancel requests.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -25,6 +26,7 @@ class CancelRegistry {
     uint64_t client_id;
   };
   CancelKey Register(Owner owner, int peer_id, size_t key_bytes);
+  void Move(uint32_t process_id, uint64_t client_id, pool::WorkerId to);
   void Remove(uint32_t process_id, uint64_t client_id);
   std::optional<Owner> Find(const CancelKey& wanted) const;
 
@@ -36,6 +38,12 @@ class CancelRegistry {
   struct Shard {
     mutable pool::Mutex mutex;
     std::unordered_multimap<uint32_t, Entry> entries PGWEIR_GUARDED_BY(mutex);
+
+    auto Of(uint32_t process_id, uint64_t client_id) PGWEIR_REQUIRES(mutex) {
+      const auto [first, last] = entries.equal_range(process_id);
+      const auto found = std::find_if(first, last, [client_id](const auto& entry) { return entry.second.owner.client_id == client_id; });
+      return found == last ? entries.end() : found;
+    }
   };
   static constexpr size_t kShards = 16;
   std::array<Shard, kShards> shards_;

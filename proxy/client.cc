@@ -29,22 +29,22 @@ std::string_view Name(ClientState state) {
   return "?";
 }
 
-Client::Client(Worker& worker, int fd, PeerKind peer)
-    : worker_(worker), id_(worker.shared().NextId()), peer_(peer), address_(fd), socket_(std::make_unique<Socket>(worker.loop(), fd, *this)) {
+Client::Client(Worker& worker, int fd, PeerKind peer, uint64_t id)
+    : worker_(&worker), id_(id), peer_(peer), address_(fd), socket_(std::make_unique<Socket>(worker.loop(), fd, *this)) {
   waiter_.worker = worker.number();
   waiter_.owner = this;
   waiter_.owner_id = id_;
   connect_time_ = std::chrono::system_clock::now();
-  worker_.AddClients(1);
-  worker_.AddLogins(1);
-  SetClock(Clock::kLogin, worker_.config().global.client_login_timeout);
+  worker_->AddClients(1);
+  worker_->AddLogins(1);
+  SetClock(Clock::kLogin, worker_->config().global.client_login_timeout);
   Arrive();
   socket_->StartReading();
 }
 
 Client::~Client() {
   lease_.Forget();  // only when the worker itself ends: otherwise LetGo has given the server back
-  worker_.AddClients(-1);
+  worker_->AddClients(-1);
 }
 
 // --- reading and writing -------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ void Client::OnReadable() {
   if (state_ == ClientState::kStartup && OffersTls() && socket_->tls() == nullptr && input_.empty() && socket_->Peek() == 0x16) {
     return StartTls(true);
   }
-  char* buffer = worker_.ReadBuffer();
+  char* buffer = worker_->ReadBuffer();
   const IoResult result = socket_->Read(buffer, kReadBytes);
   if (result.status == IoStatus::kEof) return Close(leaving_ ? "client close request" : "client unexpected eof");
   if (result.status == IoStatus::kError) return Close("client connection broke");
@@ -128,12 +128,12 @@ bool Client::SendBytes(std::string_view bytes) {
 }
 
 bool Client::SendFromServer(std::string_view bytes) {
-  pool_->counters(worker_.number()).bytes_sent.Add(bytes.size());
+  pool_->counters(worker_->number()).bytes_sent.Add(bytes.size());
   return SendBytes(bytes);
 }
 
 bool Client::SendFromServer(Parts& parts) {
-  pool_->counters(worker_.number()).bytes_sent.Add(parts.bytes());
+  pool_->counters(worker_->number()).bytes_sent.Add(parts.bytes());
   if (socket_->Write(parts.Vector())) return true;
   Close("client connection broke");
   return false;
@@ -143,7 +143,7 @@ bool Client::SendFromServer(Parts& parts) {
 
 void Client::SetClock(Clock clock, pool::Duration after) {
   clock_ = clock;
-  timeout_.Arm(worker_.timeouts(), after, &Client::OnClock, this);
+  timeout_.Arm(worker_->timeouts(), after, &Client::OnClock, this);
 }
 
 void Client::OnClock(void* self) {
@@ -180,9 +180,9 @@ void Client::EndByClock(protocol::ErrorCode code) { Fatal(protocol::MakeError(co
 void Client::OnQueryTimeout() {
   if (server_ == nullptr || server_->tracker().owes_nothing()) return;
   timeout_report_ = std::make_unique<protocol::ErrorReport>(protocol::MakeError(protocol::ErrorCode::kQueryTimeout));
-  worker_.CountError(protocol::ErrorCode::kQueryTimeout);
+  worker_->CountError(protocol::ErrorCode::kQueryTimeout);
   server_->Cancel([] {});
-  SetClock(Clock::kGrace, worker_.config().global.cancel_grace);
+  SetClock(Clock::kGrace, worker_->config().global.cancel_grace);
 }
 
 // --- the end -------------------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ void Client::Drain() {
 
 void Client::Fatal(const protocol::ErrorReport& report) {
   if (state_ == ClientState::kClosing) return;
-  worker_.CountError(report.code);
+  worker_->CountError(report.code);
   protocol::ErrorReport fatal = report;
   fatal.severity = protocol::Severity::kFatal;
   std::string bytes;
@@ -260,16 +260,16 @@ void Client::LetGo(const LastWords& words) {
       server->Abandon(inside ? Server::Left::kMidMessage : Server::Left::kBetweenMessages);
     }
   }
-  if (cancel_process_id_ != 0) worker_.shared().cancels.Remove(std::exchange(cancel_process_id_, 0u), id_);
+  if (cancel_process_id_ != 0) worker_->shared().cancels.Remove(std::exchange(cancel_process_id_, 0u), id_);
   if (auto budget = std::exchange(database_clients_, nullptr)) budget->Give();
   if (auto budget = std::exchange(user_clients_, nullptr)) budget->Give();
-  if (std::exchange(counted_, false)) worker_.shared().clients.fetch_sub(1, std::memory_order_relaxed);
+  if (std::exchange(counted_, false)) worker_->shared().clients.fetch_sub(1, std::memory_order_relaxed);
   if (pool_ && session_) {
     SetPins(0);
     const bool listens = !session_->channels.empty() || session_->calls_hub;
-    if (listens) worker_.shared().notifications->Forget(pool_, {worker_.number(), id_});
+    if (listens) worker_->shared().notifications->Forget(pool_, {worker_->number(), id_});
   }
-  if (pool_ && !login_) pool_->counters(worker_.number()).clients.Subtract(1);
+  if (pool_ && !login_) pool_->counters(worker_->number()).clients.Subtract(1);
   if (console_) LeaveConsole();
   if (state_ != ClientState::kClosing) LogClose(words);
   pool_.reset();
@@ -278,14 +278,14 @@ void Client::LetGo(const LastWords& words) {
 
 void Client::EndLogin() {
   login_.reset();
-  if (std::exchange(is_login_, false)) worker_.AddLogins(-1);
+  if (std::exchange(is_login_, false)) worker_->AddLogins(-1);
 }
 
 void Client::Finish() {
   state_ = ClientState::kClosing;
   timeout_.Disarm();
   socket_->Pause(PauseReason::kEnding);
-  worker_.Bury(*this);
+  worker_->Bury(*this);
 }
 
 ClientRow Client::Row() const {
@@ -331,7 +331,7 @@ ClientRow Client::Row() const {
       row.pins += (row.pins.empty() ? "" : ",") + std::string(conf::Name(static_cast<conf::StateKind>(kind)));
     }
   }
-  row.worker = static_cast<int>(worker_.number());
+  row.worker = static_cast<int>(worker_->number());
   return row;
 }
 

@@ -4,7 +4,7 @@
 //
 // Law: messages are forwarded only in `active`; an answer is taken only from the server in server_. Whoever closes the client
 // ends its waiter and its lease first.
-// Threads: one worker for life. Ownership: the worker's list; never deleted inside its own callbacks.
+// Threads: one worker at a time (client_home.cc). Ownership: the worker's list; never deleted inside its own callbacks.
 // Limits: kPendingBytesMax of input kept while it cannot be sent on; then reading pauses. An idle client keeps no buffer.
 #pragma once
 
@@ -39,7 +39,7 @@ namespace proxy {
 
 class Client final : public SocketHandler {
  public:
-  Client(Worker& worker, int fd, PeerKind peer);
+  Client(Worker& worker, int fd, PeerKind peer, uint64_t id);
   ~Client();
 
   // From the pool (through the worker): a server for this waiter.
@@ -100,6 +100,9 @@ class Client final : public SocketHandler {
   void End(protocol::ErrorCode code);
   // Drain: ends it now when nothing runs; otherwise it ends at its next transaction end.
   void Drain();
+  bool MayMove() const;  // client_home.cc: to another worker, between transactions
+  void MoveOut(Worker& to), MoveIn();
+  pool::WorkerId Home() const;
 
   uint64_t id() const { return id_; }
   ClientState state() const { return state_; }
@@ -301,8 +304,7 @@ class Client final : public SocketHandler {
   void SetClock(Clock clock, pool::Duration after);
   static void OnClock(void* self), OnTransactionClock(void* self);
   void OnQueryTimeout();
-
-  Worker& worker_;
+  Worker* worker_;
   const uint64_t id_;
   std::unique_ptr<Session> session_;  // made when first needed
   ClientState state_ = ClientState::kStartup;
@@ -349,7 +351,6 @@ class Client final : public SocketHandler {
   pool::Duration client_idle_timeout_{};
   std::unique_ptr<protocol::ErrorReport> timeout_report_;  // our clock asked for the cancel that is under way
   std::unique_ptr<protocol::ErrorReport> refusal_;         // for the first message in input_
-
   std::unique_ptr<ReplicationSession> replication_;  // for those that asked for it at their startup
   std::unique_ptr<PendingLogin> login_;  // only until the client is logged in
   std::unique_ptr<ConsoleTalk> console_;  // made when it enters the console

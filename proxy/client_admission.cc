@@ -26,13 +26,13 @@ protocol::ErrorReport RefusalOf(const pool::AddressTable::Entered& entered, cons
 
 void Client::Arrive() {
   // From a balancer the address is known later; from anybody else a PROXY header is a malformed startup packet.
-  if (!address_.IsIn(worker_.config().global.proxy_protocol_from)) return Admit();
+  if (!address_.IsIn(worker_->config().global.proxy_protocol_from)) return Admit();
   state_ = ClientState::kProxyHeader;
 }
 
 // The header may come in pieces. No byte behind it is taken: a TLS handshake there belongs to OpenSSL, which reads by itself.
 void Client::ReadProxyHeader() {
-  char* buffer = worker_.ReadBuffer();
+  char* buffer = worker_->ReadBuffer();
   const IoResult peeked = socket_->Peek(buffer, protocol::kProxyHeaderBytesMax);
   if (peeked.status == IoStatus::kEof || peeked.status == IoStatus::kError) {
     // A balancer that only looks whether we listen says nothing.
@@ -63,9 +63,9 @@ void Client::RefuseProxyHeader(std::string_view cause) {
 // Whoever is refused may still say what he wants, within kRefusedWait: the answer needs a question, and a cancel request is
 // never refused.
 void Client::Admit() {
-  const conf::Global& global = worker_.config().global;
+  const conf::Global& global = worker_->config().global;
   const pool::AddressLimits limits{global.max_client_conn_per_address, global.client_connect_rate};
-  const auto entered = address_.Enter(worker_.shared().addresses, limits, Now());
+  const auto entered = address_.Enter(worker_->shared().addresses, limits, Now());
   if (entered.verdict != Verdict::kTooMany && entered.verdict != Verdict::kTooFast) return;
   login_ = std::make_unique<PendingLogin>();
   login_->refusal = RefusalOf(entered, limits, address_.Group());

@@ -7,7 +7,7 @@ namespace proxy {
 
 void Client::WriteCancelKey(std::string& bytes) {
   const size_t key_bytes = login_->protocol_version >= protocol::kProtocol32 ? kCancelKeyBytes32 : kCancelKeyBytes30;
-  const auto key = worker_.shared().cancels.Register({worker_.number(), id_}, worker_.config().global.peer_id, key_bytes);
+  const auto key = worker_->shared().cancels.Register({worker_->number(), id_}, worker_->config().global.peer_id, key_bytes);
   cancel_process_id_ = key.process_id;
   protocol::WriteBackendKeyData(bytes, key.process_id, key.key);
 }
@@ -17,17 +17,17 @@ void Client::OnCancelMessage(const CancelKey& key) {
   // Its address may have it whatever the limits say: it is how those that were let in are made to end.
   address_.Leave();
   EndLogin();
-  const conf::Global& global = worker_.config().global;
+  const conf::Global& global = worker_->config().global;
   SetClock(Clock::kLogin, global.cancel_wait_timeout);
-  auto owner = worker_.shared().cancels.Find(key);
+  auto owner = worker_->shared().cancels.Find(key);
   if (!owner && global.peer_id != 0) {
     if (key.PeerId() != global.peer_id) return ForwardCancel(key);
     // From a peer it comes with fewer hops than it was given out with.
-    owner = worker_.shared().cancels.Find(key.WithHops(kHopsMax));
+    owner = worker_->shared().cancels.Find(key.WithHops(kHopsMax));
   }
   if (!owner) return Close("cancel request with an unknown key");
-  Worker* theirs = worker_.shared().workers[owner->worker].get();
-  theirs->Post([theirs, client_id = owner->client_id, mine = &worker_, id = id_] {
+  Worker* theirs = worker_->shared().workers[owner->worker].get();
+  theirs->Post([theirs, client_id = owner->client_id, mine = worker_, id = id_] {
     auto done = [mine, id] {
       mine->Post([mine, id] {
         if (Client* client = mine->FindClient(id)) client->Close("cancel request sent");
@@ -39,21 +39,21 @@ void Client::OnCancelMessage(const CancelKey& key) {
 }
 
 void Client::ForwardCancel(const CancelKey& key) {
-  const conf::Config& config = worker_.config();
+  const conf::Config& config = worker_->config();
   const conf::Peer* peer = config.FindPeer(key.PeerId());
   if (peer == nullptr) return Close("cancel request for an unknown peer");
   const int hops = key.HopsLeft();
   if (hops == 0) {
-    worker_.shared().peer_cancels.TellCircle(peer->id);
+    worker_->shared().peer_cancels.TellCircle(peer->id);
     return Close("cancel request that was forwarded too often");
   }
   PeerCancels::Request request{.peer = *peer, .at_a_time = config.PeerPoolSize(*peer), .key = key.WithHops(hops - 1), .until = Now() + config.global.cancel_wait_timeout, .done = {}};
-  request.done = [mine = &worker_, id = id_] {
+  request.done = [mine = worker_, id = id_] {
     mine->Post([mine, id] {
       if (Client* client = mine->FindClient(id)) client->Close("cancel request forwarded");
     });
   };
-  worker_.shared().peer_cancels.Forward(std::move(request));
+  worker_->shared().peer_cancels.Forward(std::move(request));
 }
 
 }  // namespace proxy

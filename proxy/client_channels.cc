@@ -30,7 +30,7 @@ using Note = protocol::ReplyTracker::Note;
 
 bool Client::CarriesChannels(protocol::SqlFlags flags) const {
   if ((flags & kChannelFlags) == 0 || !tracks_) return false;
-  if (worker_.shared().notifications == nullptr || pool_->policy(conf::StateKind::kListen) != conf::StatePolicy::kTrack) return false;
+  if (worker_->shared().notifications == nullptr || pool_->policy(conf::StateKind::kListen) != conf::StatePolicy::kTrack) return false;
   return !session_ || (session_->pins & Session::Bit(conf::StateKind::kListen)) == 0;  // else its server listens
 }
 
@@ -125,9 +125,9 @@ bool Client::ChangeChannels(const protocol::SessionFinding& finding) {
 
 void Client::AskHub(std::vector<std::string> add, std::vector<std::string> remove) {
   session_->calls_hub = true;
-  NotificationHub& hub = *worker_.shared().notifications;
-  const Subscriber subscriber{worker_.number(), id_};
-  const auto done = [worker = &worker_, id = id_, add](std::vector<std::string> removed) {
+  NotificationHub& hub = *worker_->shared().notifications;
+  const Subscriber subscriber{worker_->number(), id_};
+  const auto done = [worker = worker_, id = id_, add](std::vector<std::string> removed) {
     return [worker, id, add, removed = std::move(removed)](std::optional<protocol::ErrorReport> error) {
       Client* client = worker->FindClient(id);
       if (client == nullptr || client->state_ == ClientState::kClosing) return;
@@ -148,7 +148,7 @@ void Client::AskHub(std::vector<std::string> add, std::vector<std::string> remov
 void Client::OnHubAnswer(std::optional<protocol::ErrorReport> error) {
   session_->calls_hub = false;
   if (error) {
-    worker_.CountError(error->code);
+    worker_->CountError(error->code);
     std::string bytes;
     error->severity = protocol::Severity::kError;
     protocol::WriteError(bytes, *error);
@@ -169,7 +169,7 @@ bool Client::MayNotify() const {
 void Client::OnNotification(const std::shared_ptr<const std::string>& message) {
   if (!pool_ || state_ == ClientState::kClosing) return;
   Session& own = session();
-  pool_->counters(worker_.number()).notifications.Add(1);
+  pool_->counters(worker_->number()).notifications.Add(1);
   if (own.notifications.empty() && MayNotify()) {
     SendFromServer(*message);
     return;

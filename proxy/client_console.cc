@@ -26,7 +26,7 @@ size_t Client::ConsoleInput(std::string_view chunk) {
   request_time_ = std::chrono::system_clock::now();
   console_->is_busy = true;
   ConsoleRequest request{id_, user_, console_->access, frame.type, std::string(frame.body())};
-  worker_.shared().control_loop.Post([worker = &worker_, id = id_, request = std::move(request)] {
+  worker_->shared().control_loop.Post([worker = worker_, id = id_, request = std::move(request)] {
     worker->shared().console->OnMessage(request, [worker, id](std::string bytes) {
       worker->Post([worker, id, bytes = std::move(bytes)]() mutable {
         if (Client* client = worker->FindClient(id)) client->OnConsoleReply(std::move(bytes));
@@ -56,7 +56,7 @@ void Client::SendReply() {
   if (!SendBytes(slice)) return;
   if (talk.sent < talk.reply.size()) {
     if (socket_->unsent() > 0) return;
-    return worker_.Post([worker = &worker_, id = id_] {
+    return worker_->Post([worker = worker_, id = id_] {
       if (Client* client = worker->FindClient(id)) client->SendReply();
     });
   }
@@ -66,7 +66,7 @@ void Client::SendReply() {
 }
 
 void Client::LeaveConsole() {
-  worker_.shared().control_loop.Post([console = worker_.shared().console, id = id_] { console->OnClosed(id); });
+  worker_->shared().control_loop.Post([console = worker_->shared().console, id = id_] { console->OnClosed(id); });
   console_.reset();
 }
 

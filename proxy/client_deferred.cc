@@ -123,12 +123,12 @@ size_t Client::Defer(std::string_view chunk, const Frame& frame) {
     protocol::WriteCommandComplete(bytes, TagOf(single.text));
   } else if (ends) {
     deferred_ = Deferred::kNo;
-    pool_->counters(worker_.number()).transactions.Add(1);
+    pool_->counters(worker_->number()).transactions.Add(1);
     SetClock(Clock::kIdle, client_idle_timeout_);
     protocol::WriteCommandComplete(bytes, single.kind == SqlKind::kCommit && !has_failed ? "COMMIT" : "ROLLBACK");
   } else if (has_failed && frame.type == 'Q' && IsRefusedInFailed(single.text)) {
     SetClock(Clock::kIdleInTransaction, pool_->idle_transaction_timeout());
-    worker_.CountError(protocol::ErrorCode::kTransactionAborted);
+    worker_->CountError(protocol::ErrorCode::kTransactionAborted);
     protocol::WriteError(bytes, protocol::ErrorCode::kTransactionAborted);
   } else {
     return 0;

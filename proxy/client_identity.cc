@@ -44,7 +44,7 @@ std::string CertificateFault(const TlsStream* tls, const PendingLogin& login, co
 
 // As in PgBouncer, and only for its configuration: whoever may stop the process may also run its console.
 bool Client::IsOwnerAtConsole() const {
-  if (!worker_.config().owner_is_admin || !IsConsoleDatabase() || user_ != "pgbouncer" || peer_ != PeerKind::kUnix) return false;
+  if (!worker_->config().owner_is_admin || !IsConsoleDatabase() || user_ != "pgbouncer" || peer_ != PeerKind::kUnix) return false;
   return UidOfPeer(socket_->fd()) == geteuid();
 }
 
@@ -96,9 +96,9 @@ void Client::LookUp() {
     client.login_->looked_up = found.from;
     client.OnSecretKnown();
   };
-  AuthQuery& auth_query = *worker_.shared().auth_query;
+  AuthQuery& auth_query = *worker_->shared().auth_query;
   if (const auto known = auth_query.Find(database_, user_)) return take(*this, *known);
-  auth_query.LookUp(database_, user_, [worker = &worker_, id = id_, take](const LookedUp& found) {
+  auth_query.LookUp(database_, user_, [worker = worker_, id = id_, take](const LookedUp& found) {
     worker->Post([worker, id, take, found] {
       Client* client = worker->FindClient(id);
       if (client == nullptr || client->state_ != ClientState::kLogin || client->login_->exchange) return;
@@ -119,7 +119,7 @@ void Client::Identify() {
     return BeginExchange(std::nullopt);
   }
   // The name may have to come over the network, so a helper thread asks.
-  const bool queued = worker_.shared().helpers.Run([worker = &worker_, id = id_, uid = *uid] {
+  const bool queued = worker_->shared().helpers.Run([worker = worker_, id = id_, uid = *uid] {
     worker->Post([worker, id, name = NameOfUid(uid)] {
       if (Client* client = worker->FindClient(id)) client->OnPeerUser(name);
     });

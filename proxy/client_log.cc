@@ -11,11 +11,11 @@ namespace proxy {
 PeerName Client::LogPeer() const {
   if (peer_ == PeerKind::kTcp) return address_.Name();
   const auto pid = PidOfPeer(socket_->fd());
-  return {"unix(" + (pid ? std::to_string(*pid) : "?") + ")", worker_.config().global.listen_port};
+  return {"unix(" + (pid ? std::to_string(*pid) : "?") + ")", worker_->config().global.listen_port};
 }
 
 void Client::LogLoginAttempt() const {
-  if (!worker_.config().global.log_connections || !WouldLog(Level::kDebug)) return;
+  if (!worker_->config().global.log_connections || !WouldLog(Level::kDebug)) return;
   const PeerName peer = LogPeer();
   const std::string tls = socket_->tls() != nullptr ? socket_->tls()->Description() : "no";
   Log(Level::kDebug, "login_attempt",
@@ -24,7 +24,7 @@ void Client::LogLoginAttempt() const {
 }
 
 void Client::LogLogin() const {
-  if (!worker_.config().global.log_connections) return;
+  if (!worker_->config().global.log_connections) return;
   const PeerName peer = LogPeer();
   Log(Level::kInfo, "client_login",
       {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port}, {"login_us", login_us_},
@@ -38,7 +38,7 @@ void Client::LogRefusedLogin(std::string_view cause) const {
 }
 
 void Client::LogClose(const LastWords& words) const {
-  if (!worker_.config().global.log_disconnections) return;
+  if (!worker_->config().global.log_disconnections) return;
   // Who never said who it is: a probe of the port tells nothing, but what was wrong with the others may be of interest.
   const bool is_nobody = user_.empty();
   if (is_nobody && words.report == nullptr && state_ != ClientState::kCancel) return;
@@ -55,7 +55,7 @@ void Client::LogClose(const LastWords& words) const {
 }
 
 void Client::LogPoolerError(const LastWords& words) const {
-  if (!worker_.config().global.log_pooler_errors) return;
+  if (!worker_->config().global.log_pooler_errors) return;
   const PeerName peer = LogPeer();
   Log(Level::kWarning, "pooler_error",
       {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", peer.address}, {"port", peer.port},
@@ -76,12 +76,12 @@ void Client::CheckHold(pool::TimePoint now) {
   const pool::Duration threshold = pool_ ? pool_->leak_threshold() : pool::Duration(0);
   if (leak_told_ || replication_ || server_ == nullptr || threshold.count() == 0 || now - linked_at_ < threshold) return;
   leak_told_ = true;
-  pool_->counters(worker_.number()).leaks.Add(1);
+  pool_->counters(worker_->number()).leaks.Add(1);
   const ClientRow row = Row();
   const ServerRow server = server_->Row();
   const std::string statement = protocol::WithoutValues(server.statement, server.backslash);
   const std::string digest = statement.empty() ? "" : protocol::DigestOf(statement);
-  const bool shows_text = worker_.config().global.statement_text;
+  const bool shows_text = worker_->config().global.statement_text;
   Log(Level::kWarning, "server_held_long",
       {{"client", id_}, {"database", database_}, {"user", user_}, {"addr", row.addr}, {"port", row.port},
        {"application", LogValue::UnlessEmpty(row.application_name)}, {"server", server.id}, {"pid", server.remote_pid},
@@ -94,7 +94,7 @@ void Client::CheckHold(pool::TimePoint now) {
 void Client::EndHold(pool::TimePoint now, std::string_view how) {
   const auto held_us = static_cast<uint64_t>((now - linked_at_).count());
   held_us_ += held_us;
-  pool_->counters(worker_.number()).CountHeld(held_us);
+  pool_->counters(worker_->number()).CountHeld(held_us);
   if (!std::exchange(leak_told_, false)) return;
   Log(Level::kWarning, "server_returned_late",
       {{"client", id_}, {"database", database_}, {"user", user_}, {"held_s", Seconds(pool::Duration(held_us))}, {"by", how}});

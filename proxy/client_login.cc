@@ -74,7 +74,7 @@ pool::FlowKey FlowOf(conf::QueueFlow by, const std::string& user, const std::vec
 
 // --- before the startup message ------------------------------------------------------------------------------------------
 
-bool Client::OffersTls() const { return worker_.runtime()->client_tls != nullptr && peer_ == PeerKind::kTcp; }
+bool Client::OffersTls() const { return worker_->runtime()->client_tls != nullptr && peer_ == PeerKind::kTcp; }
 
 size_t Client::StartupInput(std::string_view chunk) {
   protocol::StartupResult result = protocol::ParseStartup(chunk);
@@ -113,7 +113,7 @@ void Client::OnSslRequest(std::string_view rest) {
 
 void Client::StartTls(bool direct) {
   state_ = ClientState::kTls;
-  socket_->StartTls(TlsStream::Accept(*worker_.runtime()->client_tls, socket_->fd(), direct));
+  socket_->StartTls(TlsStream::Accept(*worker_->runtime()->client_tls, socket_->fd(), direct));
   ContinueTls();
 }
 
@@ -134,12 +134,12 @@ bool Client::IsConsoleDatabase() const { return conf::IsConsoleName(database_); 
 
 void Client::OnStartup(protocol::StartupMessage&& startup) {
   using protocol::ErrorCode;
-  const conf::Global& global = worker_.config().global;
+  const conf::Global& global = worker_->config().global;
   user_ = std::move(startup.user);
   database_ = std::move(startup.database);
   if (login_ && login_->refusal) return Fatal(*login_->refusal);
   login_ = std::make_unique<PendingLogin>();
-  login_->runtime = worker_.runtime();
+  login_->runtime = worker_->runtime();
   login_->protocol_version = protocol::NegotiatedVersion(startup);
   login_->options = std::move(startup.options);
   const TlsContext* tls = login_->runtime->client_tls.get();
@@ -154,7 +154,7 @@ void Client::OnStartup(protocol::StartupMessage&& startup) {
   }
   if (!IsConsoleDatabase()) {
     counted_ = true;
-    const int clients = worker_.shared().clients.fetch_add(1, std::memory_order_relaxed) + 1;
+    const int clients = worker_->shared().clients.fetch_add(1, std::memory_order_relaxed) + 1;
     if (clients > global.max_client_conn) {
       return Fatal(protocol::MakeError(ErrorCode::kTooManyClients, std::to_string(global.max_client_conn)));
     }
@@ -199,9 +199,9 @@ void Client::OnSecretKnown() {
   const auto method = MethodOf(login_->method);
   if (!protocol::ClientLogin::NeedsDerivation(method, login_->secret)) return BeginExchange(std::nullopt);
   const int iterations = login_->runtime->config->global.scram_iterations;
-  if (auto known = worker_.shared().verifiers.Find(user_, *login_->secret, iterations)) return BeginExchange(std::move(known));
-  const bool queued = worker_.shared().helpers.Run(
-      [worker = &worker_, id = id_, user = user_, secret = *login_->secret, iterations, salt = RandomBytes(16)] {
+  if (auto known = worker_->shared().verifiers.Find(user_, *login_->secret, iterations)) return BeginExchange(std::move(known));
+  const bool queued = worker_->shared().helpers.Run(
+      [worker = worker_, id = id_, user = user_, secret = *login_->secret, iterations, salt = RandomBytes(16)] {
         const auto verifier = protocol::VerifierOf(protocol::DeriveKeys(protocol::PreparePassword(secret), salt, iterations));
         worker->shared().verifiers.Put(user, secret, verifier);
         worker->Post([worker, id, verifier] {
@@ -214,7 +214,7 @@ void Client::OnSecretKnown() {
 }
 
 void Client::TooBusy(std::string cause) {
-  const int limit = worker_.config().global.max_client_conn;
+  const int limit = worker_->config().global.max_client_conn;
   Fatal(protocol::MakeError(protocol::ErrorCode::kTooManyClients, std::to_string(limit), std::move(cause)));
 }
 
@@ -231,7 +231,7 @@ void Client::BeginExchange(std::optional<protocol::ScramVerifier> derived) {
   options.secret = login_->secret;
   options.derived = std::move(derived);
   options.random = RandomBytes(protocol::kLoginRandomBytes);
-  options.process_secret = worker_.shared().process_secret;
+  options.process_secret = worker_->shared().process_secret;
   options.scram_iterations = login_->runtime->config->global.scram_iterations;
   if (const TlsStream* tls = socket_->tls()) options.channel_binding = tls->ServerEndPoint();
   login_->exchange = std::make_shared<protocol::ClientLogin>(std::move(options));
@@ -256,8 +256,8 @@ size_t Client::LoginInput(std::string_view chunk) {
   if (!frame.IsWhole()) return 0;
   if (login_->exchange->IsNextStepSlow()) {
     login_->step_runs = true;
-    const bool queued = worker_.shared().helpers.Run(
-        [worker = &worker_, id = id_, exchange = login_->exchange, body = std::string(frame.body())] {
+    const bool queued = worker_->shared().helpers.Run(
+        [worker = worker_, id = id_, exchange = login_->exchange, body = std::string(frame.body())] {
           std::string out;
           const auto step = exchange->OnPasswordMessage(body, out);
           worker->Post([worker, id, step, out = std::move(out)] {
@@ -279,7 +279,7 @@ size_t Client::LoginInput(std::string_view chunk) {
 
 void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& out) {
   using Step = protocol::ClientLogin::Step;
-  if (!out.empty() && step == Step::kAccepted) worker_.loop().Gather();  // the welcome follows at once
+  if (!out.empty() && step == Step::kAccepted) worker_->loop().Gather();  // the welcome follows at once
   if (!out.empty() && !SendBytes(out)) return;
   switch (step) {
     case Step::kContinue: return;
@@ -288,7 +288,7 @@ void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& ou
     case Step::kMalformed:
     case Step::kRefused:
       LogRefusedLogin(login_->why());
-      if (login_->looked_up == LookedUp::From::kCache) worker_.shared().auth_query->Doubt(database_, user_);
+      if (login_->looked_up == LookedUp::From::kCache) worker_->shared().auth_query->Doubt(database_, user_);
       if (step == Step::kMalformed) return ProtocolError("malformed password or SASL message");
       return Fatal(protocol::MakeError(RefusalOf(login_->method), user_));
   }
@@ -296,11 +296,11 @@ void Client::OnLoginStep(protocol::ClientLogin::Step step, const std::string& ou
 
 void Client::OnAuthenticated() {
   using protocol::ErrorCode;
-  if (IsConsoleDatabase()) return EnterConsole(AccessOf(user_, login_->method, worker_.config()));
-  if (worker_.shared().refuses_logins.load(std::memory_order_relaxed)) return Fatal(protocol::MakeError(ErrorCode::kShuttingDown));
+  if (IsConsoleDatabase()) return EnterConsole(AccessOf(user_, login_->method, worker_->config()));
+  if (worker_->shared().refuses_logins.load(std::memory_order_relaxed)) return Fatal(protocol::MakeError(ErrorCode::kShuttingDown));
   // What was true when the login began may have been reloaded since.
-  if (login_->runtime != worker_.runtime()) {
-    login_->runtime = worker_.runtime();
+  if (login_->runtime != worker_->runtime()) {
+    login_->runtime = worker_->runtime();
     login_->section = login_->runtime->config->FindDatabase(database_);
   }
   const conf::Config& config = *login_->runtime->config;
@@ -313,7 +313,7 @@ void Client::OnAuthenticated() {
     if (login_->section->user.empty()) return Fatal(protocol::MakeError(ErrorCode::kPasswordFailed, user_));
     user_ = login_->section->user;
   }
-  auto& pools = worker_.shared().pools;
+  auto& pools = worker_->shared().pools;
   if (pools.IsDisabled(database_)) return Fatal(protocol::MakeError(ErrorCode::kDatabaseDisabled, database_));
   auto database_clients = pools.DatabaseClients(config, *login_->section, database_);
   if (!database_clients->TryTake()) {
@@ -340,7 +340,7 @@ void Client::OnAuthenticated() {
 }
 
 void Client::EnterConsole(ConsoleAccess access) {
-  if (access == ConsoleAccess::kNone || worker_.shared().console == nullptr) {
+  if (access == ConsoleAccess::kNone || worker_->shared().console == nullptr) {
     return Fatal(protocol::MakeError(protocol::ErrorCode::kConsoleForbidden));
   }
   console_ = std::make_unique<ConsoleTalk>();
@@ -349,7 +349,7 @@ void Client::EnterConsole(ConsoleAccess access) {
   std::string bytes;
   bytes.reserve(kWelcomeBytes);
   protocol::MessageWriter(bytes).Begin('R').Int32(0).End();
-  for (const auto& [name, value] : worker_.shared().console->Welcome()) {
+  for (const auto& [name, value] : worker_->shared().console->Welcome()) {
     // application_name and client_encoding are the client's own; the console speaks UTF-8 and ASCII only.
     protocol::WriteParameterStatus(bytes, name, value);
   }
@@ -375,7 +375,7 @@ void Client::Attach() {
   const pool::TimePoint now = Now();
   pool::Orders orders;
   const auto acquired = pool_->Acquire(waiter_, now, orders);
-  worker_.CarryOut(*pool_, orders);
+  worker_->CarryOut(*pool_, orders);
   switch (UseAcquired(acquired, now)) {
     case Taken::kActive: return OnServerReady();
     case Taken::kRefused: return Fatal(*refusal_);
@@ -399,12 +399,12 @@ void Client::SendWelcome(const protocol::Welcome& welcome) {
 
 void Client::FinishWelcome(std::string& welcome) {
   WriteCancelKey(welcome);
-  if (const std::string& notice = worker_.config().global.login_notify_message; !notice.empty()) protocol::WriteNotice(welcome, "00000", notice);
+  if (const std::string& notice = worker_->config().global.login_notify_message; !notice.empty()) protocol::WriteNotice(welcome, "00000", notice);
   protocol::WriteReadyForQuery(welcome, 'I');
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now() - connect_time_);
   login_us_ = static_cast<uint64_t>(took.count());
   LogLogin();
-  auto& counters = pool_->counters(worker_.number());
+  auto& counters = pool_->counters(worker_->number());
   counters.client_logins.Add(1);
   counters.clients.Add(1);
   EndLogin();

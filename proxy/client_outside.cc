@@ -24,7 +24,7 @@ void Client::AskOutside() {
   } else {
     question.ask = [ldap = LdapQuestion{*login_->ldap, user_, password, deadline}] { return AskLdap(ldap); };
   }
-  question.done = [worker = &worker_, id = id_](const std::string& fault) {
+  question.done = [worker = worker_, id = id_](const std::string& fault) {
     worker->Post([worker, id, fault] {
       Client* client = worker->FindClient(id);
       if (client == nullptr || client->state_ != ClientState::kLogin || !client->login_ || !client->login_->step_runs) return;
@@ -34,7 +34,7 @@ void Client::AskOutside() {
     });
   };
   login_->step_runs = true;
-  if (!worker_.shared().logins.Ask(std::move(question))) TooBusy("too many PAM and LDAP logins in progress");
+  if (!worker_->shared().logins.Ask(std::move(question))) TooBusy("too many PAM and LDAP logins in progress");
 }
 
 }  // namespace proxy

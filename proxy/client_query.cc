@@ -48,7 +48,7 @@ size_t Client::Input(std::string_view chunk) {
 // The hot path: frames are judged by their heads, and everything that goes to the server leaves in one write.
 size_t Client::Relay(std::string_view chunk) {
   size_t pos = 0, run = 0;
-  const PartsLoan loan(worker_);
+  const PartsLoan loan(*worker_);
   Parts& parts = loan.parts();
   if (stream_left_ > 0) {
     pos = std::min(stream_left_, chunk.size());
@@ -161,7 +161,7 @@ size_t Client::Relay(std::string_view chunk) {
 
 void Client::FlushToServer(Parts& parts) {
   if (parts.empty()) return;
-  pool_->counters(worker_.number()).bytes_received.Add(parts.bytes());
+  pool_->counters(worker_->number()).bytes_received.Add(parts.bytes());
   if (server_->Send(parts) && server_->socket().unsent() > kHighWater) socket_->Pause(PauseReason::kPeerFull);
   parts.Clear();
 }
@@ -226,7 +226,7 @@ size_t Client::AnswerUnlinked(const Frame& frame) {
 size_t Client::AnswerRefused(const Frame& frame) {
   protocol::ErrorReport report = std::move(*refusal_);
   refusal_.reset();
-  worker_.CountError(report.code);
+  worker_->CountError(report.code);
   report.severity = protocol::Severity::kError;  // the session lives on
   if (deferred_ != Deferred::kNo) deferred_ = Deferred::kFailed;  // as every error does
   if (deferred_ == Deferred::kNo) SetClock(Clock::kIdle, client_idle_timeout_);
@@ -250,7 +250,7 @@ Client::Taken Client::TakeServer() {
   pool::Orders orders;
   const auto acquired = pool_->Acquire(waiter_, now, orders);
   const Taken taken = UseAcquired(acquired, now);
-  if (!orders.empty()) worker_.CarryOut(*pool_, orders);
+  if (!orders.empty()) worker_->CarryOut(*pool_, orders);
   return taken;
 }
 
@@ -281,7 +281,7 @@ uint64_t Client::BeginHold(Server& server, pool::TimePoint now) {
   server_ = &server;
   lease_ = pool::ServerLease(server);
   const auto waited = static_cast<uint64_t>((now - waiter_.since).count());
-  auto& counters = pool_->counters(worker_.number());
+  auto& counters = pool_->counters(worker_->number());
   counters.server_assignments.Add(1);
   counters.wait_us.Add(waited);
   queued_us_ += waited;
@@ -293,7 +293,7 @@ Client::Taken Client::LinkTo(Server& server, pool::TimePoint now, bool check_fir
   timeout_.Disarm();
   clock_ = Clock::kNone;
   leak_told_ = false;
-  pool_->counters(worker_.number()).wait.Observe(BeginHold(server, now));
+  pool_->counters(worker_->number()).wait.Observe(BeginHold(server, now));
   if (state_ != ClientState::kAttach) state_ = ClientState::kLinking;
   is_fresh_ = true;
   if (pool_->verifies_session_state()) server.MarkTouched();
@@ -340,7 +340,7 @@ void Client::AskAgain() {
   pool::Orders orders;
   const auto acquired = pool_->AcquireAgain(waiter_, now, orders);
   const Taken taken = UseAcquired(acquired, now);
-  if (!orders.empty()) worker_.CarryOut(*pool_, orders);
+  if (!orders.empty()) worker_->CarryOut(*pool_, orders);
   if (taken == Taken::kActive) OnServerReady();
   if (taken == Taken::kRefused) RefuseLater(std::move(*std::exchange(refusal_, nullptr)));
 }
@@ -362,7 +362,7 @@ void Client::OnWaitFailed(const pool::OpenFailure* failure) {
   // The word may be late: this client may have asked anew, or have been served, since.
   if (!waits || server_ != nullptr || pool_->IsWaiting(waiter_)) return;
   if (failure != nullptr) return RefuseLater(ReportOf(*failure, pool_->key().database));
-  pool_->counters(worker_.number()).shed.Add(1);
+  pool_->counters(worker_->number()).shed.Add(1);
   RefuseLater(WaitReport(ErrorCode::kShed, Now()));
 }
 
@@ -433,7 +433,7 @@ uint64_t Client::RetryAfterMs(size_t waiting) const {
 void Client::CountIdle(Between now) {
   if (between_ == now) return;
   between_ = now;
-  Counter& gauge = pool_->counters(worker_.number()).idle_in_transaction;
+  Counter& gauge = pool_->counters(worker_->number()).idle_in_transaction;
   if (now == Between::kStatements) gauge.Add(1);
   else gauge.Subtract(1);
 }
@@ -445,13 +445,13 @@ void Client::StartUnit(pool::TimePoint now) {
   request_time_ = std::chrono::system_clock::now();
   if (!in_transaction_) {
     transaction_start_ = now;
-    transaction_timeout_.Arm(worker_.timeouts(), pool_->transaction_timeout(), &Client::OnTransactionClock, this);
+    transaction_timeout_.Arm(worker_->timeouts(), pool_->transaction_timeout(), &Client::OnTransactionClock, this);
   }
   SetClock(Clock::kQuery, pool_->query_timeout());
 }
 
 void Client::OnUnitAnswered(char status, pool::TimePoint now) {
-  auto& counters = pool_->counters(worker_.number());
+  auto& counters = pool_->counters(worker_->number());
   const auto took = static_cast<uint64_t>((now - unit_start_).count());
   counters.queries.Add(1);
   counters.query_us.Add(took);
@@ -470,7 +470,7 @@ void Client::OnUnitAnswered(char status, pool::TimePoint now) {
     counters.transaction.Observe(transaction);
     transaction_timeout_.Disarm();
     transaction_start_ = now;
-    if (std::exchange(transaction_defines_, false)) worker_.shared().schema_epoch.fetch_add(1, std::memory_order_relaxed);
+    if (std::exchange(transaction_defines_, false)) worker_->shared().schema_epoch.fetch_add(1, std::memory_order_relaxed);
   }
   if (unit_open_) SetClock(Clock::kQuery, pool_->query_timeout());
   else if (in_transaction_) SetClock(Clock::kIdleInTransaction, pool_->idle_transaction_timeout());
@@ -531,6 +531,7 @@ void Client::BecomeIdle() {
   state_ = ClientState::kIdle;
   tracks_ = pool_->Tracks();  // only here, between messages
   SetClock(Clock::kIdle, client_idle_timeout_);
+  if (Home() != worker_->number()) worker_->SendHome(*this);
 }
 
 void Client::OnReportedSetting(std::string_view name, std::string_view value) {
@@ -564,14 +565,14 @@ void Client::OnServerLost(std::string_view cause, const std::string& fatal_body)
   if (inside) return Close("server lost inside of a message");
   if (!can_live || is_answer) {
     if (is_answer) {
-      worker_.CountError(ErrorCode::kServerLostFatal);
+      worker_->CountError(ErrorCode::kServerLostFatal);
       std::string bytes;
       protocol::MessageWriter(bytes).Begin('E').Bytes(fatal_body).End();
       return FatalBytes(bytes, protocol::Row(ErrorCode::kServerLostFatal).name);
     }
     return Fatal(protocol::MakeError(ErrorCode::kServerLostFatal, {}, std::move(detail)));
   }
-  worker_.CountError(ErrorCode::kServerLost);
+  worker_->CountError(ErrorCode::kServerLost);
   std::string bytes;
   protocol::WriteError(bytes, ErrorCode::kServerLost, {}, std::move(detail));
   if (units == 1) protocol::WriteReadyForQuery(bytes, 'I');

@@ -24,7 +24,7 @@ void Client::AttachReplication() {
   pool::Orders orders;
   const auto acquired = pool_->AcquireDedicated(waiter_, now, orders);
   const Taken taken = UseAcquired(acquired, now);
-  if (!orders.empty()) worker_.CarryOut(*pool_, orders);
+  if (!orders.empty()) worker_->CarryOut(*pool_, orders);
   if (taken == Taken::kRefused) Fatal(*refusal_);
 }
 
@@ -77,7 +77,7 @@ size_t Client::PassOn(std::string_view chunk) {
 void Client::PassToServer(std::string_view bytes) {
   if (bytes.empty()) return;
   request_time_ = std::chrono::system_clock::now();
-  pool_->counters(worker_.number()).bytes_received.Add(bytes.size());
+  pool_->counters(worker_->number()).bytes_received.Add(bytes.size());
   if (server_->Send(bytes) && server_->socket().unsent() > kHighWater) socket_->Pause(PauseReason::kPeerFull);
 }
 

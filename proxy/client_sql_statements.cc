@@ -97,7 +97,7 @@ void Client::EnsureNamed(std::string_view name, Named wanted, Action action, Par
   server_->log().Add({wanted == Named::kExecutes ? Kind::kNamedExecute : Kind::kNamedParse, std::string(name), entry->statement, {}});
   server.PutNamed(name, {id_, wanted == Named::kTaken ? nullptr : entry->statement});
   server.named_change = {id_, batches_.current};
-  pool_->counters(worker_.number()).server_parses.Add(1);
+  pool_->counters(worker_->number()).server_parses.Add(1);
 }
 
 // What an EXECUTE gives is what the statement that it names gives: PostgreSQL looks when it parses the EXECUTE.

@@ -145,7 +145,7 @@ void Client::NoteSettings(const protocol::SqlStatement& statement, std::string_v
 }
 
 Edit Client::Refuse(const Frame& frame, const protocol::ErrorReport& report, Parts& parts) {
-  worker_.CountError(report.code);
+  worker_->CountError(report.code);
   std::string error;
   protocol::WriteError(error, report);
   server_->log().Add({protocol::StatementChange::Kind::kRefuse, std::move(error), nullptr, {}});
@@ -396,7 +396,7 @@ void Client::SetPins(uint32_t pins) {
   Session& own = session();
   const uint32_t before = std::exchange(own.pins, pins);
   if (before == pins) return;
-  auto& counters = pool_->counters(worker_.number());
+  auto& counters = pool_->counters(worker_->number());
   if (before == 0) {
     counters.pinned.Add(1);
     own.pinned_since = std::chrono::system_clock::now();

@@ -186,7 +186,7 @@ Edit Client::EditParse(const Frame& frame, Parts& parts) {
     PutUnnamed(Puts::kByClient);
     return {.note = Note::kUnnamed};
   }
-  pool_->counters(worker_.number()).client_parses.Add(1);
+  pool_->counters(worker_->number()).client_parses.Add(1);
   if (head->name.empty()) return ParseUnnamed(*head, parts);
   ClientStatement* known = nullptr;
   switch (LookUp(head->name, known)) {
@@ -243,7 +243,7 @@ Edit Client::EditParse(const Frame& frame, Parts& parts) {
   EnsureExecuted(statement->details, parts);
   tracker.OnSent('P', Action::kForward, Note::kNoted);
   server_->log().Add({Kind::kParse, name, statement, {}, put, server.Add(statement, batches_.current, view)});
-  pool_->counters(worker_.number()).server_parses.Add(1);
+  pool_->counters(worker_->number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   if (statement->IsDescribed()) DescribeHidden(name, statement, parts);
   return {.kind = Edit::Kind::kEaten};
@@ -357,7 +357,7 @@ bool Client::MayFakeParse() const {
 // What decides, beside its text, whether a statement can be parsed: names are looked up along search_path, in a catalogue that
 // DDL changes, as far as pgweir has seen it go by.
 uint64_t Client::SchemaView() const {
-  uint64_t view = worker_.shared().schema_epoch.load(std::memory_order_relaxed);
+  uint64_t view = worker_->shared().schema_epoch.load(std::memory_order_relaxed);
   for (const std::string_view name : {"search_path", "role", "session_authorization"}) {
     const std::string* value = settings_->Find(name);
     view = view * 31 + (value != nullptr ? std::hash<std::string>()(*value) : 0);
@@ -378,7 +378,7 @@ Client::Ensured Client::EnsureOnServer(const protocol::StatementRef& statement, 
   ReadUnder(statement->settings, now, Action::kSkip, parts);
   tracker.OnSent('P', Action::kSkip, Note::kNoted);
   server_->log().Add({Kind::kServerParse, {}, statement, {}, 0, server.Add(statement, batches_.current, SchemaView())});
-  pool_->counters(worker_.number()).server_parses.Add(1);
+  pool_->counters(worker_->number()).server_parses.Add(1);
   protocol::WriteParse(parts.BeginOwn(), statement->server_name, statement->body), parts.EndOwn();
   ReadUnder(now, statement->settings, Action::kSkip, parts);
   if (look == Look::kNo || !statement->IsDescribed()) return Ensured::kYes;
@@ -429,7 +429,7 @@ Client::Ensured Client::EnsureUnnamed(Parts& parts) {
     protocol::WriteClose(parts.BeginOwn(), ""), parts.EndOwn();
   } else {
     server_->tracker().OnSent('P', Action::kSkip);
-    pool_->counters(worker_.number()).server_parses.Add(1);
+    pool_->counters(worker_->number()).server_parses.Add(1);
     protocol::WriteParse(parts.BeginOwn(), "", newest->body), parts.EndOwn();
   }
   PutUnnamed(Puts::kByUs);
@@ -465,7 +465,7 @@ Edit Client::EditBind(const Frame& frame, Parts& parts) {
   }
   const auto head = protocol::ReadBindHead(frame.body());
   if (!head) return {};  // malformed: the server says so
-  pool_->counters(worker_.number()).binds.Add(1);
+  pool_->counters(worker_->number()).binds.Add(1);
   if (head->statement.empty()) {
     if (EnsureUnnamed(parts) == Ensured::kLater) return Wait(parts);
     if (!session_) return {};
@@ -516,7 +516,7 @@ SqlFlags Client::FlagsOfPlace(SqlFlags flags) {
   if ((flags & kSetsSomething) != 0) transaction_sets_ = true;
   if ((flags & protocol::kSqlDdl) == 0) return 0;
   transaction_defines_ = true;
-  worker_.shared().schema_epoch.fetch_add(1, std::memory_order_relaxed);
+  worker_->shared().schema_epoch.fetch_add(1, std::memory_order_relaxed);
   const std::string* path = settings_->Find("search_path");
   const bool may_be_temp = transaction_sets_ || (path != nullptr && path->find("pg_temp") != std::string::npos);
   return may_be_temp ? SqlFlags{protocol::kSqlTemp} : SqlFlags{0};

@@ -24,13 +24,13 @@ std::string OwnHost() {
 
 // One clock after the other: they share one timeout, as only one of them runs.
 void Client::WatchWait(pool::TimePoint now) {
-  const pool::Duration wait = LongestWait(), notice = worker_.config().global.query_wait_notify;
+  const pool::Duration wait = LongestWait(), notice = worker_->config().global.query_wait_notify;
   // Whoever came back to its place in the queue behind that time has heard it. At a login nobody is told: libpq takes no NOTICE before
   // AuthenticationOk, and goes on to its next host only for an error that comes before it.
   const bool is_to_be_told = notice.count() > 0 && notice < wait && now < waiter_.since + notice && state_ != ClientState::kAttach;
   clock_ = is_to_be_told ? Clock::kWaitNotice : Clock::kWait;
   const pool::Duration length = is_to_be_told ? notice : wait;
-  timeout_.ArmAt(worker_.timeouts(), length, waiter_.since + length, &Client::OnClock, this);
+  timeout_.ArmAt(worker_->timeouts(), length, waiter_.since + length, &Client::OnClock, this);
 }
 
 // It has no server, so no answer has been begun.

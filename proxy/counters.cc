@@ -31,6 +31,7 @@ void PoolTotals::Merge(const PoolTotals& other) {
   server_login_failures += other.server_login_failures;
   server_closes += other.server_closes;
   server_moves += other.server_moves;
+  client_moves += other.client_moves;
   cancels += other.cancels;
   client_parses += other.client_parses;
   server_parses += other.server_parses;
@@ -63,6 +64,7 @@ void PoolCounters::AddTo(PoolTotals& totals) const {
   totals.server_login_failures += server_login_failures.Get();
   totals.server_closes += server_closes.Get();
   totals.server_moves += server_moves.Get();
+  totals.client_moves += client_moves.Get();
   totals.cancels += cancels.Get();
   totals.client_parses += client_parses.Get();
   totals.server_parses += server_parses.Get();

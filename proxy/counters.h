@@ -56,7 +56,7 @@ class Histogram {
 struct PoolTotals {
   uint64_t server_assignments = 0, transactions = 0, queries = 0, bytes_received = 0, bytes_sent = 0;
   uint64_t transaction_us = 0, query_us = 0, wait_us = 0, client_logins = 0;
-  uint64_t server_logins = 0, server_login_failures = 0, server_closes = 0, server_moves = 0, cancels = 0;
+  uint64_t server_logins = 0, server_login_failures = 0, server_closes = 0, server_moves = 0, client_moves = 0, cancels = 0;
   uint64_t client_parses = 0, server_parses = 0, binds = 0;
   std::array<uint64_t, conf::kStateKinds> pins{};  // by StateKind: times that a client was pinned
   uint64_t settings_replays = 0, statement_heals = 0, notifications = 0, shed = 0, leaks = 0;
@@ -72,7 +72,7 @@ struct alignas(64) PoolCounters {
   Counter pinned;               // a gauge: of the clients, keeping a server because of their session's state
   Counter server_assignments, transactions, queries, bytes_received, bytes_sent;
   Counter transaction_us, query_us, wait_us, client_logins;
-  Counter server_logins, server_login_failures, server_closes, server_moves, cancels;
+  Counter server_logins, server_login_failures, server_closes, server_moves, client_moves, cancels;
   Counter client_parses, server_parses, binds;  // of named statements: Parse from clients, to servers, Bind from clients
   std::array<Counter, conf::kStateKinds> pins;  // by StateKind
   Counter settings_replays;  // times that a client's settings were brought to a server

@@ -106,6 +106,7 @@ bool Process::Prepare() {
   shared_->notifications = MakeNotificationHub(*shared_, seed);
   shared_->auth_query = MakeAuthQuery(*shared_);
   capacity_ = std::make_unique<CapacityWatch>(*shared_);
+  load_ = std::make_unique<LoadWatch>(*shared_, static_cast<uint32_t>(global.min_workers));
   return true;
 }
 
@@ -176,6 +177,7 @@ bool Process::Start() {
   std::string io_method;
   if (!ChooseIoMethod(io_method)) return false;
   for (auto& worker : shared_->workers) worker->Start();
+  load_->Start();
   housekeeping_.Start(pool::Duration(0));
   last_stats_ = Now();
   has_started_ = true;
@@ -212,18 +214,17 @@ int Process::Run() {
   return 0;
 }
 
-// On worker 0: one that stays there, and with one worker that is each, costs no other thread.
+// On worker 0: one that stays there costs no other thread. Which pool it wants is not known yet; most pools are as the process's default.
 void Process::Accept(int fd, PeerKind peer) {
-  Worker* least = shared_->workers[0].get();
-  for (auto& worker : shared_->workers) {
-    if (worker->clients_count() < least->clients_count()) least = worker.get();
-  }
-  if (least == shared_->workers[0].get()) return least->Adopt(fd, peer);
-  // Counted here, so that a burst is spread although the workers have not seen it yet; the client takes the count over.
-  least->AddClients(1);
-  least->Post([least, fd, peer] {
-    least->Adopt(fd, peer);
-    least->AddClients(-1);
+  Worker& here = *shared_->workers[0];
+  const uint64_t id = shared_->NextId();
+  const bool spreads = here.config().global.keys.pool_mode == conf::PoolMode::kSession;
+  Worker& home = *shared_->workers[spreads ? shared_->HomeAmongAll(id) : shared_->HomeInUse(id)];
+  if (&home == &here) return here.Adopt(fd, peer, id);
+  home.AddClients(1);  // who waits until the last has gone sees it; the client takes the count over
+  home.Post([&home, fd, peer, id] {
+    home.Adopt(fd, peer, id);
+    home.AddClients(-1);
   });
 }
 
@@ -355,20 +356,14 @@ Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
     const std::string& name = pool.key().database;
     const bool has_lost_section = before->config->databases.contains(name) && !runtime_->config->databases.contains(name);
     if (pool.Count(Now()).mode != pool::RunMode::kRemoved && !has_lost_section) return;
-    for (auto& worker : shared_->workers) {
-      Worker* each = worker.get();
-      each->Post([each, gone = &pool, keep = pool.shared_from_this()] {
-        each->ForEachClient([gone](Client& client) {
-          if (client.pool() == gone) client.End(ErrorCode::kDatabaseRemoved);
-        });
-      });
-    }
+    EndClients([gone = pool.shared_from_this()](const Client& client) { return client.pool() == gone.get(); }, ErrorCode::kDatabaseRemoved);
   });
   for (const auto& change : conf::Differences(*before->config, *runtime_->config)) Log(Level::kInfo, "reload_changed", {{"change", change}});
   for (const auto& key : conf::NeedsRestart(*before->config, *runtime_->config)) {
     Log(Level::kWarning, "reload_needs_restart", {{"key", key}});
   }
   capacity_->OnConfigured(runtime_);
+  load_->SetLeast(static_cast<uint32_t>(runtime_->config->global.min_workers));
   return ChangesBetween(*before->config, *runtime_->config);
 }
 

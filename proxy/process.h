@@ -1,7 +1,7 @@
 // The process: configuration, workers, listeners, signals, reload, drain; and Control, through which admin sees and steers it.
 //
-// What: owns everything. The control loop runs on the calling thread: signals, accepts, housekeeping once a second, the console
-// and the HTTP endpoint. Workers are told by message.
+// What: owns everything. The control loop runs on the calling thread: signals, housekeeping once a second, the console and the HTTP
+// endpoint. Workers are told by message; the first of them accepts.
 // Threads: every member on the control thread. Limits: clients are drained kDrainBatch per worker every kDrainStep.
 #pragma once
 
@@ -15,6 +15,7 @@
 #include "proxy/control.h"
 #include "proxy/control_loop.h"
 #include "proxy/listener.h"
+#include "proxy/load_watch.h"
 #include "proxy/shared.h"
 
 namespace proxy {
@@ -86,6 +87,10 @@ class Process final : public Control {
   int ServersGivenUp(std::string_view database) const;
   bool KnowsDatabase(std::string_view name) const;
   std::vector<std::shared_ptr<BackendPool>> PoolsOf(std::string_view database) const;
+  // `visit` runs on each worker's thread, and a second time: by then a client that was on its way between two of them has arrived.
+  // `done`, on the control thread, gets the sum of what it returned.
+  void OnWorkersTwice(std::function<size_t(Worker&)> visit, std::function<void(size_t)> done);
+  void EndClients(std::function<bool(const Client&)> is_meant, protocol::ErrorCode code);
   void EndClientsOf(std::string_view database, protocol::ErrorCode code);
   void AddPools(Snapshot& snapshot) const;
   void AddDatabases(Snapshot& snapshot) const;
@@ -97,6 +102,7 @@ class Process final : public Control {
   EventLoop& loop_ = control_.loop();
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<CapacityWatch> capacity_;
+  std::unique_ptr<LoadWatch> load_;
   std::unique_ptr<Listener> listener_;
   std::vector<std::unique_ptr<SignalWatch>> signals_;
   Timer housekeeping_, drain_timer_, wait_timer_;

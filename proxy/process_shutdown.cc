@@ -132,13 +132,8 @@ void Process::EndWaiters() {
 
 void Process::EndAll() {
   CloseListener(&Listener::Close);
-  for (auto& worker : shared_->workers) {
-    Worker* each = worker.get();
-    each->Post([each] {
-      each->ForEachClient([](Client& client) { client.End(ErrorCode::kShuttingDown); });
-      each->RetireServers();
-    });
-  }
+  EndClients([](const Client&) { return true; }, ErrorCode::kShuttingDown);
+  for (auto& worker : shared_->workers) worker->Post([each = worker.get()] { each->RetireServers(); });
   drain_phase_ = DrainPhase::kServers;
   drain_deadline_ = Now() + kLastWords;
 }

@@ -22,7 +22,7 @@ void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
   struct Gathering {
     Snapshot snapshot;
     size_t left;
-    std::unordered_set<uint64_t> servers;
+    std::unordered_set<uint64_t> servers, clients;
   };
   auto gathering = std::make_shared<Gathering>();
   gathering->left = shared_->workers.size();
@@ -31,10 +31,12 @@ void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
       if (to.empty()) return to.swap(from);
       to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
     };
-    // A server that went from worker to worker meanwhile may have been met by both.
-    if (what == Collecting::kServers || what == Collecting::kEverything) {
-      std::erase_if(part->servers, [&](const ServerRow& server) { return !gathering->servers.insert(server.id).second; });
-    }
+    // Who went from worker to worker meanwhile may have been met by both.
+    const auto keep_new = [](auto& rows, std::unordered_set<uint64_t>& met) {
+      std::erase_if(rows, [&met](const auto& row) { return !met.insert(row.id).second; });
+    };
+    if (what == Collecting::kServers || what == Collecting::kEverything) keep_new(part->servers, gathering->servers);
+    if (shared_->workers.size() > 1) keep_new(part->clients, gathering->clients);
     append(gathering->snapshot.clients, part->clients);
     append(gathering->snapshot.servers, part->servers);
     append(gathering->snapshot.workers, part->workers);

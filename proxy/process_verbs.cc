@@ -192,15 +192,44 @@ void Process::Enable(std::string_view database, Done done) {
 
 // --- kill ----------------------------------------------------------------------------------------------------------------
 
-void Process::EndClientsOf(std::string_view database, ErrorCode code) {
-  for (auto& worker : shared_->workers) {
-    Worker* each = worker.get();
-    each->Post([each, database = std::string(database), code] {
-      each->ForEachClient([&](Client& client) {
-        if (!client.is_console() && (database.empty() || client.database() == database)) client.End(code);
-      });
+void Process::OnWorkersTwice(std::function<size_t(Worker&)> visit, std::function<void(size_t)> done) {
+  struct Visit {
+    std::function<size_t(Worker&)> visit;
+    std::function<void(size_t)> done;
+    size_t passes, left = 0, sum = 0;
+    void Pass(Process& process, const std::shared_ptr<Visit>& self) {
+      left = process.shared_->workers.size();
+      for (auto& worker : process.shared_->workers) {
+        worker->Post([&process, self, each = worker.get()] {
+          process.loop_.Post([&process, self, met = self->visit(*each)] {
+            self->sum += met;
+            if (--self->left > 0) return;
+            if (--self->passes > 0) return self->Pass(process, self);
+            self->done(self->sum);
+          });
+        });
+      }
+    }
+  };
+  const size_t passes = shared_->workers.size() > 1 ? 2 : 1;
+  const auto visiting = std::make_shared<Visit>(Visit{std::move(visit), std::move(done), passes});
+  visiting->Pass(*this, visiting);
+}
+
+// Who comes from now on is not meant, although the second pass may meet it.
+void Process::EndClients(std::function<bool(const Client&)> is_meant, ErrorCode code) {
+  OnWorkersTwice([is_meant = std::move(is_meant), code, end = shared_->NextId()](Worker& worker) {
+    worker.ForEachClient([&](Client& client) {
+      if (client.id() < end && is_meant(client)) client.End(code);
     });
-  }
+    return size_t{0};
+  }, [](size_t) {});
+}
+
+void Process::EndClientsOf(std::string_view database, ErrorCode code) {
+  EndClients([database = std::string(database)](const Client& client) {
+    return !client.is_console() && (database.empty() || client.database() == database);
+  }, code);
 }
 
 void Process::Kill(std::string_view database, Done done) {
@@ -219,27 +248,16 @@ void Process::KillClient(uint64_t id, Done done) {
 }
 
 void Process::KillClients(std::vector<uint64_t> ids, std::function<void(size_t)> done) {
-  struct Answers {
-    size_t left, killed = 0;
-  };
-  auto answers = std::make_shared<Answers>(Answers{shared_->workers.size()});
-  const auto shared_ids = std::make_shared<const std::vector<uint64_t>>(std::move(ids));
-  for (auto& worker : shared_->workers) {
-    Worker* each = worker.get();
-    each->Post([this, each, shared_ids, answers, done] {
-      size_t killed = 0;
-      for (const uint64_t id : *shared_ids) {
-        Client* client = each->FindClient(id);
-        if (client == nullptr) continue;
-        client->End(ErrorCode::kKilled);
-        ++killed;
-      }
-      loop_.Post([answers, killed, done] {
-        answers->killed += killed;
-        if (--answers->left == 0) done(answers->killed);
-      });
-    });
-  }
+  OnWorkersTwice([ids = std::move(ids)](Worker& worker) {
+    size_t killed = 0;
+    for (const uint64_t id : ids) {
+      Client* client = worker.FindClient(id);
+      if (client == nullptr || client->state() == ClientState::kClosing) continue;
+      client->End(ErrorCode::kKilled);
+      ++killed;
+    }
+    return killed;
+  }, std::move(done));
 }
 
 }  // namespace proxy

@@ -80,7 +80,15 @@ struct Shared {
   std::atomic<uint64_t> schema_epoch{1};
   std::atomic<RunState> run_state{RunState::kActive};
   std::atomic<bool> refuses_logins{false};  // shutting down, and only the console is let in
+  // The first so many workers carry clients; load_watch.h says how many. Read at the end of each transaction, seldom written.
+  alignas(64) std::atomic<uint32_t> workers_in_use{1};
 
+  pool::WorkerId HomeInUse(uint64_t client_id) const { return HomeOf(client_id, workers_in_use.load(std::memory_order_relaxed)); }
+  pool::WorkerId HomeAmongAll(uint64_t client_id) const { return HomeOf(client_id, static_cast<uint32_t>(workers.size())); }
+  // Steps of the golden ratio: numbers in a row are dealt out evenly, whatever else takes a number between them.
+  static pool::WorkerId HomeOf(uint64_t client_id, uint32_t among) {
+    return static_cast<pool::WorkerId>(uint64_t{static_cast<uint32_t>(client_id * 2654435769u)} * among >> 32);
+  }
   uint64_t NextId() { return next_id.fetch_add(1, std::memory_order_relaxed); }
   // Carries out what a pool ordered. `here` is the calling worker, nullptr on the control thread.
   void CarryOut(BackendPool& pool, pool::Orders& orders, Worker* here);

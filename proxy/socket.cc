@@ -316,6 +316,8 @@ void Socket::Attach(EventLoop& loop, SocketHandler& handler) {
   handler_ = &handler;
   watch_.MoveTo(loop);
   Want();
+  // Bytes inside OpenSSL are announced by nobody else.
+  if (tls_ && reading_ && paused_ == 0 && tls_->HasPending()) watch_.Again();
 }
 
 namespace {

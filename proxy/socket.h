@@ -74,6 +74,7 @@ class Socket {
   const TlsStream* tls() const { return tls_.get(); }
   void Shutdown();  // close_notify and FIN, best effort
 
+  bool MayMove() const { return unsent() == 0 && !write_watched_ && paused_ == 0; }
   void Detach();
   void Attach(EventLoop& loop, SocketHandler& handler);
   void HandTo(SocketHandler& handler) { handler_ = &handler; }  // on the same loop

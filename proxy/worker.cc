@@ -42,10 +42,18 @@ void Worker::RunThread() {
 
 KeepAlive Worker::keep_alive() const { return KeepAliveOf(config().global); }
 
-void Worker::Adopt(int fd, PeerKind peer) {
+pool::Duration Worker::CpuTime() const {
+  clockid_t clock{};
+  timespec used{};
+  auto thread = const_cast<std::thread&>(thread_).native_handle();
+  if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &used) != 0) return {};
+  return pool::Duration(int64_t{used.tv_sec} * 1'000'000 + used.tv_nsec / 1000);
+}
+
+void Worker::Adopt(int fd, PeerKind peer, uint64_t id) {
   if (peer == PeerKind::kTcp) TuneTcp(fd, keep_alive());
-  auto client = std::make_unique<Client>(*this, fd, peer);
-  clients_.emplace(client->id(), std::move(client));
+  auto client = std::make_unique<Client>(*this, fd, peer, id);
+  clients_.emplace(id, std::move(client));
 }
 
 void Worker::OpenServer(std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot) {
@@ -82,6 +90,24 @@ void Worker::SendAway(Server& server, pool::WorkerId to) {
       const auto next = arrived.pool()->Arrived(arrived.slot(), now, orders);
       arrived.TakeNext(next, now);
       target->CarryOut(*arrived.pool(), orders);
+    });
+  });
+}
+
+void Worker::SendHome(Client& client) {
+  // What it is told goes out first, and it may be on the stack.
+  loop_.AtEndOfTurn([this, id = client.id()] {
+    const auto found = clients_.find(id);
+    if (found == clients_.end() || !found->second->MayMove()) return;
+    Worker* home = shared_.workers[found->second->Home()].get();
+    if (home == this) return;
+    auto moving = std::make_shared<std::unique_ptr<Client>>(std::move(found->second));
+    clients_.erase(found);
+    (*moving)->MoveOut(*home);
+    home->Post([home, moving, id] {
+      Client& arrived = **moving;
+      home->clients_.emplace(id, std::move(*moving));
+      arrived.MoveIn();
     });
   });
 }
@@ -215,6 +241,7 @@ WorkerRow Worker::Row() const {
   row.logins = static_cast<uint64_t>(logins_);
   row.servers = servers_.size();
   row.turns = loop_.turns();
+  row.in_use = number_ < shared_.workers_in_use.load(std::memory_order_relaxed) ? 1 : 0;
   for (size_t i = 0; i < errors_.size(); ++i) row.errors[i] = errors_[i].Get();
   row.last_errors = last_errors_;
   return row;

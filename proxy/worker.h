@@ -31,14 +31,17 @@ class Worker {
   ~Worker();
   void Start();
   void Join();
+  pool::Duration CpuTime() const;  // of its thread so far; from Start to Join, the thread of both
   void Post(std::function<void()> task) { loop_.Post(std::move(task)); }
 
-  void Adopt(int fd, PeerKind peer);
+  void Adopt(int fd, PeerKind peer, uint64_t id);
   void OpenServer(std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot);
   void CloseSlot(pool::Slot& slot);
   void MoveOut(const std::shared_ptr<BackendPool>& pool, pool::Slot& slot, pool::WorkerId to);
   // The pool said that this server (of this worker) goes to another: detaches it now, sends it at the end of the turn.
   void SendAway(Server& server, pool::WorkerId to);
+  // At the end of the turn it goes to the worker that is its home, if it still may.
+  void SendHome(Client& client);
   void WakePool(const std::shared_ptr<BackendPool>& pool, pool::TimePoint at);
   void CarryOut(BackendPool& pool, pool::Orders& orders) { shared_.CarryOut(pool, orders, this); }
 
@@ -82,6 +85,7 @@ class Worker {
   WorkerRow Row() const;
   Shared& shared_;
   const pool::WorkerId number_;
+  std::atomic<int> clients_count_{0};  // before loop_: a client that was on its way here when all ends is still counted
   EventLoop loop_;
   TimeoutQueue timeouts_{loop_};
   RuntimeRef runtime_;
@@ -97,7 +101,6 @@ class Worker {
   };
   std::unordered_map<BackendPool*, Wake> wakes_;
   Timer holders_timer_{loop_, [this] { WatchHolders(); }};
-  std::atomic<int> clients_count_{0};
   int logins_ = 0;  // clients that are not yet logged in
   std::array<Counter, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors_;
   std::array<WallTime, static_cast<size_t>(protocol::ErrorCode::kCount_)> last_errors_{};

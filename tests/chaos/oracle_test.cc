@@ -44,7 +44,7 @@ class OracleTest : public testing::Test {
     PgweirConfig config;
     config.global = "pool_mode = \"transaction\"\ndefault_pool_size = " + std::to_string(kPoolSize) +
                     "\nquery_wait_timeout = \"5s\"\nserver_login_retry = \"200ms\"\nquery_timeout = \"" +
-                    std::to_string(kQueryTimeoutMs) + "ms\"\nlog_connections = false\nlog_disconnections = false\n";
+                    std::to_string(kQueryTimeoutMs) + "ms\"\nlog_connections = false\nlog_disconnections = false\nworkers = 4\nmin_workers = 1\n";
     config.sections = "[databases.app]\nhost = \"127.0.0.1\"\nport = " + std::to_string(cluster_->port()) + "\n";
     pgweir_ = std::make_unique<PgweirProcess>(config);
   }
@@ -54,6 +54,13 @@ class OracleTest : public testing::Test {
     Connection superuser(cluster_->SuperuserString());
     superuser.Query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app' ORDER BY random() LIMIT 1");
+  }
+
+  // The clients are sent from worker to worker, all at once.
+  void ChangeWorkers() {
+    Connection admin(pgweir_->AdminString());
+    EXPECT_TRUE(admin.Query("SET min_workers = " + std::to_string(uses_all_ ? 1 : 4)).ok());
+    uses_all_ = !uses_all_;
   }
 
   // Seconds from the moment PostgreSQL answers again until the clients get right answers again.
@@ -104,6 +111,7 @@ class OracleTest : public testing::Test {
   Counts counts_;
   std::unique_ptr<PostgresCluster> cluster_;
   std::unique_ptr<PgweirProcess> pgweir_;
+  bool uses_all_ = false;
 };
 
 TEST_F(OracleTest, NoWrongAnswerNoLeakAndTrafficComesBack) {
@@ -129,6 +137,7 @@ TEST_F(OracleTest, NoWrongAnswerNoLeakAndTrafficComesBack) {
       ++restarts;
     }
     if (pgweir_ && !pgweir_->process().IsRunning()) break;
+    if (pgweir_) ChangeWorkers();
   }
   counts_.stop = true;
   for (std::thread& thread : threads) thread.join();
@@ -145,7 +154,11 @@ TEST_F(OracleTest, NoWrongAnswerNoLeakAndTrafficComesBack) {
   EXPECT_GT(counts_.kills, 0);
   EXPECT_GT(restarts, 0);
   EXPECT_LT(longest, kResumeSecondsMax);
-  if (!IsDirect() && pgweir_->process().IsRunning()) ExpectNothingLeaked();
+  if (IsDirect() || !pgweir_->process().IsRunning()) return;
+  ExpectNothingLeaked();
+  const double moves = pgweir_->Metric("pgweir_client_moves_total");
+  std::printf("clients sent from worker to worker %.0f times\n", moves);
+  EXPECT_GT(moves, clients_);
 }
 
 }  // namespace

@@ -1,27 +1,12 @@
 #include "tests/integration/state_fixture.h"
 
 #include <algorithm>
-#include <sstream>
 
 namespace integration {
 
 using namespace test_support;
 
-double StateTest::Metric(const std::string& name, const std::vector<std::string>& labels) {
-  WireSocket http = ConnectTcp(pgweir().http_port());
-  http.Send("GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-  std::string answer;
-  for (std::string part; !(part = http.ReadAvailable(kPatience)).empty();) answer += part;
-  std::istringstream lines(answer);
-  double sum = -1;
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with(name + "{") && !line.starts_with(name + " ")) continue;
-    const auto has = [&line](const std::string& label) { return line.find(label) != std::string::npos; };
-    if (!std::all_of(labels.begin(), labels.end(), has)) continue;
-    sum = (sum < 0 ? 0 : sum) + std::stod(line.substr(line.rfind(' ') + 1));
-  }
-  return sum;
-}
+double StateTest::Metric(const std::string& name, const std::vector<std::string>& labels) { return pgweir().Metric(name, labels); }
 
 std::vector<std::string> StateTest::Pins(Connection& admin) {
   const Result rows = admin.Query("SHOW PINS");

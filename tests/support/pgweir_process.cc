@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -80,6 +81,7 @@ std::string PgweirProcess::Toml(const PgweirConfig& config) const {
       {"stats_users", "[\"watcher\"]"},
       {"drain_delay", "\"0s\""},
       {"workers", "2"},
+      {"min_workers", "2"},
   };
   std::string text = "[pgweir]\n";
   for (const auto& [key, value] : own) {
@@ -120,6 +122,22 @@ bool PgweirProcess::IsListening() const {
   } catch (const std::runtime_error&) {
     return false;
   }
+}
+
+double PgweirProcess::Metric(const std::string& name, const std::vector<std::string>& labels) const {
+  WireSocket http = ConnectTcp(http_port_);
+  http.Send("GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+  std::string answer;
+  for (std::string part; !(part = http.ReadAvailable(kPatience)).empty();) answer += part;
+  std::istringstream lines(answer);
+  double sum = -1;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(name + "{") && !line.starts_with(name + " ")) continue;
+    const auto has = [&line](const std::string& label) { return line.find(label) != std::string::npos; };
+    if (!std::all_of(labels.begin(), labels.end(), has)) continue;
+    sum = (sum < 0 ? 0 : sum) + std::stod(line.substr(line.rfind(' ') + 1));
+  }
+  return sum;
 }
 
 std::string PgweirProcess::ConnectionString(const std::string& user, const std::string& database) const {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/support/child_process.h"
 #include "tests/support/temporary_folder.h"
@@ -17,7 +18,7 @@ namespace test_support {
 
 struct PgweirConfig {
   // Lines for [pgweir], on top of the fixture's own: listen_addr, listen_port, unix_socket_dir, http_listen_port,
-  // auth_type = trust, auth_file, admin_users = ["admin"], stats_users = ["watcher"], drain_delay = "0s", workers = 2.
+  // auth_type = trust, auth_file, admin_users = ["admin"], stats_users = ["watcher"], drain_delay = "0s", workers = min_workers = 2.
   // A line here replaces the fixture's line for the same key.
   std::string global;
   std::string sections;  // [databases.X], [users.X]
@@ -53,6 +54,8 @@ class PgweirProcess {
   // ECMAScript regular expression, searched line by line in the log from its beginning.
   bool WaitForLog(const std::string& expression, Milliseconds patience = kPatience) const;
   bool IsListening() const;
+  // From /metrics: the sum of the lines of that name that have all these labels, such as `user="app"`; -1 = there is none.
+  double Metric(const std::string& name, const std::vector<std::string>& labels = {}) const;
 
   std::string ConnectionString(const std::string& user, const std::string& database) const;
   // The console; it has two names, and under this one the fixtures can also be proven against PgBouncer.

@@ -136,7 +136,7 @@ TEST_F(Metrics, EachTotalIsItsOwnMetric) {
   set("sent_bytes", totals.bytes_sent), set("server_assignments", totals.server_assignments);
   set("client_logins", totals.client_logins), set("server_logins", totals.server_logins);
   set("server_login_failures", totals.server_login_failures), set("server_closes", totals.server_closes);
-  set("server_moves", totals.server_moves), set("cancels", totals.cancels);
+  set("server_moves", totals.server_moves), set("client_moves", totals.client_moves), set("cancels", totals.cancels);
   set("client_parses", totals.client_parses), set("server_parses", totals.server_parses), set("binds", totals.binds);
   set("settings_replays", totals.settings_replays), set("statement_heals", totals.statement_heals);
   set("notifications", totals.notifications), set("shed", totals.shed);

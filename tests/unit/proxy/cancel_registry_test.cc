@@ -24,6 +24,15 @@ TEST(CancelRegistryTest, FindsTheOwnerByIdAndKey) {
   EXPECT_EQ(registry.Find(b)->client_id, 12u);
 }
 
+TEST(CancelRegistryTest, AnOwnerThatMovedIsFoundWhereItWent) {
+  CancelRegistry registry;
+  const auto moved = registry.Register({3, 11}, 0, kCancelKeyBytes30), other = registry.Register({3, 12}, 0, kCancelKeyBytes30);
+  registry.Move(moved.process_id, 11, 1);
+  registry.Move(other.process_id, 11, 2);  // not its key
+  EXPECT_EQ(registry.Find(moved)->worker, 1u);
+  EXPECT_EQ(registry.Find(other)->worker, 3u);
+}
+
 TEST(CancelRegistryTest, WrongKeysOfAnyLengthFindNothing) {
   CancelRegistry registry;
   const auto made = registry.Register({0, 1}, 0, kCancelKeyBytes32);

@@ -88,9 +88,10 @@ TEST(PoolTotalsTest, AddToAndMergeForgetNoField) {
   counters.statement_heals.Add(23);
   counters.notifications.Add(24);
   counters.shed.Add(25);
-  counters.CountHeld(27);
-  for (uint64_t i = 1; i < 26; ++i) counters.CountHeld(0);
-  for (size_t i = 0; i < conf::kStateKinds; ++i) counters.pins[i].Add(28 + i);
+  counters.client_moves.Add(26);
+  counters.CountHeld(28);
+  for (uint64_t i = 1; i < 27; ++i) counters.CountHeld(0);
+  for (size_t i = 0; i < conf::kStateKinds; ++i) counters.pins[i].Add(29 + i);
   PoolTotals totals, twice;
   counters.AddTo(totals);
   twice.Merge(totals);
@@ -102,11 +103,11 @@ TEST(PoolTotalsTest, AddToAndMergeForgetNoField) {
         t.server_login_failures, t.server_closes,      t.server_moves,  t.cancels,          t.wait.sum_us,
         t.query.sum_us,          t.transaction.sum_us, t.connect.sum_us, t.client_parses,   t.server_parses,
         t.binds,                 t.settings_replays,   t.statement_heals, t.notifications,
-        t.shed,                  t.releases,           t.held_us};
+        t.shed,                  t.client_moves,       t.releases,           t.held_us};
     all.insert(all.end(), t.pins.begin(), t.pins.end());
     return all;
   };
-  ASSERT_EQ(values(totals).size(), 27 + conf::kStateKinds);
+  ASSERT_EQ(values(totals).size(), 28 + conf::kStateKinds);
   for (size_t i = 0; i < values(totals).size(); ++i) {
     EXPECT_EQ(values(totals)[i], i + 1);
     EXPECT_EQ(values(twice)[i], 2 * (i + 1));

@@ -1,0 +1,40 @@
+// Looks at how busy the workers are, and says how many of them carry clients.
+//
+// What: reads the CPU clock of each worker's thread every kLoadLookedAtEvery, so that the path of a query counts nothing; WorkerScale
+// decides; Shared::workers_in_use tells everybody. Clients go to where they belong by then at the end of their transactions
+// (client_home.cc); a server, when somebody on another worker needs it. A worker that is not in use keeps what has not moved.
+// Threads: the control thread. Ownership: the process; goes before Shared. min_workers = all of them: nothing is looked at.
+#pragma once
+
+#include <vector>
+
+#include "proxy/shared.h"
+#include "proxy/worker_scale.h"
+
+namespace proxy {
+
+inline constexpr pool::Duration kLoadLookedAtEvery{100'000};
+
+class LoadWatch {
+ public:
+  LoadWatch(Shared& shared, uint32_t least);
+  LoadWatch(const LoadWatch&) = delete;
+  LoadWatch& operator=(const LoadWatch&) = delete;
+
+  void Start();  // the workers' threads run
+  void SetLeast(uint32_t least);
+
+ private:
+  void Look();
+  void Use(uint32_t workers);
+
+  Shared& shared_;
+  uint32_t least_;
+  WorkerScale scale_;
+  Timer timer_;
+  pool::TimePoint looked_at_{};
+  std::vector<pool::Duration> used_, before_;
+  bool is_started_ = false;
+};
+
+}  // namespace proxy
