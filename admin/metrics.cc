@@ -116,6 +116,8 @@ void AddWorkers(std::vector<MetricFamily>& out, const proxy::Snapshot& snapshot,
   per_worker("pgweir_worker_clients", "Client connections of a worker.", MetricType::Gauge, &WorkerRow::clients);
   per_worker("pgweir_worker_servers", "Server connections of a worker.", MetricType::Gauge, &WorkerRow::servers);
   per_worker("pgweir_worker_turns_total", "Turns of a worker's event loop.", MetricType::Counter, &WorkerRow::turns);
+  Family cpu(out, "pgweir_worker_cpu_seconds_total", "CPU time of a worker's thread.", MetricType::Counter);
+  for (const WorkerRow& row : snapshot.workers) cpu.Add({{"worker", std::to_string(row.number)}}, static_cast<double>(row.cpu_us) / 1e6);
 
   Family(out, "pgweir_auth_queries_total", "Users that were looked up in PostgreSQL by auth_query.", MetricType::Counter)
       .Add({}, Value(snapshot.auth_queries));

@@ -105,7 +105,7 @@ struct UserRow {
 
 struct WorkerRow {
   int number = 0;
-  uint64_t clients = 0, logins = 0, servers = 0, turns = 0, in_use = 1;  // in_use: 1 = it is given clients
+  uint64_t clients = 0, logins = 0, servers = 0, turns = 0, in_use = 1, cpu_us = 0;  // in_use: 1 = it is given clients
   // Errors that pgweir said to clients, by ErrorCode, and when each was said last.
   std::array<uint64_t, static_cast<size_t>(protocol::ErrorCode::kCount_)> errors{};
   std::array<WallTime, static_cast<size_t>(protocol::ErrorCode::kCount_)> last_errors{};

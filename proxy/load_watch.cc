@@ -1,18 +1,20 @@
 #include "proxy/load_watch.h"
 
+#include <utility>
+
 #include "proxy/log.h"
-#include "proxy/worker.h"
 
 namespace proxy {
 
-LoadWatch::LoadWatch(Shared& shared, uint32_t least)
-    : shared_(shared),
+LoadWatch::LoadWatch(EventLoop& loop, std::vector<CpuClock> clocks, uint32_t least, std::atomic<uint32_t>& in_use)
+    : clocks_(std::move(clocks)),
       least_(least),
-      scale_(least, static_cast<uint32_t>(shared.workers.size())),
-      timer_(shared.control_loop, [this] { Look(); }),
-      used_(shared.workers.size()),
-      before_(shared.workers.size()) {
-  shared_.workers_in_use = scale_.in_use();
+      in_use_(in_use),
+      scale_(least, static_cast<uint32_t>(clocks_.size())),
+      timer_(loop, [this] { Look(); }),
+      used_(clocks_.size()),
+      before_(clocks_.size()) {
+  in_use_ = scale_.in_use();
 }
 
 void LoadWatch::Start() {
@@ -30,8 +32,8 @@ void LoadWatch::SetLeast(uint32_t least) {
 void LoadWatch::Look() {
   if (scale_.is_fixed()) return timer_.Stop();
   const pool::TimePoint now = Now();
-  for (size_t i = 0; i < used_.size(); ++i) {
-    const pool::Duration so_far = shared_.workers[i]->CpuTime();
+  for (size_t i = 0; i < clocks_.size(); ++i) {
+    const pool::Duration so_far = clocks_[i]();
     used_[i] = so_far - std::exchange(before_[i], so_far);
   }
   // What was before the first look says nothing about now.
@@ -41,8 +43,8 @@ void LoadWatch::Look() {
 }
 
 void LoadWatch::Use(uint32_t workers) {
-  if (shared_.workers_in_use.exchange(workers, std::memory_order_relaxed) == workers) return;
-  Log(Level::kDebug, "workers_in_use", {{"count", workers}, {"of", shared_.workers.size()}});
+  if (in_use_.exchange(workers, std::memory_order_relaxed) == workers) return;
+  Log(Level::kDebug, "workers_in_use", {{"count", workers}, {"of", clocks_.size()}});
 }
 
 }  // namespace proxy

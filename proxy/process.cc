@@ -106,7 +106,9 @@ bool Process::Prepare() {
   shared_->notifications = MakeNotificationHub(*shared_, seed);
   shared_->auth_query = MakeAuthQuery(*shared_);
   capacity_ = std::make_unique<CapacityWatch>(*shared_);
-  load_ = std::make_unique<LoadWatch>(*shared_, static_cast<uint32_t>(global.min_workers));
+  std::vector<LoadWatch::CpuClock> clocks;
+  for (auto& worker : shared_->workers) clocks.emplace_back([worker = worker.get()] { return worker->CpuTime(); });
+  load_ = std::make_unique<LoadWatch>(control_.loop(), std::move(clocks), static_cast<uint32_t>(global.min_workers), shared_->workers_in_use);
   return true;
 }
 

@@ -54,6 +54,9 @@ void Process::Collect(Collecting what, std::function<void(Snapshot)> done) {
     gathering->snapshot.peer_pools = shared_->peer_cancels.Rows();
     gathering->snapshot.auth_queries = shared_->auth_query->asked();
     if (what == Collecting::kTotals || what == Collecting::kClients) gathering->snapshot.servers.clear();
+    for (WorkerRow& row : gathering->snapshot.workers) {
+      row.cpu_us = static_cast<uint64_t>(shared_->workers[static_cast<size_t>(row.number)]->CpuTime().count());
+    }
     std::sort(gathering->snapshot.workers.begin(), gathering->snapshot.workers.end(),
               [](const WorkerRow& a, const WorkerRow& b) { return a.number < b.number; });
     done(std::move(gathering->snapshot));

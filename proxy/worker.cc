@@ -42,11 +42,10 @@ void Worker::RunThread() {
 
 KeepAlive Worker::keep_alive() const { return KeepAliveOf(config().global); }
 
-pool::Duration Worker::CpuTime() const {
+pool::Duration Worker::CpuTime() {
   clockid_t clock{};
   timespec used{};
-  auto thread = const_cast<std::thread&>(thread_).native_handle();
-  if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &used) != 0) return {};
+  if (!thread_.joinable() || pthread_getcpuclockid(thread_.native_handle(), &clock) != 0 || clock_gettime(clock, &used) != 0) return {};
   return pool::Duration(int64_t{used.tv_sec} * 1'000'000 + used.tv_nsec / 1000);
 }
 

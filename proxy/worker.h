@@ -31,7 +31,7 @@ class Worker {
   ~Worker();
   void Start();
   void Join();
-  pool::Duration CpuTime() const;  // of its thread so far; from Start to Join, the thread of both
+  pool::Duration CpuTime();  // of its thread so far; for the thread that starts and joins it
   void Post(std::function<void()> task) { loop_.Post(std::move(task)); }
 
   void Adopt(int fd, PeerKind peer, uint64_t id);

@@ -1,10 +1,7 @@
 // Clients that go from one worker to another, as more or fewer of them come into use, and notice nothing.
-#include <atomic>
 #include <set>
-#include <thread>
 
 #include "tests/integration/certificate_test.h"
-#include "tests/support/wire_messages.h"
 
 namespace integration {
 namespace {
@@ -158,21 +155,15 @@ TEST_F(WorkersTest, ASessionPoolHasAllWorkers) {
   EXPECT_EQ(std::set<std::string>(found.begin(), found.end()).size(), 4u) << testing::PrintToString(found);
 }
 
-// A client that keeps one worker busy with what no server is needed for. Where the machine has little time for it, it takes longer.
-TEST_F(WorkersTest, ABusyWorkerBringsOthersIntoUse) {
+// By which it is decided how many are in use.
+TEST_F(WorkersTest, TheirTimeIsMeasured) {
   Start();
-  EXPECT_EQ(WorkersOf("admin"), (std::multiset<std::string>{"0"}));
-  std::atomic<bool> is_enough{false};
-  WireClient client = ConnectWire();
-  std::string syncs;
-  for (int i = 0; i < 10'000; ++i) syncs += std::string("S\0\0\0\4", 5);
-  std::thread asking([&] {
-    while (!is_enough && client.Send(syncs)) client.ReadBytes(6 * 10'000);
-  });
-  EXPECT_TRUE(pgweir().WaitForLog("workers_in_use count=[234] of=4"));
-  is_enough = true;
-  asking.join();
-  EXPECT_TRUE(pgweir().WaitForLog("workers_in_use count=1 of=4"));
+  const auto used = [this](int worker) { return pgweir().Metric("pgweir_worker_cpu_seconds_total", {"worker=\"" + std::to_string(worker) + '"'}); };
+  const double before = used(0);
+  EXPECT_GT(before, 0);
+  Connection client = Connect();
+  EXPECT_TRUE(Eventually([&] { return client.Value("SELECT 1") == "1" && used(0) > before + 0.002; }));
+  EXPECT_GT(used(3), 0);
 }
 
 }  // namespace

@@ -96,17 +96,18 @@ std::string Use(std::string_view name, const Values& values) { return Bind("", n
 
 class LyingServerTest : public testing::TestWithParam<size_t> {};
 
-// What the client may hear: its own row, and an error or an end.
-void ExpectNothingOfOthers(WireClient& client) {
+// What the client may hear: its own row, and an error or an end. The error.
+std::string ExpectNothingOfOthers(WireClient& client) {
   try {
     for (const Message& message : client.ReadUntil('Z')) {
       EXPECT_TRUE(message.type != 'D' || RowValues(message) == Values{"own"}) << testing::PrintToString(message.body);
       EXPECT_NE(message.type, '1');
-      if (message.type == 'E') return;
+      if (message.type == 'E') return ErrorField(message, 'M') + ": " + ErrorField(message, 'D');
     }
   } catch (const TimedOut&) {
     ADD_FAILURE() << "neither an answer nor an end";
   }
+  return "";
 }
 
 TEST_P(LyingServerTest, IsClosed) {
@@ -122,8 +123,8 @@ TEST_P(LyingServerTest, IsClosed) {
   ASSERT_TRUE(next.Login(kApp));
 
   ASSERT_TRUE(client.Send(Use("s", {"own"}) + Sync()));
-  ExpectNothingOfOthers(client);
-  EXPECT_TRUE(server.has_lied());
+  const std::string error = ExpectNothingOfOthers(client);
+  EXPECT_TRUE(server.has_lied()) << error;
   client.Close();
   EXPECT_TRUE(GetsItsAnswer(next, "next"));
   std::string types;

@@ -172,6 +172,8 @@ inline proxy::Snapshot ShopSnapshot() {
   worker.errors[static_cast<size_t>(protocol::ErrorCode::kQueueFull)] = 3;
   proxy::WorkerRow other = worker;
   other.number = 1;
+  other.in_use = 0;
+  other.cpu_us = 2'500'000;
   snapshot.workers = {worker, other};
   snapshot.auth_queries = 4;
   return snapshot;

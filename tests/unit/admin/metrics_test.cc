@@ -32,6 +32,8 @@ TEST_F(Metrics, FiguresOfASnapshot) {
                            "pgweir_client_connections_limit 10000",
                            "pgweir_clients_logging_in 2",
                            "pgweir_workers 2",
+                           "pgweir_workers_in_use 1",
+                           "pgweir_worker_cpu_seconds_total{worker=\"1\"} 2.5",
                            "pgweir_worker_clients{worker=\"1\"} 10",
                            "pgweir_worker_turns_total{worker=\"0\"} 99",
                            "pgweir_auth_queries_total 4",
