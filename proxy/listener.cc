@@ -16,6 +16,7 @@
 
 #include "protocol/error_catalog.h"
 #include "proxy/log.h"
+#include "proxy/peer_identity.h"
 #include "proxy/socket.h"
 
 namespace proxy {
@@ -155,6 +156,8 @@ bool Listener::OpenUnix(const conf::Global& global, std::string& error) {
 }
 
 bool Listener::Add(int fd, PeerKind peer, const conf::Global& global, std::string& error) {
+  // Before the first client can be there.
+  if (peer == PeerKind::kTcp) TuneTcp(fd, KeepAliveOf(global));
   if (listen(fd, global.listen_backlog) != 0) {
     error = std::string("listen: ") + std::strerror(errno);
     close(fd);
@@ -170,14 +173,19 @@ bool Listener::Add(int fd, PeerKind peer, const conf::Global& global, std::strin
 
 void Listener::OnReadable(void* self, uint32_t) {
   auto& listening = *static_cast<Listening*>(self);
-  const int fd = listening.fd;
+  listening.owner.Accept(listening);
+}
+
+void Listener::Accept(Listening& listening) {
+  sockaddr_storage peer{};
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    const int client = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    socklen_t length = sizeof peer;
+    const int client = accept4(listening.fd, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client >= 0) {
-      listening.owner.on_accept_(client, listening.peer);
+      on_accept_({.fd = client, .peer = listening.peer, .ip = AddressOf(peer)});
       continue;
     }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return listening.owner.OutOfDescriptors(fd);
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return OutOfDescriptors(listening.fd);
     if (errno == ECONNABORTED || errno == EINTR) continue;
     return;
   }
@@ -213,6 +221,12 @@ void Listener::Pause() {
 void Listener::Resume() {
   if (spare_fd_ < 0) spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
   for (auto& listening : sockets_) listening->watch.Want(Watch::kRead);
+}
+
+void Listener::Tune(const KeepAlive& keep_alive) {
+  for (auto& listening : sockets_) {
+    if (listening->peer == PeerKind::kTcp) RetuneTcp(listening->fd, keep_alive);
+  }
 }
 
 void Listener::CloseTcp() {

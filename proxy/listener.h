@@ -3,6 +3,8 @@
 // What: one listening socket per address on the loop of worker 0, so that a client that stays there wakes no other thread. When the
 // process runs out of file descriptors, accepting pauses for kAcceptPause, and one client is told why, with a descriptor that was kept
 // aside for it.
+// A TCP socket that is accepted has the options of the one that listens (Linux), so they are set there, once, and no call tells the
+// client's address but accept itself.
 // Threads: Open before the worker's thread begins, then that thread, and the end after it. Ownership: owns its sockets and the files of
 // its Unix sockets (removed at the end).
 #pragma once
@@ -26,7 +28,7 @@ inline constexpr pool::Duration kDescriptorsToldEvery{10'000'000};
 
 class Listener {
  public:
-  using OnAccept = std::function<void(int fd, PeerKind peer)>;
+  using OnAccept = std::function<void(const Accepted& accepted)>;
   Listener(EventLoop& loop, OnAccept on_accept);
   ~Listener();
   Listener(const Listener&) = delete;
@@ -38,6 +40,7 @@ class Listener {
   void CloseTcp();
   void Pause();
   void Resume();
+  void Tune(const KeepAlive& keep_alive);  // who is accepted from now on
   bool is_open() const { return !sockets_.empty(); }
 
  private:
@@ -47,6 +50,7 @@ class Listener {
   bool OpenUnix(const conf::Global& global, std::string& error);
   bool Add(int fd, PeerKind peer, const conf::Global& global, std::string& error);
   static void OnReadable(void* listening, uint32_t ready);
+  void Accept(Listening& listening);
   void OutOfDescriptors(int listening_fd);
 
   EventLoop& loop_;

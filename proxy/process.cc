@@ -159,7 +159,7 @@ bool Process::Start() {
   watch(SIGQUIT, [this, tell] { tell("SIGQUIT", "stop"), Stop(); });
   watch(SIGUSR1, [this, tell] { tell("SIGUSR1", "pause"), Pause("", std::nullopt, [](auto, auto) {}); });
   watch(SIGUSR2, [this, tell] { tell("SIGUSR2", "resume"), Resume("", [](auto) {}); });
-  listener_ = std::make_unique<Listener>(shared_->workers[0]->loop(), [this](int fd, PeerKind peer) { Accept(fd, peer); });
+  listener_ = std::make_unique<Listener>(shared_->workers[0]->loop(), [this](const Accepted& accepted) { Accept(accepted); });
   std::string error;
   if (!listener_->Open(global, error)) {
     Log(Level::kError, "listen_failed", {{"cause", error}});
@@ -213,16 +213,16 @@ int Process::Run() {
 }
 
 // On worker 0: one that stays there, and with one worker that is each, costs no other thread.
-void Process::Accept(int fd, PeerKind peer) {
+void Process::Accept(const Accepted& accepted) {
   Worker* least = shared_->workers[0].get();
   for (auto& worker : shared_->workers) {
     if (worker->clients_count() < least->clients_count()) least = worker.get();
   }
-  if (least == shared_->workers[0].get()) return least->Adopt(fd, peer);
+  if (least == shared_->workers[0].get()) return least->Adopt(accepted);
   // Counted here, so that a burst is spread although the workers have not seen it yet; the client takes the count over.
   least->AddClients(1);
-  least->Post([least, fd, peer] {
-    least->Adopt(fd, peer);
+  least->Post([least, accepted] {
+    least->Adopt(accepted);
     least->AddClients(-1);
   });
 }
@@ -341,6 +341,7 @@ Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
     Worker* each = worker.get();
     each->Post([each, fresh = runtime_] { each->SetRuntime(fresh); });
   }
+  shared_->workers[0]->Post([this, keep_alive = KeepAliveOf(config->global)] { listener_->Tune(keep_alive); });
   ConfigureNames();
   shared_->resolver.Forget();
   shared_->auth_query->SetRuntime(runtime_);

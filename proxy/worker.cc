@@ -42,9 +42,8 @@ void Worker::RunThread() {
 
 KeepAlive Worker::keep_alive() const { return KeepAliveOf(config().global); }
 
-void Worker::Adopt(int fd, PeerKind peer) {
-  if (peer == PeerKind::kTcp) TuneTcp(fd, keep_alive());
-  auto client = std::make_unique<Client>(*this, fd, peer);
+void Worker::Adopt(const Accepted& accepted) {
+  auto client = std::make_unique<Client>(*this, accepted);
   clients_.emplace(client->id(), std::move(client));
 }
 

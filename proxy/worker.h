@@ -33,7 +33,7 @@ class Worker {
   void Join();
   void Post(std::function<void()> task) { loop_.Post(std::move(task)); }
 
-  void Adopt(int fd, PeerKind peer);
+  void Adopt(const Accepted& accepted);
   void OpenServer(std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot);
   void CloseSlot(pool::Slot& slot);
   void MoveOut(const std::shared_ptr<BackendPool>& pool, pool::Slot& slot, pool::WorkerId to);
