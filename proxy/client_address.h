@@ -23,6 +23,7 @@ enum class PeerKind : uint8_t { kTcp, kUnix };
 struct Accepted {
   int fd = -1;
   PeerKind peer = PeerKind::kTcp;
+  bool has_spoken = false;        // its first bytes are there, but for one whose patience the system has ended
   std::optional<PeerAddress> ip;  // nullopt: a Unix socket
 };
 

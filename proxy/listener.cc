@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,13 +23,26 @@
 namespace proxy {
 
 struct Listener::Listening {
-  Listening(Listener& listener, int descriptor, PeerKind kind)
-      : owner(listener), fd(descriptor), peer(kind), watch(listener.loop_, descriptor, &Listener::OnReadable, this) {}
+  Listening(Listener& listener, int descriptor, PeerKind kind, bool is_deferred)
+      : owner(listener), fd(descriptor), peer(kind), defers(is_deferred), watch(listener.loop_, descriptor, &Listener::OnReadable, this) {}
   Listener& owner;
   const int fd;
   const PeerKind peer;
+  const bool defers;  // tells of connections that have spoken
   Watch watch;
 };
+
+namespace {
+
+// False: off, or the system does not do it, which costs a wait more for each client and nothing else.
+bool DeferAccept(int fd, int seconds) {
+  if (seconds == 0) return false;
+  if (setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds) == 0) return true;
+  Log(Level::kDebug, "defer_accept_failed", {{"cause", std::strerror(errno)}});
+  return false;
+}
+
+}  // namespace
 
 Listener::Listener(EventLoop& loop, OnAccept on_accept)
     : loop_(loop), on_accept_(std::move(on_accept)), resume_(loop, [this] { Resume(); }) {
@@ -157,6 +171,7 @@ bool Listener::OpenUnix(const conf::Global& global, std::string& error) {
 
 bool Listener::Add(int fd, PeerKind peer, const conf::Global& global, std::string& error) {
   // Before the first client can be there.
+  const bool defers = peer == PeerKind::kTcp && DeferAccept(fd, global.tcp_defer_accept);
   if (peer == PeerKind::kTcp) TuneTcp(fd, KeepAliveOf(global));
   if (listen(fd, global.listen_backlog) != 0) {
     error = std::string("listen: ") + std::strerror(errno);
@@ -166,7 +181,7 @@ bool Listener::Add(int fd, PeerKind peer, const conf::Global& global, std::strin
   const PeerName own = LocalName(fd);
   if (peer == PeerKind::kTcp) Log(Level::kDebug, "listening", {{"addr", own.address}, {"port", own.port}});
   else Log(Level::kDebug, "listening", {{"path", global.unix_socket_dir + "/.s.PGSQL." + std::to_string(global.listen_port)}});
-  sockets_.push_back(std::make_unique<Listening>(*this, fd, peer));
+  sockets_.push_back(std::make_unique<Listening>(*this, fd, peer, defers));
   sockets_.back()->watch.Want(Watch::kRead);
   return true;
 }
@@ -182,7 +197,7 @@ void Listener::Accept(Listening& listening) {
     socklen_t length = sizeof peer;
     const int client = accept4(listening.fd, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client >= 0) {
-      on_accept_({.fd = client, .peer = listening.peer, .ip = AddressOf(peer)});
+      on_accept_({.fd = client, .peer = listening.peer, .has_spoken = listening.defers, .ip = AddressOf(peer)});
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return OutOfDescriptors(listening.fd);

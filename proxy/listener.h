@@ -5,8 +5,11 @@
 // aside for it.
 // A TCP socket that is accepted has the options of the one that listens (Linux), so they are set there, once, and no call tells the
 // client's address but accept itself.
+// In PostgreSQL's protocol the client speaks first (its manual, 57.2.1, Start-up; a PROXY header and TLS come from its side, too). So the
+// system is asked to tell of a connection only with its first bytes (tcp_defer_accept): it wakes the worker once and not twice, and
+// is read in the turn that accepts it. Who says nothing is told of when that time has passed; one that closes, at once.
 // Threads: Open before the worker's thread begins, then that thread, and the end after it. Ownership: owns its sockets and the files of
-// its Unix sockets (removed at the end).
+// its Unix sockets (removed at the end). Source: tcp(7), TCP_DEFER_ACCEPT.
 #pragma once
 
 #include <functional>

@@ -44,7 +44,9 @@ KeepAlive Worker::keep_alive() const { return KeepAliveOf(config().global); }
 
 void Worker::Adopt(const Accepted& accepted) {
   auto client = std::make_unique<Client>(*this, accepted);
-  clients_.emplace(client->id(), std::move(client));
+  Client& adopted = *client;
+  clients_.emplace(adopted.id(), std::move(client));
+  if (accepted.has_spoken) adopted.OnReadable();  // no other wait for what is there
 }
 
 void Worker::OpenServer(std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot) {

@@ -1,4 +1,4 @@
-// How clients are accepted: with the options of TCP as they are configured now.
+// How clients are accepted: with their first bytes, in one turn, and with the options of TCP as they are configured now.
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -14,6 +14,7 @@ using namespace test_support;
 
 class AcceptTest : public StateTest {
  protected:
+  double Turns() { return Metric("pgweir_worker_turns_total"); }
   // Of pgweir's end of this client's connection: seconds until TCP probes it, 0 = never. -1: not there, or something is on its way.
   long SecondsToProbe(const WireClient& client) {
     sockaddr_in own{};
@@ -30,6 +31,18 @@ class AcceptTest : public StateTest {
     return -1;
   }
 };
+
+// One that accepts, and reads the startup message in it. With another for the reading it would be twice as many.
+TEST_F(AcceptTest, ALoginTakesOneTurn) {
+  StartPgweir("workers = 1\n");
+  ASSERT_EQ(Connect().Value("SELECT 1"), "1");
+  constexpr int kLogins = 100;
+  std::vector<WireClient> clients;
+  const double before = Turns();
+  for (int i = 0; i < kLogins; ++i) clients.push_back(ConnectWire());
+  EXPECT_LT(Turns() - before, 1.5 * kLogins);
+  EXPECT_EQ(clients.back().Value("SELECT 1"), "1");
+}
 
 TEST_F(AcceptTest, KeepAliveOfNewClientsIsThatOfTheLastReload) {
   PgweirConfig config{.global = "tcp_keepidle = 1000\n", .sections = DatabaseSection("*")};

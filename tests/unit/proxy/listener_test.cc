@@ -25,6 +25,7 @@ class ListenerTest : public LoopTest {
   ListenerTest() {
     global_.listen_addr.clear();
     global_.unix_socket_dir.clear();
+    global_.tcp_defer_accept = 0;  // most clients here say nothing
     global_.listen_port = test_support::FreePort();
   }
   ~ListenerTest() override {
@@ -325,6 +326,54 @@ TEST_F(ListenerTest, TellsTheAddressAlsoOfOneThatHasReset) {
   ASSERT_TRUE(ConnectsV6());
   ASSERT_TRUE(Until([&] { return accepted_.size() == 3; }));
   EXPECT_EQ(ClientAddress(accepted_[2].ip).Name().address, "::1");
+}
+
+TEST_F(ListenerTest, DeferredIsToldOfWithItsFirstBytesOrAtItsEnd) {
+  global_.listen_addr = {"127.0.0.1"};
+  global_.unix_socket_dir = folder_.path();
+  global_.tcp_defer_accept = 600;
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  const int silent = client_;
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  ASSERT_EQ(send(client_, "x", 1, 0), 1);
+  ASSERT_TRUE(Until([&] { return !accepted_.empty(); }));
+  for (int i = 0; i < 5; ++i) Turn();
+  ASSERT_EQ(accepted_.size(), 1u) << "the silent one was there before";
+  EXPECT_TRUE(accepted_[0].has_spoken);
+  EXPECT_EQ(accepted_[0].ip->port, PortOf(client_));
+  EXPECT_EQ(TakeAll(accepted_[0].fd), "x") << "without a wait";
+  ASSERT_EQ(send(silent, "y", 1, 0), 1);
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 2; }));
+  EXPECT_EQ(TakeAll(accepted_[1].fd), "y");
+  // who only looks whether the port is open
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  CloseClient(false);
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 3; }));
+  char byte = 0;
+  EXPECT_EQ(recv(accepted_[2].fd, &byte, 1, 0), 0);
+  ASSERT_TRUE(ConnectsUnix(SocketPath()));
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 4; })) << "Unix sockets do not have it";
+  EXPECT_FALSE(accepted_[3].has_spoken);
+}
+
+TEST_F(ListenerTest, ASilentOneShowsUpAfterTheTime) {
+  global_.listen_addr = {"127.0.0.1"};
+  global_.tcp_defer_accept = 1;
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  EXPECT_TRUE(Until([&] { return accepted_.size() == 1; }));
+}
+
+TEST_F(ListenerTest, NotDeferredIsToldOfAtOnce) {
+  global_.listen_addr = {"127.0.0.1"};
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 1; }));
+  EXPECT_FALSE(accepted_[0].has_spoken);
 }
 
 TEST_F(ListenerTest, AcceptedHaveTheOptionsOfTcpAndThoseOfAReload) {
