@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "protocol/error_catalog.h"
 #include "proxy/log.h"
@@ -29,6 +30,9 @@ struct Listener::Listening {
   const int fd;
   const PeerKind peer;
   const bool defers;  // tells of connections that have spoken
+  int taken = 0;      // when it was last told of
+  uint64_t told_in_turn = 0;
+  int turns_in_a_row = 0;  // since it was last asked for a crowd
   Watch watch;
 };
 
@@ -191,12 +195,23 @@ void Listener::OnReadable(void* self, uint32_t) {
   listening.owner.Accept(listening);
 }
 
+// To ask whether another one waits costs a client that comes alone a call for nothing, and the loop tells of it in its next turn. Turns are
+// long where much is ready, and a crowd would have to wait for many: one that has been there in so many of them is taken at once.
 void Listener::Accept(Listening& listening) {
+  const bool is_next_turn = loop_.turns() == std::exchange(listening.told_in_turn, loop_.turns()) + 1;
+  listening.turns_in_a_row = is_next_turn ? listening.turns_in_a_row + 1 : 0;
+  const bool asks_on = listening.taken > 1 || listening.turns_in_a_row == kTurnsToACrowd;
+  if (asks_on) {
+    listening.turns_in_a_row = 0;
+    loop_.Gather();  // they may be many
+  }
+  listening.taken = 0;
   sockaddr_storage peer{};
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+  for (int i = 0; i < (asks_on ? kAcceptsPerTurn : 1); ++i) {
     socklen_t length = sizeof peer;
     const int client = accept4(listening.fd, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client >= 0) {
+      ++listening.taken;
       on_accept_({.fd = client, .peer = listening.peer, .has_spoken = listening.defers, .ip = AddressOf(peer)});
       continue;
     }

@@ -26,7 +26,8 @@ struct addrinfo;
 namespace proxy {
 
 inline constexpr pool::Duration kAcceptPause{100'000};
-inline constexpr int kAcceptsPerTurn = 64;
+inline constexpr int kAcceptsPerTurn = 64;  // of a crowd; otherwise one
+inline constexpr int kTurnsToACrowd = 16;
 inline constexpr pool::Duration kDescriptorsToldEvery{10'000'000};
 
 class Listener {

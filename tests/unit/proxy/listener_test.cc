@@ -391,5 +391,30 @@ TEST_F(ListenerTest, AcceptedHaveTheOptionsOfTcpAndThoseOfAReload) {
   EXPECT_EQ(KeepAliveOfNext(), KeepAliveOfUntuned()) << "0 is the system's, also when it was another";
 }
 
+TEST_F(ListenerTest, OneATurnButACrowdTogether) {
+  global_.listen_addr = {"127.0.0.1"};
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  const int crowd = kTurnsToACrowd + kAcceptsPerTurn / 2;
+  for (int i = 0; i < crowd; ++i) ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  for (int turn = 1; turn <= kTurnsToACrowd; ++turn) {
+    loop_.Turn(EventLoop::Wait::kNo);
+    ASSERT_EQ(accepted_.size(), static_cast<size_t>(turn)) << "asked once more than it was told of";
+  }
+  loop_.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(accepted_.size(), static_cast<size_t>(crowd));
+  // the next crowd is one at once, until one has come alone
+  for (const size_t each : {3, 1}) {
+    const size_t before = accepted_.size();
+    for (size_t i = 0; i < each; ++i) ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+    loop_.Turn(EventLoop::Wait::kNo);
+    EXPECT_EQ(accepted_.size(), before + each);
+  }
+  const size_t before = accepted_.size();
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  loop_.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(accepted_.size(), before + 1);
+}
+
 }  // namespace
 }  // namespace proxy
