@@ -133,6 +133,7 @@ struct Global {
   int listen_port = 6432;
   int listen_backlog = 1024;
   bool so_reuseport = false;  // other processes may listen on the same port
+  int tcp_defer_accept = 1;   // seconds, 0 = off
   std::string unix_socket_dir = "/tmp";  // empty = none, "@name" = abstract
   int unix_socket_mode = 0777;           // written "0777"
   std::string unix_socket_group;

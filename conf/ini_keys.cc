@@ -42,8 +42,7 @@ std::vector<IniKey> GlobalTable() {
       {"unix_socket_group", kMapped},
       {"so_reuseport", kMapped, kSwitch, "0", "one pgweir process uses every CPU: several are for renewing one after the other"},
       // TCP and buffers
-      {"tcp_defer_accept", kNoted, kText, "1",
-       "a silent connection costs pgweir about a kilobyte until client_login_timeout"},
+      {"tcp_defer_accept", kMapped, kInteger, "1", "PgBouncer takes any other number than 0 for 1 second"},
       {"tcp_keepalive", kMapped, kSwitch, "1"},
       {"tcp_keepcnt", kMapped, kInteger, "0"},
       {"tcp_keepidle", kMapped, kInteger, "0"},

@@ -142,6 +142,8 @@ class GlobalTable {
     Add("listen_backlog", Count(1, 65535), &Global::listen_backlog, "connections that the system keeps until accepted");
     Add("so_reuseport", BoolCodec{}, &Global::so_reuseport,
         "several pgweirs may listen on one port, and the system deals new connections out to them; with peer_id, cancel requests find their way");
+    Add("tcp_defer_accept", Count(0, 65535), &Global::tcp_defer_accept,
+        "a client is told of by the system with its first bytes; one that stays silent shows up after about so many seconds; 0 = at once");
     Add("unix_socket_dir", TextCodec{.allowed = "a folder", .check = CheckSocketFolder}, &Global::unix_socket_dir,
         "folder of the Unix socket; @name = abstract; empty = none");
     Add("unix_socket_mode", OctalModeCodec{}, &Global::unix_socket_mode, "permission bits of the Unix socket, octal");

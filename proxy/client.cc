@@ -29,8 +29,8 @@ std::string_view Name(ClientState state) {
   return "?";
 }
 
-Client::Client(Worker& worker, int fd, PeerKind peer, uint64_t id)
-    : worker_(&worker), id_(id), peer_(peer), address_(fd), socket_(std::make_unique<Socket>(worker.loop(), fd, *this)) {
+Client::Client(Worker& worker, const Accepted& accepted, uint64_t id)
+    : worker_(&worker), id_(id), peer_(accepted.peer), address_(accepted.ip), socket_(std::make_unique<Socket>(worker.loop(), accepted.fd, *this)) {
   waiter_.worker = worker.number();
   waiter_.owner = this;
   waiter_.owner_id = id_;

@@ -39,7 +39,7 @@ namespace proxy {
 
 class Client final : public SocketHandler {
  public:
-  Client(Worker& worker, int fd, PeerKind peer, uint64_t id);
+  Client(Worker& worker, const Accepted& accepted, uint64_t id);
   ~Client();
 
   // From the pool (through the worker): a server for this waiter.

@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,21 +14,39 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "protocol/error_catalog.h"
 #include "proxy/log.h"
+#include "proxy/peer_identity.h"
 #include "proxy/socket.h"
 
 namespace proxy {
 
 struct Listener::Listening {
-  Listening(Listener& listener, int descriptor, PeerKind kind)
-      : owner(listener), fd(descriptor), peer(kind), watch(listener.loop_, descriptor, &Listener::OnReadable, this) {}
+  Listening(Listener& listener, int descriptor, PeerKind kind, bool is_deferred)
+      : owner(listener), fd(descriptor), peer(kind), defers(is_deferred), watch(listener.loop_, descriptor, &Listener::OnReadable, this) {}
   Listener& owner;
   const int fd;
   const PeerKind peer;
+  const bool defers;  // tells of connections that have spoken
+  int taken = 0;      // when it was last told of
+  uint64_t told_in_turn = 0;
+  int turns_in_a_row = 0;  // since it was last asked for a crowd
   Watch watch;
 };
+
+namespace {
+
+// False: off, or the system does not do it, which costs a wait more for each client and nothing else.
+bool DeferAccept(int fd, int seconds) {
+  if (seconds == 0) return false;
+  if (setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds) == 0) return true;
+  Log(Level::kDebug, "defer_accept_failed", {{"cause", std::strerror(errno)}});
+  return false;
+}
+
+}  // namespace
 
 Listener::Listener(EventLoop& loop, OnAccept on_accept)
     : loop_(loop), on_accept_(std::move(on_accept)), resume_(loop, [this] { Resume(); }) {
@@ -155,6 +174,9 @@ bool Listener::OpenUnix(const conf::Global& global, std::string& error) {
 }
 
 bool Listener::Add(int fd, PeerKind peer, const conf::Global& global, std::string& error) {
+  // Before the first client can be there.
+  const bool defers = peer == PeerKind::kTcp && DeferAccept(fd, global.tcp_defer_accept);
+  if (peer == PeerKind::kTcp) TuneTcp(fd, KeepAliveOf(global));
   if (listen(fd, global.listen_backlog) != 0) {
     error = std::string("listen: ") + std::strerror(errno);
     close(fd);
@@ -163,21 +185,37 @@ bool Listener::Add(int fd, PeerKind peer, const conf::Global& global, std::strin
   const PeerName own = LocalName(fd);
   if (peer == PeerKind::kTcp) Log(Level::kDebug, "listening", {{"addr", own.address}, {"port", own.port}});
   else Log(Level::kDebug, "listening", {{"path", global.unix_socket_dir + "/.s.PGSQL." + std::to_string(global.listen_port)}});
-  sockets_.push_back(std::make_unique<Listening>(*this, fd, peer));
+  sockets_.push_back(std::make_unique<Listening>(*this, fd, peer, defers));
   sockets_.back()->watch.Want(Watch::kRead);
   return true;
 }
 
 void Listener::OnReadable(void* self, uint32_t) {
   auto& listening = *static_cast<Listening*>(self);
-  const int fd = listening.fd;
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    const int client = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  listening.owner.Accept(listening);
+}
+
+// To ask whether another one waits costs a client that comes alone a call for nothing, and the loop tells of it in its next turn. Turns are
+// long where much is ready, and a crowd would have to wait for many: one that has been there in so many of them is taken at once.
+void Listener::Accept(Listening& listening) {
+  const bool is_next_turn = loop_.turns() == std::exchange(listening.told_in_turn, loop_.turns()) + 1;
+  listening.turns_in_a_row = is_next_turn ? listening.turns_in_a_row + 1 : 0;
+  const bool asks_on = listening.taken > 1 || listening.turns_in_a_row == kTurnsToACrowd;
+  if (asks_on) {
+    listening.turns_in_a_row = 0;
+    loop_.Gather();  // they may be many
+  }
+  listening.taken = 0;
+  sockaddr_storage peer{};
+  for (int i = 0; i < (asks_on ? kAcceptsPerTurn : 1); ++i) {
+    socklen_t length = sizeof peer;
+    const int client = accept4(listening.fd, reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client >= 0) {
-      listening.owner.on_accept_(client, listening.peer);
+      ++listening.taken;
+      on_accept_({.fd = client, .peer = listening.peer, .has_spoken = listening.defers, .ip = AddressOf(peer)});
       continue;
     }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return listening.owner.OutOfDescriptors(fd);
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return OutOfDescriptors(listening.fd);
     if (errno == ECONNABORTED || errno == EINTR) continue;
     return;
   }
@@ -213,6 +251,12 @@ void Listener::Pause() {
 void Listener::Resume() {
   if (spare_fd_ < 0) spare_fd_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
   for (auto& listening : sockets_) listening->watch.Want(Watch::kRead);
+}
+
+void Listener::Tune(const KeepAlive& keep_alive) {
+  for (auto& listening : sockets_) {
+    if (listening->peer == PeerKind::kTcp) RetuneTcp(listening->fd, keep_alive);
+  }
 }
 
 void Listener::CloseTcp() {

@@ -24,16 +24,13 @@ PeerAddress MakePeerAddress(bool is_v6, const uint8_t* bytes, uint16_t port) {
   return address;
 }
 
-std::optional<PeerAddress> AddressOfPeer(int fd) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
-  if (storage.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
+std::optional<PeerAddress> AddressOf(const sockaddr_storage& peer) {
+  if (peer.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
     return MakePeerAddress(false, reinterpret_cast<const uint8_t*>(&v4.sin_addr), ntohs(v4.sin_port));
   }
-  if (storage.ss_family != AF_INET6) return std::nullopt;
-  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
+  if (peer.ss_family != AF_INET6) return std::nullopt;
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer);
   return MakePeerAddress(true, v6.sin6_addr.s6_addr, ntohs(v6.sin6_port));
 }
 

@@ -12,6 +12,8 @@
 #include <string>
 #include <tl/expected.hpp>
 
+struct sockaddr_storage;
+
 namespace proxy {
 
 struct PeerAddress {
@@ -20,9 +22,9 @@ struct PeerAddress {
   uint16_t port = 0;
 };
 PeerAddress MakePeerAddress(bool is_v6, const uint8_t* bytes, uint16_t port);
-std::optional<PeerAddress> AddressOfPeer(int fd);  // nullopt: a Unix socket, or gone
-std::optional<uid_t> UidOfPeer(int fd);            // nullopt: not a Unix socket
-std::optional<pid_t> PidOfPeer(int fd);            // the same
+std::optional<PeerAddress> AddressOf(const sockaddr_storage& peer);  // as accept(2) tells it; nullopt: a Unix socket
+std::optional<uid_t> UidOfPeer(int fd);  // nullopt: not a Unix socket
+std::optional<pid_t> PidOfPeer(int fd);  // the same
 
 tl::expected<std::string, std::string> NameOfUid(uid_t uid);  // the error is for the log
 

@@ -162,7 +162,7 @@ bool Process::Start() {
   watch(SIGQUIT, [this, tell] { tell("SIGQUIT", "stop"), Stop(); });
   watch(SIGUSR1, [this, tell] { tell("SIGUSR1", "pause"), Pause("", std::nullopt, [](auto, auto) {}); });
   watch(SIGUSR2, [this, tell] { tell("SIGUSR2", "resume"), Resume("", [](auto) {}); });
-  listener_ = std::make_unique<Listener>(shared_->workers[0]->loop(), [this](int fd, PeerKind peer) { Accept(fd, peer); });
+  listener_ = std::make_unique<Listener>(shared_->workers[0]->loop(), [this](const Accepted& accepted) { Accept(accepted); });
   std::string error;
   if (!listener_->Open(global, error)) {
     Log(Level::kError, "listen_failed", {{"cause", error}});
@@ -217,15 +217,15 @@ int Process::Run() {
 }
 
 // On worker 0: one that stays there costs no other thread. Which pool it wants is not known yet; most pools are as the process's default.
-void Process::Accept(int fd, PeerKind peer) {
+void Process::Accept(const Accepted& accepted) {
   Worker& here = *shared_->workers[0];
   const uint64_t id = shared_->NextId();
   const bool spreads = here.config().global.keys.pool_mode == conf::PoolMode::kSession;
   Worker& home = *shared_->workers[spreads ? shared_->HomeAmongAll(id) : shared_->HomeInUse(id)];
-  if (&home == &here) return here.Adopt(fd, peer, id);
+  if (&home == &here) return here.Adopt(accepted, id);
   home.AddClients(1);  // who waits until the last has gone sees it; the client takes the count over
-  home.Post([&home, fd, peer, id] {
-    home.Adopt(fd, peer, id);
+  home.Post([&home, accepted, id] {
+    home.Adopt(accepted, id);
     home.AddClients(-1);
   });
 }
@@ -344,6 +344,7 @@ Control::Changes Process::Adopt(std::shared_ptr<const conf::Config> config) {
     Worker* each = worker.get();
     each->Post([each, fresh = runtime_] { each->SetRuntime(fresh); });
   }
+  shared_->workers[0]->Post([this, keep_alive = KeepAliveOf(config->global)] { listener_->Tune(keep_alive); });
   ConfigureNames();
   shared_->resolver.Forget();
   shared_->auth_query->SetRuntime(runtime_);

@@ -1,8 +1,8 @@
 // The process: configuration, workers, listeners, signals, reload, drain; and Control, through which admin sees and steers it.
 //
-// What: owns everything. The control loop runs on the calling thread: signals, housekeeping once a second, the console and the HTTP
-// endpoint. Workers are told by message; the first of them accepts.
-// Threads: every member on the control thread. Limits: clients are drained kDrainBatch per worker every kDrainStep.
+// What: owns everything. The control loop runs on the calling thread: signals, housekeeping once a second, the console and the
+// HTTP endpoint. Workers are told by message. Clients are accepted by worker 0 (listener.h).
+// Threads: every member on the control thread, but for Accept. Limits: clients are drained kDrainBatch per worker every kDrainStep.
 #pragma once
 
 #include <memory>
@@ -62,7 +62,7 @@ class Process final : public Control {
 
  private:
   static tl::expected<RuntimeRef, std::vector<conf::Mistake>> MakeRuntime(std::shared_ptr<const conf::Config> config);
-  void Accept(int fd, PeerKind peer);
+  void Accept(const Accepted& accepted);  // on worker 0
   void RaiseDescriptorLimit();
   void ConfigureNames();
   bool ChooseIoMethod(std::string& text);  // text: what the log says of it

@@ -324,6 +324,12 @@ namespace {
 
 void SetOption(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
 
+int OptionOf(int fd, int level, int option) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  return getsockopt(fd, level, option, &value, &length) == 0 ? value : -1;
+}
+
 }  // namespace
 
 PeerName NameOf(const sockaddr_storage& address) {
@@ -373,6 +379,21 @@ void TuneTcp(int fd, const KeepAlive& keep_alive) {
   if (keep_alive.count > 0) SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, keep_alive.count);
   if (keep_alive.idle_s > 0) SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, keep_alive.idle_s);
   if (keep_alive.interval_s > 0) SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, keep_alive.interval_s);
+}
+
+void RetuneTcp(int fd, const KeepAlive& keep_alive) {
+  // No call sets an option back to "the system's": a socket that nobody has tuned tells what that is.
+  const int untuned = socket(OptionOf(fd, SOL_SOCKET, SO_DOMAIN), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto set = [=](int level, int option, int value) {
+    const int wanted = value > 0 ? value : OptionOf(untuned, level, option);
+    if (wanted >= 0 && wanted != OptionOf(fd, level, option)) SetOption(fd, level, option, wanted);
+  };
+  set(SOL_SOCKET, SO_KEEPALIVE, keep_alive.on ? 1 : 0);
+  set(IPPROTO_TCP, TCP_KEEPCNT, keep_alive.count);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, keep_alive.idle_s);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, keep_alive.interval_s);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, keep_alive.user_timeout_ms);
+  if (untuned >= 0) close(untuned);
 }
 
 }  // namespace proxy

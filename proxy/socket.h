@@ -134,6 +134,7 @@ struct KeepAlive {
   bool on = true;
 };
 KeepAlive KeepAliveOf(const conf::Global& global);
-void TuneTcp(int fd, const KeepAlive& keep_alive);  // of a TCP connection; also TCP_NODELAY
+void TuneTcp(int fd, const KeepAlive& keep_alive);  // a fresh TCP socket; also TCP_NODELAY
+void RetuneTcp(int fd, const KeepAlive& keep_alive);  // one that has been tuned before
 
 }  // namespace proxy

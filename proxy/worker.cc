@@ -49,10 +49,11 @@ pool::Duration Worker::CpuTime() {
   return pool::Duration(int64_t{used.tv_sec} * 1'000'000 + used.tv_nsec / 1000);
 }
 
-void Worker::Adopt(int fd, PeerKind peer, uint64_t id) {
-  if (peer == PeerKind::kTcp) TuneTcp(fd, keep_alive());
-  auto client = std::make_unique<Client>(*this, fd, peer, id);
+void Worker::Adopt(const Accepted& accepted, uint64_t id) {
+  auto client = std::make_unique<Client>(*this, accepted, id);
+  Client& adopted = *client;
   clients_.emplace(id, std::move(client));
+  if (accepted.has_spoken) adopted.OnReadable();  // no other wait for what is there
 }
 
 void Worker::OpenServer(std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot) {

@@ -34,7 +34,7 @@ class Worker {
   pool::Duration CpuTime();  // of its thread so far; for the thread that starts and joins it
   void Post(std::function<void()> task) { loop_.Post(std::move(task)); }
 
-  void Adopt(int fd, PeerKind peer, uint64_t id);
+  void Adopt(const Accepted& accepted, uint64_t id);
   void OpenServer(std::shared_ptr<BackendPool> pool, std::shared_ptr<pool::Slot> slot);
   void CloseSlot(pool::Slot& slot);
   void MoveOut(const std::shared_ptr<BackendPool>& pool, pool::Slot& slot, pool::WorkerId to);

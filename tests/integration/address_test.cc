@@ -296,7 +296,7 @@ TEST_F(AddressLimitTest, TheUnixSocketIsNeverRefused) {
 }
 
 TEST_F(AddressLimitTest, ThoseThatHaveNotLoggedInCountToo) {
-  StartPgweir("max_client_conn_per_address = 3\n");
+  StartPgweir("max_client_conn_per_address = 3\ntcp_defer_accept = 0\n");
   std::vector<WireClient> silent;
   // Whoever is accepted first counts, on whichever worker: when the fourth was, the third is the one too many, and all is tried again.
   EXPECT_TRUE(Eventually([&] {

@@ -57,7 +57,7 @@ TEST(Convert, EveryMappedKey) {
   Converted(loading, Ini(
       "logfile = log.txt\npidfile = pid\nuser = nobody\nverbose = 1\nlog_connections = 0\nlog_disconnections = 0\nlog_stats = 0\n"
       "stats_period = 30\nlisten_addr = 127.0.0.1, ::1\nlisten_port = 7000\nlisten_backlog = 50\nunix_socket_dir = /run/x\n"
-      "unix_socket_mode = 0700\nunix_socket_group = adm\ntcp_keepalive = 0\ntcp_keepcnt = 1\ntcp_keepidle = 2\ntcp_keepintvl = 3\n"
+      "unix_socket_mode = 0700\nunix_socket_group = adm\ntcp_defer_accept = 0\ntcp_keepalive = 0\ntcp_keepcnt = 1\ntcp_keepidle = 2\ntcp_keepintvl = 3\n"
       "tcp_user_timeout = 4500\npool_mode = transaction\ndefault_pool_size = 5\nmin_pool_size = 1\nreserve_pool_size = 2\n"
       "reserve_pool_timeout = 2.5\nmax_prepared_statements = 0\nmax_client_conn = 500\nmax_db_connections = 50\n"
       "max_user_connections = 51\nmax_db_client_connections = 52\nmax_user_client_connections = 53\nserver_lifetime = 10\n"

@@ -25,6 +25,7 @@ TEST(IniDefaults, ArePgBouncers) {
   EXPECT_TRUE(global.listen_addr.empty());
   EXPECT_EQ(global.listen_port, 6432);
   EXPECT_EQ(global.listen_backlog, 128);
+  EXPECT_EQ(global.tcp_defer_accept, 1);
   EXPECT_EQ(global.unix_socket_dir, "/tmp");
   EXPECT_EQ(global.unix_socket_mode, 0777);
   EXPECT_EQ(global.max_client_conn, 100);
@@ -119,10 +120,12 @@ TEST(IniValues, UnitsAndSpellings) {
                                                    "unix_socket_mode = 0700\ndefault_pool_size = 0x10\nmax_client_conn = 0144\n"
                                                    "log_connections = 0\nverbose = 2\nauth_type = plain\nclient_tls_protocols = legacy\n"
                                                    "admin_users = a, b\nlisten_addr = *\nlisten_backlog = 7\nserver_check_query =\n"
+                                                   "tcp_defer_accept = 45\n"
                                                    "unix_socket_dir =")));
   EXPECT_EQ(config->global.keys.server_lifetime, milliseconds(1500));
   EXPECT_EQ(config->global.keys.query_wait_timeout, milliseconds(250));
   EXPECT_EQ(config->global.tcp_user_timeout, milliseconds(1500));
+  EXPECT_EQ(config->global.tcp_defer_accept, 45);
   EXPECT_EQ(config->global.unix_socket_mode, 0700);
   EXPECT_EQ(config->global.keys.pool_size, 16);
   EXPECT_EQ(config->global.max_client_conn, 100) << "octal, as strtol has it";
@@ -229,7 +232,7 @@ TEST(IniNotes, InnerKeysAreAcceptedAndTold) {
   for (size_t i = 0; i < names.size(); ++i) {
     EXPECT_THAT(config->notes[i], HasSubstr("pgbouncer.ini:" + std::to_string(line++) + ": " + names[i] + " has no effect: "));
   }
-  EXPECT_THAT(names, testing::IsSupersetOf({"pkt_buf", "sbuf_loopcnt", "tcp_defer_accept"}));
+  EXPECT_THAT(names, testing::IsSupersetOf({"pkt_buf", "sbuf_loopcnt", "tcp_socket_buffer"}));
 }
 
 TEST(IniNotes, WhatIsGivenTwiceCountsAsLast) {

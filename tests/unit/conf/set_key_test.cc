@@ -33,6 +33,7 @@ TEST(SetKey, RefusesWhatTheFileCouldNotSayEither) {
   EXPECT_THAT(refusal("default_pool_sise", "4"), HasSubstr("SET: unknown key 'default_pool_sise'; did you mean 'default_pool_size'?"));
   EXPECT_THAT(refusal("default_pool_size", "many"), HasSubstr("SET: default_pool_size must be a whole number"));
   EXPECT_THAT(refusal("listen_port", "7000"), HasSubstr("SET: listen_port takes effect after a restart only"));
+  EXPECT_THAT(refusal("tcp_defer_accept", "2"), HasSubstr("SET: tcp_defer_accept takes effect after a restart only"));
   EXPECT_THAT(refusal("min_pool_size", "21"), HasSubstr("min_pool_size (21) is larger than the pool size (20)"));
   EXPECT_THAT(refusal("auth_file", "missing.txt"), HasSubstr("cannot read 'missing.txt'"));
   EXPECT_THAT(refusal("client_tls_sslmode", "require"), HasSubstr("needs client_tls_key_file"));

@@ -1,9 +1,11 @@
-// Listener: addresses of both families, Unix sockets with mode, group and lock, errors that name the place.
+// Listener: addresses of both families, Unix sockets with mode, group and lock, errors that name the place; what it tells of whom it
+// accepts, and when.
 #include "proxy/listener.h"
 
 #include <arpa/inet.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,26 +25,60 @@ class ListenerTest : public LoopTest {
   ListenerTest() {
     global_.listen_addr.clear();
     global_.unix_socket_dir.clear();
+    global_.tcp_defer_accept = 0;  // most clients here say nothing
     global_.listen_port = test_support::FreePort();
   }
   ~ListenerTest() override {
     for (const int fd : fds_) close(fd);
   }
   std::unique_ptr<Listener> Make() {
-    return std::make_unique<Listener>(loop_, [this](int fd, PeerKind peer) {
-      fds_.push_back(fd);
-      kinds_.push_back(peer);
+    return std::make_unique<Listener>(loop_, [this](const Accepted& accepted) {
+      fds_.push_back(accepted.fd);
+      kinds_.push_back(accepted.peer);
+      accepted_.push_back(accepted);
     });
   }
   int Keep(int fd) {
     fds_.push_back(fd);
     return fd;
   }
-  // Whether a connect is taken by the kernel.
+  // Whether a connect is taken by the kernel; client_ is the last one's socket.
   bool Connects(const sockaddr* address, socklen_t length) {
-    const int fd = Keep(socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    return connect(fd, address, length) == 0;
+    client_ = Keep(socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return connect(client_, address, length) == 0;
   }
+  // Closes the last client, with FIN or with RST.
+  void CloseClient(bool resets) {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    if (resets) setsockopt(client_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    std::erase(fds_, client_);
+    close(client_);
+  }
+  static int PortOf(int fd) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
+    return NameOf(address).port;
+  }
+  static int OptionOf(int fd, int level, int option) {
+    int value = -1;
+    socklen_t length = sizeof value;
+    getsockopt(fd, level, option, &value, &length);
+    return value;
+  }
+  // {SO_KEEPALIVE, count, idle, interval, user timeout}
+  static std::vector<int> KeepAliveOf(int fd) {
+    return {OptionOf(fd, SOL_SOCKET, SO_KEEPALIVE), OptionOf(fd, IPPROTO_TCP, TCP_KEEPCNT), OptionOf(fd, IPPROTO_TCP, TCP_KEEPIDLE),
+            OptionOf(fd, IPPROTO_TCP, TCP_KEEPINTVL), OptionOf(fd, IPPROTO_TCP, TCP_USER_TIMEOUT)};
+  }
+  std::vector<int> KeepAliveOfNext() {
+    const size_t before = accepted_.size();
+    EXPECT_TRUE(ConnectsV4("127.0.0.1"));
+    EXPECT_TRUE(Until([&] { return accepted_.size() > before; }));
+    EXPECT_NE(OptionOf(accepted_.back().fd, IPPROTO_TCP, TCP_NODELAY), 0);
+    return KeepAliveOf(accepted_.back().fd);
+  }
+  std::vector<int> KeepAliveOfUntuned() { return KeepAliveOf(Keep(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))); }
   bool ConnectsV4(const char* text) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -101,6 +137,8 @@ class ListenerTest : public LoopTest {
   conf::Global global_;
   std::vector<int> fds_;
   std::vector<PeerKind> kinds_;
+  std::vector<Accepted> accepted_;
+  int client_ = -1;
   std::string error_;
 };
 
@@ -261,6 +299,121 @@ TEST_F(ListenerTest, PausedTakesNobodyAndResumedTakesThoseThatWaited) {
   EXPECT_TRUE(kinds_.empty());
   listener->Resume();
   EXPECT_TRUE(Until([&] { return kinds_.size() == 1; }));
+}
+
+// --- what it tells of whom it accepts ------------------------------------------------------------------------------------
+
+TEST_F(ListenerTest, TellsTheAddressAlsoOfOneThatHasReset) {
+  global_.listen_addr = {"127.0.0.1"};
+  if (HasV6()) global_.listen_addr.push_back("::1");
+  global_.unix_socket_dir = folder_.path();
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  for (const bool resets : {false, true}) {
+    accepted_.clear();
+    ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+    const int port = PortOf(client_);
+    if (resets) CloseClient(true);
+    ASSERT_TRUE(Until([&] { return accepted_.size() == 1; }));
+    ASSERT_TRUE(accepted_[0].ip.has_value()) << (resets ? "reset" : "open");
+    EXPECT_EQ(accepted_[0].ip->port, port);
+    EXPECT_EQ(ClientAddress(accepted_[0].ip).Name().address, "127.0.0.1");
+  }
+  ASSERT_TRUE(ConnectsUnix(SocketPath()));
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 2; }));
+  EXPECT_FALSE(accepted_[1].ip.has_value()) << "a Unix socket has none, and not that of the one before";
+  if (!HasV6()) return;
+  ASSERT_TRUE(ConnectsV6());
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 3; }));
+  EXPECT_EQ(ClientAddress(accepted_[2].ip).Name().address, "::1");
+}
+
+TEST_F(ListenerTest, DeferredIsToldOfWithItsFirstBytesOrAtItsEnd) {
+  global_.listen_addr = {"127.0.0.1"};
+  global_.unix_socket_dir = folder_.path();
+  global_.tcp_defer_accept = 600;
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  const int silent = client_;
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  ASSERT_EQ(send(client_, "x", 1, 0), 1);
+  ASSERT_TRUE(Until([&] { return !accepted_.empty(); }));
+  for (int i = 0; i < 5; ++i) Turn();
+  ASSERT_EQ(accepted_.size(), 1u) << "the silent one was there before";
+  EXPECT_TRUE(accepted_[0].has_spoken);
+  EXPECT_EQ(accepted_[0].ip->port, PortOf(client_));
+  EXPECT_EQ(TakeAll(accepted_[0].fd), "x") << "without a wait";
+  ASSERT_EQ(send(silent, "y", 1, 0), 1);
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 2; }));
+  EXPECT_EQ(TakeAll(accepted_[1].fd), "y");
+  // who only looks whether the port is open
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  CloseClient(false);
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 3; }));
+  char byte = 0;
+  EXPECT_EQ(recv(accepted_[2].fd, &byte, 1, 0), 0);
+  ASSERT_TRUE(ConnectsUnix(SocketPath()));
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 4; })) << "Unix sockets do not have it";
+  EXPECT_FALSE(accepted_[3].has_spoken);
+}
+
+TEST_F(ListenerTest, ASilentOneShowsUpAfterTheTime) {
+  global_.listen_addr = {"127.0.0.1"};
+  global_.tcp_defer_accept = 1;
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  EXPECT_TRUE(Until([&] { return accepted_.size() == 1; }));
+}
+
+TEST_F(ListenerTest, NotDeferredIsToldOfAtOnce) {
+  global_.listen_addr = {"127.0.0.1"};
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  ASSERT_TRUE(Until([&] { return accepted_.size() == 1; }));
+  EXPECT_FALSE(accepted_[0].has_spoken);
+}
+
+TEST_F(ListenerTest, AcceptedHaveTheOptionsOfTcpAndThoseOfAReload) {
+  global_.listen_addr = {"127.0.0.1"};
+  global_.tcp_keepcnt = 4;
+  global_.tcp_keepidle = 31;
+  global_.tcp_keepintvl = 7;
+  global_.tcp_user_timeout = std::chrono::milliseconds(12'345);
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  EXPECT_EQ(KeepAliveOfNext(), (std::vector<int>{1, 4, 31, 7, 12'345}));
+  listener->Tune({.count = 5, .idle_s = 32, .interval_s = 8, .user_timeout_ms = 1'000});
+  EXPECT_EQ(KeepAliveOfNext(), (std::vector<int>{1, 5, 32, 8, 1'000}));
+  listener->Tune({.on = false});
+  EXPECT_EQ(KeepAliveOfNext(), KeepAliveOfUntuned()) << "0 is the system's, also when it was another";
+}
+
+TEST_F(ListenerTest, OneATurnButACrowdTogether) {
+  global_.listen_addr = {"127.0.0.1"};
+  const auto listener = Make();
+  ASSERT_TRUE(listener->Open(global_, error_)) << error_;
+  const int crowd = kTurnsToACrowd + kAcceptsPerTurn / 2;
+  for (int i = 0; i < crowd; ++i) ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  for (int turn = 1; turn <= kTurnsToACrowd; ++turn) {
+    loop_.Turn(EventLoop::Wait::kNo);
+    ASSERT_EQ(accepted_.size(), static_cast<size_t>(turn)) << "asked once more than it was told of";
+  }
+  loop_.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(accepted_.size(), static_cast<size_t>(crowd));
+  // the next crowd is one at once, until one has come alone
+  for (const size_t each : {3, 1}) {
+    const size_t before = accepted_.size();
+    for (size_t i = 0; i < each; ++i) ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+    loop_.Turn(EventLoop::Wait::kNo);
+    EXPECT_EQ(accepted_.size(), before + each);
+  }
+  const size_t before = accepted_.size();
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(ConnectsV4("127.0.0.1"));
+  loop_.Turn(EventLoop::Wait::kNo);
+  EXPECT_EQ(accepted_.size(), before + 1);
 }
 
 }  // namespace

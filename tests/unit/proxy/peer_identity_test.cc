@@ -23,7 +23,7 @@ struct TcpPair {
     auto* generic = reinterpret_cast<sockaddr*>(&address);
     if (bind(listener, generic, length) == 0 && listen(listener, 1) == 0 && getsockname(listener, generic, &length) == 0) {
       client = socket(family, SOCK_STREAM, 0);
-      if (connect(client, generic, length) == 0) accepted = accept(listener, nullptr, nullptr);
+      if (connect(client, generic, length) == 0) accepted = accept(listener, reinterpret_cast<sockaddr*>(&peer), &length);
     }
     close(listener);
   }
@@ -33,12 +33,13 @@ struct TcpPair {
     }
   }
   int client = -1, accepted = -1;
+  sockaddr_storage peer{};
 };
 
 TEST(PeerIdentity, AddressOfTcp) {
   const TcpPair v4(AF_INET);
   ASSERT_GE(v4.accepted, 0);
-  const auto address = AddressOfPeer(v4.accepted);
+  const auto address = AddressOf(v4.peer);
   ASSERT_TRUE(address.has_value());
   EXPECT_FALSE(address->is_v6);
   EXPECT_EQ(address->bytes[0], 127);
@@ -46,7 +47,7 @@ TEST(PeerIdentity, AddressOfTcp) {
   EXPECT_EQ(UidOfPeer(v4.accepted), std::nullopt) << "TCP tells no user";
   const TcpPair v6(AF_INET6);
   if (v6.accepted < 0) GTEST_SKIP() << "no IPv6 here";
-  const auto address6 = AddressOfPeer(v6.accepted);
+  const auto address6 = AddressOf(v6.peer);
   ASSERT_TRUE(address6.has_value());
   EXPECT_TRUE(address6->is_v6);
   EXPECT_EQ(address6->bytes[15], 1);
@@ -56,11 +57,9 @@ TEST(PeerIdentity, UserOfUnixSockets) {
   int fds[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
   EXPECT_EQ(UidOfPeer(fds[0]), geteuid());
-  EXPECT_FALSE(AddressOfPeer(fds[0]).has_value());
   close(fds[0]);
   close(fds[1]);
   EXPECT_EQ(UidOfPeer(fds[0]), std::nullopt);
-  EXPECT_FALSE(AddressOfPeer(fds[0]).has_value());
 }
 
 TEST(PeerIdentity, NamesOfUids) {
