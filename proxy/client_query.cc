@@ -162,7 +162,7 @@ size_t Client::Relay(std::string_view chunk) {
 void Client::FlushToServer(Parts& parts) {
   if (parts.empty()) return;
   pool_->counters(worker_->number()).bytes_received.Add(parts.bytes());
-  if (server_->Send(parts) && server_->socket().unsent() > kHighWater) socket_->Pause(PauseReason::kPeerFull);
+  if (server_->Send(parts) && server_->socket().unsent() > 0) socket_->Pause(PauseReason::kPeerFull);
   parts.Clear();
 }
 

@@ -78,7 +78,7 @@ void Client::PassToServer(std::string_view bytes) {
   if (bytes.empty()) return;
   request_time_ = std::chrono::system_clock::now();
   pool_->counters(worker_->number()).bytes_received.Add(bytes.size());
-  if (server_->Send(bytes) && server_->socket().unsent() > kHighWater) socket_->Pause(PauseReason::kPeerFull);
+  if (server_->Send(bytes) && server_->socket().unsent() > 0) socket_->Pause(PauseReason::kPeerFull);
 }
 
 void Client::OnReplicationPassed() {

@@ -50,7 +50,7 @@ bool Server::Forward(Parts& parts) {
   const bool lives = client_->SendFromServer(parts);
   parts.Clear();
   if (!lives) return false;
-  if (client_->socket().unsent() > kHighWater) socket_->Pause(PauseReason::kPeerFull);
+  if (client_->socket().unsent() > 0) socket_->Pause(PauseReason::kPeerFull);
   return true;
 }
 

@@ -32,7 +32,7 @@ void Server::PassOn(std::string_view chunk) {
   Keep(chunk.substr(pos));
   if (pos > 0 && !client_->SendFromServer(chunk.substr(0, pos))) return;
   if (is_broken) return OnLost("the server broke the protocol");
-  if (client_->socket().unsent() > kHighWater) socket_->Pause(PauseReason::kPeerFull);
+  if (client_->socket().unsent() > 0) socket_->Pause(PauseReason::kPeerFull);
   client_->OnReplicationPassed();
 }
 

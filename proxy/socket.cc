@@ -251,13 +251,12 @@ void Socket::Flush() {
     handler_->OnBroken();
     return;
   }
-  if (unsent() == 0) {
-    if (unsent_.capacity() > kUnsentKeptBytes) std::string().swap(unsent_);
-    unsent_.clear();
-    unsent_from_ = 0;
-    WatchWrite(false);
-  }
-  if (before > 0 && unsent() < kLowWater) handler_->OnDrained();
+  if (unsent() > 0) return;
+  if (unsent_.capacity() > kUnsentKeptBytes) std::string().swap(unsent_);
+  unsent_.clear();
+  unsent_from_ = 0;
+  WatchWrite(false);
+  if (before > 0) handler_->OnDrained();
 }
 
 IoStatus Socket::Handshake() {
