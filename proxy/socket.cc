@@ -77,7 +77,7 @@ IoResult Socket::Read(char* bytes, size_t capacity) {
     return {IoStatus::kOk, static_cast<size_t>(n)};
   }
   if (n == 0) return {IoStatus::kEof, 0};
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {IoStatus::kWantRead, 0};
+  if (IsForLater(errno)) return {IoStatus::kWantRead, 0};
   return {errno == ECONNRESET || errno == EPIPE ? IoStatus::kEof : IoStatus::kError, 0};
 }
 
@@ -90,7 +90,7 @@ IoResult Socket::Peek(char* bytes, size_t capacity) const {
   const ssize_t n = recv(fd_, bytes, capacity, MSG_PEEK);
   if (n > 0) return {IoStatus::kOk, static_cast<size_t>(n)};
   if (n == 0) return {IoStatus::kEof, 0};
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {IoStatus::kWantRead, 0};
+  if (IsForLater(errno)) return {IoStatus::kWantRead, 0};
   return {IoStatus::kError, 0};
 }
 
@@ -106,7 +106,7 @@ IoResult Socket::Send(const char* bytes, size_t count) {
   }
   const ssize_t n = SendNow(fd_, bytes, count, MSG_NOSIGNAL);
   if (n >= 0) return {IoStatus::kOk, static_cast<size_t>(n)};
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {IoStatus::kWantWrite, 0};
+  if (IsForLater(errno)) return {IoStatus::kWantWrite, 0};
   return {IoStatus::kError, 0};
 }
 
@@ -153,7 +153,7 @@ bool Socket::SendPieces(std::span<const iovec> pieces) {
   message.msg_iov = const_cast<iovec*>(pieces.data());
   message.msg_iovlen = pieces.size();
   const ssize_t n = sendmsg(fd_, &message, MSG_NOSIGNAL);
-  if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return false;
+  if (n < 0 && !IsForLater(errno)) return false;
   size_t sent = n > 0 ? static_cast<size_t>(n) : 0;
   bytes_out_ += sent;
   for (const iovec& piece : pieces) {
@@ -194,7 +194,7 @@ bool Socket::SendBatchedNow() {
 }
 
 bool Socket::OnBatchSent(std::string_view bytes, int result) {
-  const bool is_full = result == -EAGAIN || result == -EWOULDBLOCK || result == -EINTR;
+  const bool is_full = IsForLater(-result);
   if (result < 0 && !is_full) return false;
   const size_t sent = is_full ? 0 : static_cast<size_t>(result);
   if (tls_) {  // counted when it was sealed
@@ -230,7 +230,7 @@ void Socket::Keep(std::string_view bytes) {
 bool Socket::FlushSealed() {
   std::string& sealed = tls_->sealed();
   const ssize_t sent = SendNow(fd_, sealed.data(), sealed.size(), MSG_NOSIGNAL);
-  if (sent < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+  if (sent < 0) return IsForLater(errno);
   sealed.erase(0, static_cast<size_t>(sent));
   if (sealed.empty()) std::string().swap(sealed);
   return true;

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 
 namespace proxy {
@@ -24,5 +25,8 @@ inline ssize_t SendNow(int fd, const char* bytes, size_t count, int flags) {
 inline int WaitForEvents(int epoll_fd, epoll_event* events, int capacity, int timeout_ms) {
   return static_cast<int>(syscall(SYS_epoll_pwait, epoll_fd, events, capacity, timeout_ms, nullptr, 0));
 }
+
+// Of a call that did nothing: the descriptor is to be asked again when it is ready, and is well.
+inline bool IsForLater(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
 }  // namespace proxy

@@ -7,6 +7,7 @@
 #include <optional>
 #include <system_error>
 
+#include "proxy/system_calls.h"
 #include "proxy/tls.h"
 
 namespace proxy {
@@ -101,7 +102,7 @@ int TlsStream::WriteSealed(BIO* bio, const char* bytes, int count) {
   auto& stream = *static_cast<TlsStream*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   const ssize_t sent = stream.send_(stream.send_owner_, bytes, static_cast<size_t>(count));
-  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) BIO_set_retry_write(bio);
+  if (sent < 0 && IsForLater(errno)) BIO_set_retry_write(bio);
   return static_cast<int>(sent);
 }
 
