@@ -404,7 +404,7 @@ TEST_F(ListenerTest, OneATurnButACrowdTogether) {
   loop_.Turn(EventLoop::Wait::kNo);
   EXPECT_EQ(accepted_.size(), static_cast<size_t>(crowd));
   // the next crowd is one at once, until one has come alone
-  for (const size_t each : {3, 1}) {
+  for (const size_t each : {size_t{3}, size_t{1}}) {
     const size_t before = accepted_.size();
     for (size_t i = 0; i < each; ++i) ASSERT_TRUE(ConnectsV4("127.0.0.1"));
     loop_.Turn(EventLoop::Wait::kNo);
