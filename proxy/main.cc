@@ -22,9 +22,8 @@ int RunProxy(conf::LoadOptions options, const proxy::Background* background) {
   if (!process.Prepare()) return 1;
   admin::Admin admin(process);
   process.SetConsole(admin.console());
-  // First: who finds the clients' port open finds this one open, too.
-  if (const auto http = admin.StartHttp(); !http) return Complain(http.error());
   if (!process.Start()) return 1;
+  if (const auto http = admin.StartHttp(); !http) return Complain(http.error());
   if (background != nullptr) background->ReportStart();
   const int status = process.Run();
   process.StopWorkers();  // they post to the console: it must outlive them

@@ -26,7 +26,18 @@ std::string Quoted(const std::string& text) {
   return out + '"';
 }
 
+bool IsOpen(int port) {
+  try {
+    ConnectTcp(port);
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
 }  // namespace
+
+bool PgweirProcess::IsListening() const { return IsOpen(port_); }
 
 std::string PgweirProcess::Binary() {
   for (const char* name : {"PGWEIR_TEST_BINARY", "PGWEIR_BINARY"}) {
@@ -52,9 +63,11 @@ PgweirProcess::PgweirProcess(const PgweirConfig& config, const Options& options)
   child.output_file = log_file_;
   child.user = UnprivilegedUser();
   process_ = std::make_unique<ChildProcess>(child);
+  // The HTTP endpoint comes last.
+  const bool has_http = !HasLineFor(config.global, "http_listen_port");
   const bool listens = Eventually([&] {
     if (!process_->IsRunning()) throw std::runtime_error("pgweir did not start:\n" + log());
-    return IsListening();
+    return IsOpen(port_) && (!has_http || IsOpen(http_port_));
   });
   if (!listens) throw TimedOut("pgweir does not listen:\n" + log());
 }
@@ -115,14 +128,6 @@ bool PgweirProcess::WaitForLog(const std::string& expression, Milliseconds patie
       patience);
 }
 
-bool PgweirProcess::IsListening() const {
-  try {
-    ConnectTcp(port_);
-    return true;
-  } catch (const std::runtime_error&) {
-    return false;
-  }
-}
 
 double PgweirProcess::Metric(const std::string& name, const std::vector<std::string>& labels) const {
   WireSocket http = ConnectTcp(http_port_);
