@@ -2,6 +2,7 @@
 #include "proxy/send_batch.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -110,6 +111,41 @@ TEST_F(SendBatchTest, ATurnWithOneThingReadySendsAtOnceUnlessItGathers) {
     ASSERT_TRUE(Until([&] { return fired; }));
     EXPECT_EQ(seen, gathers ? "" : "last word,welcome");
     EXPECT_EQ(pairs[0]->Arrived(), gathers ? "last word,welcome" : "");
+  }
+}
+
+TEST_F(SendBatchTest, ThreeThatAreReadyShareTheirTurn) {
+  for (size_t ready = 1; ready <= 4; ++ready) {
+    const auto pairs = Pairs(1);
+    struct Ready {
+      explicit Ready(EventLoop& loop) : fd(eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)), watch(loop, fd, &Ready::Fire, this) { watch.Want(Watch::kRead); }
+      ~Ready() {
+        watch.Leave();
+        close(fd);
+      }
+      static void Fire(void* self, uint32_t) {
+        auto& mine = *static_cast<Ready*>(self);
+        mine.watch.Want(0);
+        mine.fire();
+      }
+      int fd;
+      Watch watch;
+      std::function<void()> fire;
+    };
+    std::vector<std::unique_ptr<Ready>> all;
+    size_t fired = 0;
+    std::string seen;
+    for (size_t i = 0; i < ready; ++i) {
+      all.push_back(std::make_unique<Ready>(loop_));
+      all.back()->fire = [&] {
+        EXPECT_TRUE(pairs[0]->socket->Write("x"));
+        seen += pairs[0]->Arrived();
+        ++fired;
+      };
+    }
+    ASSERT_TRUE(Until([&] { return fired == ready; }));
+    EXPECT_EQ(seen, ready < 3 ? std::string(ready, 'x') : "");
+    EXPECT_EQ(seen + pairs[0]->Arrived(), std::string(ready, 'x'));
   }
 }
 
