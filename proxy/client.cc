@@ -266,8 +266,7 @@ void Client::LetGo(const LastWords& words) {
   if (std::exchange(counted_, false)) worker_->shared().clients.fetch_sub(1, std::memory_order_relaxed);
   if (pool_ && session_) {
     SetPins(0);
-    const bool listens = !session_->channels.empty() || session_->calls_hub;
-    if (listens) worker_->shared().notifications->Forget(pool_, {worker_->number(), id_});
+    if (session_->IsKnownToHub()) worker_->shared().notifications->Forget(pool_, {worker_->number(), id_});
   }
   if (pool_ && !login_) pool_->counters(worker_->number()).clients.Subtract(1);
   if (console_) LeaveConsole();

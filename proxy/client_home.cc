@@ -7,18 +7,14 @@
 
 namespace proxy {
 
-// In a session pool it has its server from its first query to its end, and never moves again: there the clients are spread at their login.
-pool::WorkerId Client::Home() const {
-  const Shared& shared = worker_->shared();
-  return pool_->mode() == conf::PoolMode::kSession ? shared.HomeAmongAll(id_) : shared.HomeInUse(id_);
-}
+pool::WorkerId Client::Home() const { return worker_->shared().HomeOf(id_, pool_->mode()); }
 
 bool Client::MayMove() const {
   const bool is_at_rest = state_ == ClientState::kIdle && server_ == nullptr && deferred_ == Deferred::kNo && !drain_ && !leaving_ &&
                           !ready_withheld_ && waiter_.state == pool::WaiterState::kNone && !transaction_timeout_.is_armed();
   const bool has_input = !input_.empty() || stream_left_ > 0 || refusal_ != nullptr;
   // The hub knows it by its worker.
-  const bool listens = session_ && (!session_->channels.empty() || !session_->channel_changes.empty() || session_->calls_hub);
+  const bool listens = session_ && (session_->IsKnownToHub() || !session_->channel_changes.empty());
   return is_at_rest && !has_input && !listens && socket_->MayMove();
 }
 

@@ -112,6 +112,7 @@ struct Session {
   uint32_t pins = 0;  // a bit for each conf::StateKind
   std::chrono::system_clock::time_point pinned_since;
 
+  bool IsKnownToHub() const { return !channels.empty() || calls_hub; }
   static uint32_t Bit(conf::StateKind kind) { return 1u << static_cast<uint32_t>(kind); }
 };
 

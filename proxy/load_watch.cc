@@ -8,7 +8,6 @@ namespace proxy {
 
 LoadWatch::LoadWatch(EventLoop& loop, std::vector<CpuClock> clocks, uint32_t least, std::atomic<uint32_t>& in_use)
     : clocks_(std::move(clocks)),
-      least_(least),
       in_use_(in_use),
       scale_(least, static_cast<uint32_t>(clocks_.size())),
       timer_(loop, [this] { Look(); }),
@@ -17,16 +16,12 @@ LoadWatch::LoadWatch(EventLoop& loop, std::vector<CpuClock> clocks, uint32_t lea
   in_use_ = scale_.in_use();
 }
 
-void LoadWatch::Start() {
-  is_started_ = true;
-  Look();
-}
+void LoadWatch::Start() { Look(); }
 
 void LoadWatch::SetLeast(uint32_t least) {
-  if (least == least_) return;
-  scale_.SetLeast(least_ = least);
+  if (!scale_.SetLeast(least)) return;
   Use(scale_.in_use());
-  if (is_started_) Look();
+  Look();
 }
 
 void LoadWatch::Look() {

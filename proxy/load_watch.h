@@ -25,20 +25,18 @@ class LoadWatch {
   LoadWatch& operator=(const LoadWatch&) = delete;
 
   void Start();  // the workers' threads run
-  void SetLeast(uint32_t least);
+  void SetLeast(uint32_t least);  // the same again, as each RELOAD says it, changes nothing
 
  private:
   void Look();
   void Use(uint32_t workers);
 
   const std::vector<CpuClock> clocks_;
-  uint32_t least_;
   std::atomic<uint32_t>& in_use_;
   WorkerScale scale_;
   Timer timer_;
   pool::TimePoint looked_at_{};
   std::vector<pool::Duration> used_, before_;
-  bool is_started_ = false;
 };
 
 }  // namespace proxy

@@ -220,8 +220,7 @@ int Process::Run() {
 void Process::Accept(const Accepted& accepted) {
   Worker& here = *shared_->workers[0];
   const uint64_t id = shared_->NextId();
-  const bool spreads = here.config().global.keys.pool_mode == conf::PoolMode::kSession;
-  Worker& home = *shared_->workers[spreads ? shared_->HomeAmongAll(id) : shared_->HomeInUse(id)];
+  Worker& home = *shared_->workers[shared_->HomeOf(id, *here.config().global.keys.pool_mode)];
   if (&home == &here) return here.Adopt(accepted, id);
   home.AddClients(1);  // who waits until the last has gone sees it; the client takes the count over
   home.Post([&home, accepted, id] {

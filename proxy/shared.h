@@ -83,10 +83,11 @@ struct Shared {
   // The first so many workers carry clients; load_watch.h says how many. Read at the end of each transaction, seldom written.
   alignas(64) std::atomic<uint32_t> workers_in_use{1};
 
-  pool::WorkerId HomeInUse(uint64_t client_id) const { return HomeOf(client_id, workers_in_use.load(std::memory_order_relaxed)); }
-  pool::WorkerId HomeAmongAll(uint64_t client_id) const { return HomeOf(client_id, static_cast<uint32_t>(workers.size())); }
-  // Steps of the golden ratio: numbers in a row are dealt out evenly, whatever else takes a number between them.
-  static pool::WorkerId HomeOf(uint64_t client_id, uint32_t among) {
+  // Of a client in a pool of this mode. In a session pool it has its server from its first query to its end, and never moves again: there
+  // the clients are spread over all workers. Steps of the golden ratio: numbers in a row are dealt out evenly, whatever else takes a
+  // number between them.
+  pool::WorkerId HomeOf(uint64_t client_id, conf::PoolMode mode) const {
+    const uint32_t among = mode == conf::PoolMode::kSession ? static_cast<uint32_t>(workers.size()) : workers_in_use.load(std::memory_order_relaxed);
     return static_cast<pool::WorkerId>(uint64_t{static_cast<uint32_t>(client_id * 2654435769u)} * among >> 32);
   }
   uint64_t NextId() { return next_id.fetch_add(1, std::memory_order_relaxed); }

@@ -54,8 +54,7 @@ void Socket::Resume(PauseReason reason) {
   if (paused_ != 0 || !reading_) return;
   hangup_watched_ = false;
   Want();
-  // Bytes inside OpenSSL are announced by nobody else.
-  if (tls_ && tls_->HasPending()) watch_.Again();
+  AnnouncePending();
 }
 
 void Socket::WatchHangup() {
@@ -68,7 +67,7 @@ IoResult Socket::Read(char* bytes, size_t capacity) {
     const IoResult result = tls_->Read(bytes, capacity);
     bytes_in_ += result.bytes;
     if (result.status == IoStatus::kWantWrite) WatchWrite(true);
-    if (result.status == IoStatus::kOk && tls_->HasPending()) watch_.Again();
+    if (result.status == IoStatus::kOk) AnnouncePending();
     return result;
   }
   const ssize_t n = Receive(fd_, bytes, capacity);
@@ -263,7 +262,7 @@ IoStatus Socket::Handshake() {
   const IoStatus status = tls_->Handshake();
   wants_writable_ = status == IoStatus::kWantWrite;
   if (wants_writable_) WatchWrite(true);
-  if (status == IoStatus::kOk && tls_->HasPending()) watch_.Again();
+  if (status == IoStatus::kOk) AnnouncePending();
   return status;
 }
 
@@ -315,8 +314,12 @@ void Socket::Attach(EventLoop& loop, SocketHandler& handler) {
   handler_ = &handler;
   watch_.MoveTo(loop);
   Want();
-  // Bytes inside OpenSSL are announced by nobody else.
-  if (tls_ && reading_ && paused_ == 0 && tls_->HasPending()) watch_.Again();
+  if (reading_ && paused_ == 0) AnnouncePending();
+}
+
+// Bytes inside OpenSSL are announced by nobody else.
+void Socket::AnnouncePending() {
+  if (tls_ && tls_->HasPending()) watch_.Again();
 }
 
 namespace {

@@ -92,6 +92,7 @@ class Socket {
  private:
   static void OnReady(void* self, uint32_t what);
   void OnWriteReady();
+  void AnnouncePending();
   void Want();
   IoResult Send(const char* bytes, size_t count);
   static ssize_t SendSealed(void* self, const char* bytes, size_t count);

@@ -5,10 +5,12 @@
 
 namespace proxy {
 
-void WorkerScale::SetLeast(uint32_t least) {
-  least_ = std::clamp(least, 1u, most_);
-  in_use_ = least_;
+bool WorkerScale::SetLeast(uint32_t least) {
+  least = std::clamp(least, 1u, most_);
+  if (least == least_) return false;
+  least_ = in_use_ = least;
   spare_for_ = {};
+  return true;
 }
 
 uint32_t WorkerScale::Look(std::span<const pool::Duration> used, pool::Duration elapsed) {

@@ -24,7 +24,8 @@ inline constexpr pool::Duration kSpareFor{2'000'000};
 class WorkerScale {
  public:
   WorkerScale(uint32_t least, uint32_t most) : most_(most) { SetLeast(least); }
-  void SetLeast(uint32_t least);  // more than there are: all; begins anew with so many
+  // More than there are: all. Where that is new, it begins anew with so many, and is true.
+  bool SetLeast(uint32_t least);
   // used: the CPU time of each worker in the last `elapsed`. How many are to be in use.
   uint32_t Look(std::span<const pool::Duration> used, pool::Duration elapsed);
   uint32_t in_use() const { return in_use_; }
@@ -32,7 +33,7 @@ class WorkerScale {
 
  private:
   const uint32_t most_;
-  uint32_t least_ = 1, in_use_ = 1;
+  uint32_t least_ = 0, in_use_ = 0;
   pool::Duration spare_for_{};
 };
 
